@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+# Other people's libraries, one gal::NAME target each. tools/setup brings in what is missing.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+
+function(gal_missing what)
+  message(FATAL_ERROR "${what} is missing. Run: tools/setup run")
+endfunction()
+
+foreach(dep IN ITEMS uv:libuv yaml:yaml-0.1 zlib:zlib crypto:libcrypto)
+  string(REPLACE ":" ";" pair "${dep}")
+  list(GET pair 0 name)
+  list(GET pair 1 module)
+  pkg_check_modules(${name} IMPORTED_TARGET ${module})
+  if(NOT ${name}_FOUND)
+    gal_missing("${module}")
+  endif()
+  add_library(gal::${name} ALIAS PkgConfig::${name})
+endforeach()
+
+# llhttp: unpacked under build/deps (static), or the system's.
+find_path(LLHTTP_INCLUDE llhttp.h HINTS "${GAL_DEPS}/root/usr/include")
+find_library(LLHTTP_LIBRARY NAMES libllhttp.a llhttp
+  HINTS "${GAL_DEPS}/root/usr/lib" PATH_SUFFIXES "${CMAKE_LIBRARY_ARCHITECTURE}" "${CMAKE_C_LIBRARY_ARCHITECTURE}")
+if(NOT LLHTTP_INCLUDE OR NOT LLHTTP_LIBRARY)
+  gal_missing("llhttp")
+endif()
+add_library(gal_llhttp INTERFACE)
+target_include_directories(gal_llhttp SYSTEM INTERFACE "${LLHTTP_INCLUDE}")
+target_link_libraries(gal_llhttp INTERFACE "${LLHTTP_LIBRARY}")
+add_library(gal::llhttp ALIAS gal_llhttp)
+
+# yyjson: built from source into the binary, or the system's shared library.
+if(EXISTS "${GAL_DEPS}/yyjson/src/yyjson.c")
+  add_library(gal_yyjson STATIC "${GAL_DEPS}/yyjson/src/yyjson.c")
+  target_include_directories(gal_yyjson SYSTEM PUBLIC "${GAL_DEPS}/yyjson/src")
+  target_compile_options(gal_yyjson PRIVATE -w -fvisibility=hidden)
+  add_library(gal::yyjson ALIAS gal_yyjson)
+else()
+  pkg_check_modules(yyjson IMPORTED_TARGET yyjson)
+  if(NOT yyjson_FOUND)
+    gal_missing("yyjson")
+  endif()
+  add_library(gal::yyjson ALIAS PkgConfig::yyjson)
+endif()
+
+# ONNX Runtime: the header only; galley opens the library when it runs.
+if(NOT EXISTS "${GAL_DEPS}/onnxruntime/include/onnxruntime_c_api.h")
+  gal_missing("ONNX Runtime")
+endif()
+add_library(gal_onnxruntime INTERFACE)
+target_include_directories(gal_onnxruntime SYSTEM INTERFACE "${GAL_DEPS}/onnxruntime/include")
+target_link_libraries(gal_onnxruntime INTERFACE ${CMAKE_DL_LIBS})
+add_library(gal::onnxruntime ALIAS gal_onnxruntime)
