@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One request and its answer, whatever HTTP version carries them, and the context of the loop that
+ * handles it. An exchange is recycled: everything of a request lies in its arena and buffers.
+ *
+ * Life: the carrier (server/http_conn.c) fills `req`, calls gal_api_handle once; exactly one
+ * gal_exchange_finish follows, at once or later on the same loop; on_finished hands the response
+ * back; when its bytes are written the carrier calls gal_exchange_reset.
+ * Thread: the loop's, all of it. A job's worker only touches job, arena and outputs meanwhile. */
+#ifndef GAL_API_EXCHANGE_H
+#define GAL_API_EXCHANGE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/digest.h"
+#include "base/log.h"
+#include "http/message.h"
+#include "model/catalog.h"
+#include "net/loop.h"
+#include "sched/sched.h"
+#include "watch/metrics.h"
+
+struct gal_route;
+struct gal_exchange;
+
+/* How errors are rendered. */
+enum gal_dialect {
+    GAL_DIALECT_NATIVE, /* {"detail": ..., "request_id": ...}; INVALID is 422 */
+    GAL_DIALECT_OIP,    /* {"error": "..."} */
+};
+
+/* What all loops share; written by server/ only. */
+struct gal_process {
+    _Atomic bool draining;  /* readiness is 503 */
+    _Atomic bool refusing;  /* new inference requests are refused with "Service shutting down" */
+    _Atomic bool loaded;    /* the first load of all models has ended, well or not */
+    uint64_t start_wall_us, start_mono_us;
+    _Atomic uint64_t in_flight;
+    _Atomic uint64_t catalog_age; /* bumped with each new catalog */
+};
+
+/* Immutable while a loop uses it; replaced whole on reload. */
+struct gal_api_options {
+    struct gal_str default_model; /* may be empty */
+    size_t body_bytes_max;        /* decoded */
+    size_t instances_max;
+    uint64_t request_timeout_us;  /* deadline of a request that brings none; 0: none */
+    uint64_t readiness_ttl_us;    /* a deep readiness check is at most this old */
+    double access_sample;         /* share of requests with an access line: 0 off, 1 all; errors
+                                     (5xx) are always written unless 0 */
+    bool compress;                /* honour Accept-Encoding */
+};
+
+/* One a loop. */
+struct gal_api {
+    const struct gal_api_options *options; /* borrowed */
+    struct gal_process *process;           /* borrowed */
+    struct gal_catalog *catalog;           /* owned reference; never NULL */
+    struct gal_metrics *metrics;           /* borrowed */
+    struct gal_shard *shard;               /* this loop's */
+    struct gal_log *log;                   /* borrowed; may be NULL */
+    struct gal_buf log_lines;              /* gathered in this turn; flushed by the carrier */
+    const struct gal_clock *clock;
+    struct gal_loop *loop;
+    struct gal_rng rng;
+    struct gal_series_cache *series;       /* api/account.c's */
+};
+
+#define GAL_PATH_PARAMS_MAX 3
+
+struct gal_exchange {
+    /* the carrier's */
+    struct gal_http_request *req;
+    void (*on_finished)(struct gal_exchange *x); /* resp is complete */
+    void *carrier;
+    const char *peer; /* may be NULL */
+
+    struct gal_api *api;
+    struct gal_http_response resp;
+    struct gal_arena arena;
+    struct gal_buf out; /* JSON text of the answer; resp.parts usually point here */
+    uint64_t start_us;  /* monotonic, request complete */
+
+    const struct gal_route *route; /* NULL until matched */
+    struct gal_str params[GAL_PATH_PARAMS_MAX]; /* decoded path parameters, route's order */
+    struct gal_str body;           /* of the request, content coding taken off */
+    char request_id[GAL_REQUEST_ID_BYTES_MAX + 1];
+    char correlation_id[GAL_REQUEST_ID_BYTES_MAX + 1];
+
+    struct gal_model *model; /* owned reference once resolved; for metrics and log */
+    size_t rows;             /* of an inference */
+    enum gal_status outcome; /* OK or why it failed */
+    char outcome_text[160];  /* error's message for the log; empty on OK */
+    struct gal_job job;
+    void *state;             /* the handler's own, in the arena */
+    bool job_running;        /* between submit and on_done */
+};
+
+void gal_exchange_init(struct gal_exchange *x, struct gal_api *api);
+void gal_exchange_release(struct gal_exchange *x);
+/* Ready for the next request: arena, buffers, model reference, response. */
+void gal_exchange_reset(struct gal_exchange *x);
+
+/* Entry: identifies, decodes, routes, handles. */
+void gal_api_handle(struct gal_exchange *x);
+/* A request that the codec refused: fills an error response without a route and finishes. */
+void gal_api_reject(struct gal_exchange *x, const struct gal_err *err);
+/* The client has gone: a waiting job is cancelled; finish still comes. */
+void gal_exchange_cancel(struct gal_exchange *x);
+
+/* --- for handlers --- */
+/* Answer with x->out's content (or nothing when empty) of this content type (static text). Adds
+ * the headers, compresses when asked, accounts, logs, calls on_finished. */
+void gal_exchange_finish(struct gal_exchange *x, int status, struct gal_str content_type);
+/* Answer with parts (in the arena or x->out) as they are. */
+void gal_exchange_finish_parts(struct gal_exchange *x, int status, struct gal_str content_type,
+                               const struct gal_str *parts, size_t count);
+/* Answer with an error in the route's dialect. */
+void gal_exchange_fail(struct gal_exchange *x, const struct gal_err *err);
+/* Adds a response header; value is copied into the arena. */
+void gal_exchange_header(struct gal_exchange *x, struct gal_str name, struct gal_str value);
+
+#define GAL_TYPE_JSON GAL_STR("application/json")
+#define GAL_TYPE_OCTETS GAL_STR("application/octet-stream")
+#define GAL_TYPE_HTML GAL_STR("text/html; charset=utf-8")
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What all dialects share between decoding and encoding: which model, do the inputs fit it, run. */
+#ifndef GAL_API_INFER_H
+#define GAL_API_INFER_H
+
+#include "api/exchange.h"
+
+/* Resolves the model of the request (empty name: the default; empty version: X-Model-Version
+ * header, else the newest) into x->model with a reference. NOT_FOUND, or UNAVAILABLE with the
+ * reason when it is not READY or the server refuses. */
+enum gal_status gal_infer_resolve(struct gal_exchange *x, struct gal_str name,
+                                  struct gal_str version, struct gal_err *err);
+
+/* An inference being put together; in the exchange's arena. */
+struct gal_infer {
+    struct gal_value *inputs; /* the model's inputs in its order; kind NONE until given */
+    size_t *wanted;           /* indexes of outputs */
+    size_t wanted_count;
+    struct gal_value *outputs; /* wanted_count, filled by the run */
+    /* Renders outputs into x and finishes it. Called on the loop when the run went well; a failed
+     * run is rendered by gal_exchange_fail without it. Outputs are released behind it. */
+    void (*encode)(struct gal_exchange *x, struct gal_infer *inf);
+    void *state; /* the dialect's own */
+};
+
+/* Allocates for x->model; all outputs wanted. NULL when memory is out. */
+struct gal_infer *gal_infer_new(struct gal_exchange *x);
+/* Puts a decoded tensor in its place: INVALID for an unknown name, a name given twice, a datatype
+ * or shape that does not fit, with name, expected and got in the message. */
+enum gal_status gal_infer_set(struct gal_exchange *x, struct gal_infer *inf,
+                              const struct gal_tensor *t, struct gal_err *err);
+/* Checks that every input is there, counts rows, sets the deadline (timeout_us 0: the default),
+ * submits. Ends in encode + finish, or fail. */
+void gal_infer_run(struct gal_exchange *x, struct gal_infer *inf, uint64_t timeout_us);
+
+/* A class model's scores in one form: SEQUENCE of maps (ZipMap) becomes labels [k] (INT64 or
+ * BYTES) and scores [n,k]. INVALID when the maps do not share their keys. Arena's memory. */
+enum gal_status gal_value_zipmap(const struct gal_value *v, struct gal_arena *arena,
+                                 struct gal_tensor *labels, struct gal_tensor *scores,
+                                 struct gal_err *err);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What runs a model file. A backend describes a model and runs it; ONNX Runtime is the first
+ * (backend/onnx.h), backend/fake.h is for tests. One session serves all threads: `run` is called
+ * by any number of threads at once and must not write to the session without care of its own. */
+#ifndef GAL_BACKEND_BACKEND_H
+#define GAL_BACKEND_BACKEND_H
+
+#include "base/arena.h"
+#include "tensor/tensor.h"
+
+#define GAL_BACKEND_ABI 1
+
+/* One input or output of a model. Owned by the session's description. */
+struct gal_port {
+    struct gal_str name;       /* NUL-terminated */
+    enum gal_kind kind;        /* TENSOR, SEQUENCE, MAP */
+    enum gal_dtype dtype;      /* TENSOR: element; SEQUENCE and MAP: element or value type */
+    enum gal_dtype key_dtype;  /* MAP and SEQUENCE of maps: INT64 or BYTES; else NONE */
+    bool of_maps;              /* SEQUENCE of maps (ZipMap's output) */
+    bool optional;             /* input: may be left out */
+    const char *type_text;     /* the model's own words: "tensor(float)", "seq(map(string,float))" */
+    size_t rank;
+    const int64_t *shape;      /* -1 for a size that the model leaves open */
+    const char *const *dims;   /* symbolic names, "" when none; rank entries */
+    bool shape_known;          /* false: the model tells no rank */
+};
+
+struct gal_meta {
+    struct gal_str key, value;
+};
+
+struct gal_model_info {
+    const char *platform;   /* "onnxruntime_onnx" */
+    const struct gal_port *inputs;
+    size_t input_count;
+    const struct gal_port *outputs;
+    size_t output_count;
+    const char *producer;   /* "skl2onnx 1.17", empty when unknown */
+    const char *graph_name, *description, *domain;
+    int64_t model_version;  /* the file's own number, 0 when unset */
+    int64_t ir_version;     /* 0 when unknown */
+    struct gal_str opsets;  /* "ai.onnx 17, ai.onnx.ml 3" */
+    const struct gal_meta *meta; /* custom metadata, sorted by key */
+    size_t meta_count;
+};
+
+struct gal_backend_options {
+    unsigned intra_op_threads; /* threads inside one inference; 1 unless the user asks */
+    unsigned inter_op_threads;
+    const char *library;       /* path of the backend's shared library; NULL: search */
+};
+
+struct gal_session; /* a backend's loaded model */
+
+/* Slots are called by any thread unless said otherwise; none is optional. */
+struct gal_backend_ops {
+    unsigned abi;     /* GAL_BACKEND_ABI */
+    const char *name; /* "onnxruntime" */
+    /* Version text of the engine, "1.29.0"; loads the engine when needed. */
+    enum gal_status (*version)(const struct gal_backend_options *options, const char **out,
+                               struct gal_err *err);
+    /* Loads `path`; the path is borrowed for the call. A broken file is INVALID, a missing one
+     * NOT_FOUND, a missing engine UNAVAILABLE; the message has the engine's own words. */
+    enum gal_status (*load)(const char *path, const struct gal_backend_options *options,
+                            struct gal_session **out, struct gal_err *err);
+    void (*free)(struct gal_session *session); /* NULL is fine; no run may be under way */
+    const struct gal_model_info *(*info)(const struct gal_session *session);
+    /* Runs once. inputs: input_count values in the order of info->inputs; an absent optional one
+     * has kind NONE. wanted: output_count indexes into info->outputs, none twice. outputs: filled,
+     * in the order of wanted; names and shapes from the arena, bytes the session's (behind handle)
+     * or the arena's; give each back with release_output, in any thread, before the arena is
+     * cleared. Inputs must stay until run returns. On failure nothing is to be released. Calls no
+     * allocator of galley's beyond the arena. INVALID: the engine refused the input (its words in
+     * the message); NO_MEMORY; INTERNAL. */
+    enum gal_status (*run)(struct gal_session *session, const struct gal_value *inputs,
+                           const size_t *wanted, size_t output_count, struct gal_arena *arena,
+                           struct gal_value *outputs, struct gal_err *err);
+    void (*release_output)(struct gal_session *session, struct gal_value *output);
+};
+
+/* Index of a port by name; SIZE_MAX when there is none. */
+size_t gal_port_find(const struct gal_port *ports, size_t count, struct gal_str name);
+
+#endif

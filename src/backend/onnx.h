@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ONNX Runtime behind the backend interface, by its C API. The library is opened with dlopen at
+ * first use: options->library, GALLEY's own search (beside the executable, ../lib, the build's
+ * ONNX Runtime), then the system's libonnxruntime.so.1. One environment a process, for good. */
+#ifndef GAL_BACKEND_ONNX_H
+#define GAL_BACKEND_ONNX_H
+
+#include "backend/backend.h"
+
+extern const struct gal_backend_ops gal_backend_onnx;
+
+/* The file's IR version and opset imports, read from its first level only (ModelProto fields 1 and
+ * 8), without loading weights. `out` text lies in the arena. INVALID when it is no ONNX file or
+ * ends early. Pure over the bytes. */
+enum gal_status gal_onnx_opsets(struct gal_str file, struct gal_arena *arena, int64_t *ir_version,
+                                struct gal_str *out, struct gal_err *err);
+
+#endif

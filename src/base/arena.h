@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory of one life: taken piece by piece, given back whole. A request owns one, recycled from
+ * exchange to exchange, so that a request in steady state calls no allocator.
+ *
+ * Life: init, any number of (alloc..., clear), release. Not thread-safe: one owner at a time (it
+ * may be handed to a worker and back). Pieces are aligned to GAL_ARENA_ALIGN bytes: what a
+ * backend reads can be put there as it is. */
+#ifndef GAL_BASE_ARENA_H
+#define GAL_BASE_ARENA_H
+
+#include "base/str.h"
+
+#define GAL_ARENA_ALIGN 64
+
+struct gal_arena_block;
+
+struct gal_arena {
+    struct gal_arena_block *head; /* block being filled; owned */
+    size_t used;                  /* bytes handed out since the last clear, all blocks */
+    size_t bytes_max;             /* a call that would pass it fails */
+    size_t keep_max;              /* clear keeps at most this many bytes of blocks */
+    size_t block_first;           /* size of the first block, bytes */
+};
+
+/* Takes no memory yet. */
+void gal_arena_init(struct gal_arena *a, size_t block_first, size_t keep_max, size_t bytes_max);
+void gal_arena_release(struct gal_arena *a);
+/* Forgets all pieces. Keeps one block of up to keep_max bytes: when the last round needed several
+ * blocks and their sum fits, they become one, so that the next round fits without a call. */
+void gal_arena_clear(struct gal_arena *a);
+
+/* NULL when bytes_max would be passed or memory is out. Size 0 gives a valid unique pointer. */
+void *gal_arena_alloc(struct gal_arena *a, size_t bytes);
+/* Like alloc with 8-byte alignment only, for small structures and text. */
+void *gal_arena_small(struct gal_arena *a, size_t bytes);
+void *gal_arena_array(struct gal_arena *a, size_t count, size_t bytes); /* NULL on overflow too */
+char *gal_arena_strdup(struct gal_arena *a, struct gal_str s); /* NUL-terminated copy */
+char *gal_arena_printf(struct gal_arena *a, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

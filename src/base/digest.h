@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SHA-256 (over OpenSSL's EVP), random bytes and identifiers. Any thread. */
+#ifndef GAL_BASE_DIGEST_H
+#define GAL_BASE_DIGEST_H
+
+#include "base/str.h"
+
+#define GAL_SHA256_HEX_SIZE 65
+#define GAL_UUID_SIZE 37
+
+enum gal_status gal_sha256_file(const char *path, char hex[GAL_SHA256_HEX_SIZE],
+                                struct gal_err *err);
+enum gal_status gal_sha256_bytes(struct gal_str s, char hex[GAL_SHA256_HEX_SIZE],
+                                 struct gal_err *err);
+/* xoshiro256** state of one thread or loop: fast identifiers that need not be secret. */
+struct gal_rng {
+    uint64_t s[4];
+};
+void gal_rng_seed(struct gal_rng *r); /* from the system's entropy */
+uint64_t gal_rng_next(struct gal_rng *r);
+/* RFC 9562 version 4, lower case, NUL-terminated. */
+void gal_uuid4(struct gal_rng *r, char out[GAL_UUID_SIZE]);
+
+#endif

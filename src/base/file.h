@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading files and directories. File operations can be made to fail in tests. Any thread. */
+#ifndef GAL_BASE_FILE_H
+#define GAL_BASE_FILE_H
+
+#include "base/buf.h"
+
+enum gal_file_kind { GAL_FILE_NONE, GAL_FILE_REGULAR, GAL_FILE_DIR, GAL_FILE_OTHER };
+
+struct gal_file_info {
+    enum gal_file_kind kind;
+    uint64_t bytes;
+    int64_t mtime_ns; /* since 1970 */
+    uint64_t inode;
+};
+
+/* NONE with OK when the path does not exist; IO for anything else that goes wrong. Follows links. */
+enum gal_status gal_file_stat(const char *path, struct gal_file_info *out, struct gal_err *err);
+/* Whole file, at most bytes_max bytes (TOO_LARGE beyond). out is initialised by the call and owned
+ * by the caller; it is released on failure. A NUL stands behind the content. */
+enum gal_status gal_file_read(const char *path, size_t bytes_max, struct gal_buf *out,
+                              struct gal_err *err);
+/* Names in a directory, sorted bytewise, without "." and ".." and names that begin with a dot.
+ * *names is one owned allocation; free with gal_free. */
+enum gal_status gal_dir_list(const char *path, char ***names, size_t *count, struct gal_err *err);
+/* Read-only map of a whole file. An empty file gives p = NULL, n = 0. */
+enum gal_status gal_file_map(const char *path, struct gal_str *out, struct gal_err *err);
+void gal_file_unmap(struct gal_str map);
+/* "a/b" from "a" and "b", owned; NULL when memory is out. */
+char *gal_path_join(const char *dir, const char *name);
+const char *gal_path_base(const char *path); /* behind the last slash */
+
+/* Tests only: the n-th file call from now fails with EIO; 0 turns it off. */
+void gal_file_fail_at(uint64_t n);
+
+#endif

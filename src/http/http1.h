@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* HTTP/1.1 (RFC 9112) over llhttp as protocol code: bytes in, requests out; responses in, bytes
+ * out. No sockets, no clock, no allocation after gal_http1_new.
+ *
+ * The caller owns ONE contiguous input buffer. It appends what it reads and calls gal_http1_parse
+ * with the buffer's base and fill; the base may move between calls (slices are kept as offsets
+ * and become pointers when a step is returned). The request's bytes stay in the buffer until
+ * gal_http1_next. A chunked body is compacted in place, so the body is one slice.
+ *
+ * States: HEAD -> BODY [headers complete] -> DONE [message complete] -> HEAD [gal_http1_next];
+ *         any -> FAILED [parse error; only close is left].
+ * Smuggling is refused: both Content-Length and Transfer-Encoding, differing Content-Lengths,
+ * obsolete line folding, bare LF, spaces before the colon, a Host missing or twice in HTTP/1.1. */
+#ifndef GAL_HTTP_HTTP1_H
+#define GAL_HTTP_HTTP1_H
+
+#include "base/buf.h"
+#include "http/message.h"
+
+struct gal_http1;
+
+struct gal_http1_limits {
+    size_t head_bytes_max;
+    size_t body_bytes_max;
+};
+
+enum gal_http1_step {
+    GAL_HTTP1_MORE,  /* all bytes taken, more are needed */
+    GAL_HTTP1_HEAD,  /* returned once a request, only when a body follows: `request` has all but
+                        body; call parse again to go on (answer 100-continue first if asked) */
+    GAL_HTTP1_DONE,  /* request complete; handle it, then call gal_http1_next */
+    GAL_HTTP1_ERROR, /* err says why (its code's HTTP status is the answer); close after it */
+};
+
+enum gal_status gal_http1_new(struct gal_http1 **out, const struct gal_http1_limits *limits,
+                              struct gal_err *err);
+void gal_http1_free(struct gal_http1 *h);
+/* Forgets everything: for use with another connection. */
+void gal_http1_reset(struct gal_http1 *h, const struct gal_http1_limits *limits);
+
+/* base[0, n) is all that the buffer holds; what was parsed before is not looked at again. */
+enum gal_http1_step gal_http1_parse(struct gal_http1 *h, char *base, size_t n, struct gal_err *err);
+/* Valid from HEAD or DONE until gal_http1_next; the codec owns it. */
+struct gal_http_request *gal_http1_request(struct gal_http1 *h);
+/* Bytes that the buffer must be able to hold for the rest of a body of known length (from HEAD
+ * on), so that the caller reserves once; 0 when unknown. */
+size_t gal_http1_want(const struct gal_http1 *h);
+/* True between the first byte of a request and its end: which time limit applies. */
+bool gal_http1_in_head(const struct gal_http1 *h);
+/* After DONE: returns how many bytes the request took from the front of the buffer (the caller
+ * shifts them out, base moves are fine) and makes ready for the next one. */
+size_t gal_http1_next(struct gal_http1 *h);
+/* True when EOF here is a clean end: no byte of a request has come. */
+bool gal_http1_idle(const struct gal_http1 *h);
+
+/* Appends status line and headers with the blank line. `date` is an IMF-fixdate; head_only (HEAD)
+ * and 204/304 change nothing here except that the caller sends no body. A response to HTTP/1.0 and
+ * keep_alive false carry `Connection: close`. Content-Length is always sent, but for 1xx and 204. */
+void gal_http1_write_head(struct gal_buf *out, const struct gal_http_response *r,
+                          const struct gal_http_request *req, struct gal_str date, bool keep_alive);
+/* "HTTP/1.1 100 Continue\r\n\r\n" */
+struct gal_str gal_http1_continue(void);
+/* IMF-fixdate (RFC 9110 5.6.7) of a wall time: 29 bytes and a NUL. */
+#define GAL_HTTP_DATE_SIZE 30
+void gal_http_date(uint64_t wall_us, char out[GAL_HTTP_DATE_SIZE]);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* All models that are served at one moment: immutable once built, reference-counted, swapped whole.
+ * A loop holds one reference and looks names up without a lock; a new catalog reaches it by
+ * gal_loop_post. */
+#ifndef GAL_MODEL_CATALOG_H
+#define GAL_MODEL_CATALOG_H
+
+#include "base/map.h"
+#include "model/model.h"
+
+struct gal_catalog_entry {
+    struct gal_str name;
+    struct gal_model **versions; /* newest first; owned references */
+    size_t version_count;
+};
+
+struct gal_catalog {
+    struct gal_catalog_entry *entries; /* sorted by name */
+    size_t count;
+    struct gal_map by_name;
+    _Atomic uint32_t refs;
+};
+
+/* Takes a reference to each model. CONFLICT when a name and version come twice. */
+enum gal_status gal_catalog_new(struct gal_model *const *models, size_t count,
+                                struct gal_catalog **out, struct gal_err *err);
+struct gal_catalog *gal_catalog_ref(struct gal_catalog *c);
+void gal_catalog_unref(struct gal_catalog *c);
+/* NULL when there is none. */
+const struct gal_catalog_entry *gal_catalog_find(const struct gal_catalog *c, struct gal_str name);
+/* version empty: the newest READY one, or the newest when none is. Borrowed: take a reference to
+ * keep it beyond the turn. NOT_FOUND: "unknown model 'x'" / "unknown version". */
+enum gal_status gal_catalog_model(const struct gal_catalog *c, struct gal_str name,
+                                  struct gal_str version, struct gal_model **out,
+                                  struct gal_err *err);
+/* The default model: the only one, or the one named `preferred` (may be empty). NOT_FOUND with a
+ * hint that lists the names when there are several. */
+enum gal_status gal_catalog_default(const struct gal_catalog *c, struct gal_str preferred,
+                                    struct gal_model **out, struct gal_err *err);
+/* True when every name has a READY newest version. The reason names the first that has not. */
+bool gal_catalog_ready(const struct gal_catalog *c, struct gal_err *reason);
+
+/* Orders versions: integers by value, MAJOR.MINOR.PATCH by parts, integers below dotted ones when
+ * mixed (1 is 1.0.0). <0, 0, >0. */
+int gal_version_compare(struct gal_str a, struct gal_str b);
+bool gal_version_valid(struct gal_str v);
+
+/* What PATHs hold, without loading anything: `x.onnx`; a directory with model.onnx; a directory of
+ * NAME/model.onnx and NAME/VERSION/model.onnx. A single model is called as `name` says (may be
+ * empty: then the directory or the file without .onnx, and for KServe's /mnt/models style
+ * directories the caller gives INFERENCE_SERVICE_NAME). NOT_FOUND with what was looked for when a
+ * PATH holds no model. New models are LOADING, each with one reference that the caller owns;
+ * *models is owned (gal_free). */
+enum gal_status gal_catalog_scan(const char *const *paths, size_t path_count, const char *name,
+                                 struct gal_model ***models, size_t *count, struct gal_err *err);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A loaded model version: session, scheduler, what it is called, where it stands.
+ *
+ * States: LOADING -> READY  [gal_model_load: session made, warm-up inferences answered]
+ *         LOADING -> FAILED [gal_model_load: the reason is kept]
+ * A model that is replaced or removed just loses its references; the last one frees it
+ * (gal_model_unref), so a request in flight never meets a model that is gone. Immutable once READY
+ * or FAILED, but for counters inside the scheduler; any thread may read. */
+#ifndef GAL_MODEL_MODEL_H
+#define GAL_MODEL_MODEL_H
+
+#include "backend/backend.h"
+#include "sched/sched.h"
+
+enum gal_model_state { GAL_MODEL_LOADING, GAL_MODEL_READY, GAL_MODEL_FAILED };
+
+struct gal_model_options {
+    const struct gal_backend_ops *ops;
+    struct gal_backend_options backend;
+    const struct gal_clock *clock;
+    unsigned warmup_runs;
+    enum gal_sched_mode sched_mode;
+    unsigned workers;
+    size_t queue_max;
+    uint64_t inline_us_max;
+};
+
+struct gal_model {
+    char *name;    /* owned, NUL-terminated */
+    char *version; /* "1", "2.1.0" */
+    char *path;    /* of the model file */
+    _Atomic int state; /* enum gal_model_state; READY is published with release order */
+    struct gal_err error;               /* FAILED: why */
+    const struct gal_backend_ops *ops;
+    struct gal_session *session;        /* READY */
+    const struct gal_model_info *info;  /* READY; the session's */
+    struct gal_sched *sched;            /* READY */
+    uint64_t file_bytes;
+    char sha256[65];                    /* of the model file, hex */
+    uint64_t load_us;                   /* start of load to READY, warm-up included */
+    uint64_t loaded_wall_us;
+    bool batch_dim;      /* first dimension of all inputs and outputs is open: rows may be stacked */
+    const char *const *feature_names; /* metadata `feature_names` (JSON array) of a model with one
+                                         vector input; NULL when none */
+    size_t feature_count;
+    struct gal_arena arena;             /* what the fields above borrow */
+    unsigned index;      /* dense number in the process, for per-model metrics slots */
+    _Atomic uint32_t refs;
+};
+
+/* One reference; state LOADING. */
+enum gal_status gal_model_new(const char *name, const char *version, const char *path,
+                              struct gal_model **out, struct gal_err *err);
+/* Loads, warms up, publishes READY or FAILED; returns the same as status. One call a model, on a
+ * loader's thread. */
+enum gal_status gal_model_load(struct gal_model *m, const struct gal_model_options *options,
+                               struct gal_err *err);
+/* One inference with zeros (empty text for BYTES, 1 for each open dimension), outputs thrown away:
+ * warm-up and deep health. Blocking. *shape_text (optional, >= 64 bytes) gets the first output's
+ * shape, "[1,3]". */
+enum gal_status gal_model_probe(const struct gal_model *m, const struct gal_clock *clock,
+                                char *shape_text, size_t size, struct gal_err *err);
+struct gal_model *gal_model_ref(struct gal_model *m);
+void gal_model_unref(struct gal_model *m); /* NULL is fine */
+static inline enum gal_model_state gal_model_state(const struct gal_model *m)
+{
+    return (enum gal_model_state)m->state;
+}
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An event loop over libuv: one a thread. Everything on a loop runs on its thread, but for
+ * gal_loop_post and gal_loop_stop, which any thread may call. This file's .c is the one place
+ * under src/ (beside cli/) that reads a clock. */
+#ifndef GAL_NET_LOOP_H
+#define GAL_NET_LOOP_H
+
+#include "base/clock.h"
+#include "base/status.h"
+
+struct gal_loop;
+
+/* The system's clocks (CLOCK_MONOTONIC, CLOCK_REALTIME). */
+extern const struct gal_clock gal_clock_system;
+
+enum gal_status gal_loop_new(struct gal_loop **out, struct gal_err *err);
+/* Frees a loop that is not running; its listeners and connections are closed first (callbacks
+ * on_close run inside). NULL is fine. */
+void gal_loop_free(struct gal_loop *loop);
+/* Runs until gal_loop_stop. */
+void gal_loop_run(struct gal_loop *loop);
+void gal_loop_stop(struct gal_loop *loop); /* any thread */
+
+/* Work handed to a loop from any thread: intrusive, so posting allocates nothing. A task runs once
+ * a post, in order of posting, on the loop's thread; it may be posted again from its run. */
+struct gal_task {
+    void (*run)(struct gal_task *task);
+    struct gal_task *next; /* the loop's while posted */
+};
+void gal_loop_post(struct gal_loop *loop, struct gal_task *task); /* any thread */
+
+/* Called at the end of each turn of the loop (after all sockets of the turn were read), before it
+ * sleeps: where logs are flushed and, later, batches are cut. One hook a loop; NULL removes it. */
+void gal_loop_on_turn(struct gal_loop *loop, void (*on_turn)(void *ctx), void *ctx);
+
+/* Time at the start of this turn (cheap, cached) and now (a clock call), microseconds monotonic. */
+uint64_t gal_loop_turn_us(const struct gal_loop *loop);
+uint64_t gal_loop_now_us(const struct gal_loop *loop);
+
+/* Timers, loop's thread only. on_fire runs every `period_us` (0: once) after `delay_us`. */
+struct gal_timer;
+enum gal_status gal_timer_new(struct gal_loop *loop, void (*on_fire)(void *ctx), void *ctx,
+                              struct gal_timer **out, struct gal_err *err);
+void gal_timer_start(struct gal_timer *t, uint64_t delay_us, uint64_t period_us);
+void gal_timer_stop(struct gal_timer *t);
+void gal_timer_free(struct gal_timer *t); /* NULL is fine */
+
+/* Signals, on the main loop only: on_signal runs on the loop's thread. */
+enum gal_status gal_loop_on_signal(struct gal_loop *loop, int signum,
+                                   void (*on_signal)(int signum, void *ctx), void *ctx,
+                                   struct gal_err *err);
+
+#endif

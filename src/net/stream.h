@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Listeners and connections: bytes in order, nothing of what they mean. A plain TCP socket now;
+ * TLS takes the same place later. All calls on the loop's thread.
+ *
+ * A connection lives from on_open to on_close; after on_close it is gone. It owns no buffers: it
+ * asks its user where to read (on_space) and reads at most what fits.
+ *
+ * States: OPEN -> CLOSING [gal_stream_close, peer reset, write error, deadline without handler]
+ *         -> closed [on_close]. EOF from the peer is reported by on_eof and leaves writing open. */
+#ifndef GAL_NET_STREAM_H
+#define GAL_NET_STREAM_H
+
+#include "base/str.h"
+#include "net/loop.h"
+
+struct gal_stream;
+struct gal_listener;
+
+struct gal_stream_ops {
+    /* A peer has connected. Returns the user's object for the other calls, NULL to refuse (the
+     * connection is closed, on_close is not called). listener_ctx as given to gal_listener_new. */
+    void *(*on_open)(struct gal_stream *s, void *listener_ctx);
+    /* Where the next bytes go; *n bytes may be written. NULL or *n = 0 stops reading until
+     * gal_stream_read_resume. Called just before a read, so idle connections hold nothing. */
+    char *(*on_space)(void *user, size_t *n);
+    /* n bytes were put where on_space said; n > 0. */
+    void (*on_data)(void *user, size_t n);
+    void (*on_eof)(void *user);
+    /* The deadline set by gal_stream_deadline has passed (it is cleared first). */
+    void (*on_deadline)(void *user);
+    /* A gal_stream_write that returned false has finished: its bytes are with the kernel. */
+    void (*on_written)(void *user);
+    void (*on_close)(void *user);
+};
+
+/* Listens on host:port (numeric address or name; port 0 lets the system choose) with SO_REUSEPORT,
+ * so that every loop has a listener of its own on one port. `host` "" or "::" is all addresses.
+ * IO with the address and the reason, hint what to do when the port is taken. */
+enum gal_status gal_listener_new(struct gal_loop *loop, const char *host, uint16_t port,
+                                 int backlog, const struct gal_stream_ops *ops, void *ctx,
+                                 struct gal_listener **out, struct gal_err *err);
+uint16_t gal_listener_port(const struct gal_listener *l);
+/* Refuses to share a port with another process (tries an exclusive bind first): call once before
+ * the loops listen, so that two galleys do not silently split traffic. */
+enum gal_status gal_listener_probe(const char *host, uint16_t port, struct gal_err *err);
+void gal_listener_free(struct gal_listener *l); /* stops accepting; open connections go on */
+
+/* Writes the parts in order without copying. True: the kernel took all at once and on_written is
+ * not called. False: the rest follows; the parts' bytes must stay until on_written or on_close.
+ * The array `parts` itself may go at once. At most GAL_STREAM_PARTS_MAX parts a call; one write at
+ * a time. A broken connection counts as false and ends in on_close. */
+#define GAL_STREAM_PARTS_MAX 64
+bool gal_stream_write(struct gal_stream *s, const struct gal_str *parts, size_t count);
+/* Shuts down after pending writes, waits briefly for the peer, closes: the peer reads all of the
+ * answer even when it still sends. */
+void gal_stream_finish(struct gal_stream *s);
+void gal_stream_close(struct gal_stream *s); /* at once; on_close comes in a later turn */
+void gal_stream_read_stop(struct gal_stream *s);
+void gal_stream_read_resume(struct gal_stream *s);
+/* Absolute, gal_loop_turn_us's clock; 0 clears. Coarse: fires up to 100 ms late. Setting it is a
+ * store. */
+void gal_stream_deadline(struct gal_stream *s, uint64_t at_us);
+struct gal_loop *gal_stream_loop(const struct gal_stream *s);
+/* "127.0.0.1:51234" of the peer; NUL-terminated, computed on first call. */
+const char *gal_stream_peer(struct gal_stream *s);
+/* Open connections of a loop; visits each (for drain). The visitor may close the one visited. */
+size_t gal_loop_streams(const struct gal_loop *loop);
+void gal_loop_each_stream(struct gal_loop *loop, void (*visit)(void *user, void *ctx), void *ctx);
+
+#endif

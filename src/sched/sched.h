@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The scheduler of one model: takes jobs from loops, runs them inline or on workers, bounds what
+ * waits, drops what is too late, and counts.
+ *
+ * A job whose model has been measured to cost less than a thread hop runs at once on the calling
+ * loop; a costlier one waits in a bounded first-in-first-out queue for a worker, and its answer is
+ * posted back to the loop that it came from.
+ *
+ * Threads: gal_sched_submit and gal_job_cancel on the job's home loop; the rest any thread.
+ * Decisions are pure functions in sched/decide.h; this part has the effects. */
+#ifndef GAL_SCHED_SCHED_H
+#define GAL_SCHED_SCHED_H
+
+#include "backend/backend.h"
+#include "base/clock.h"
+#include "net/loop.h"
+
+enum gal_sched_mode { GAL_SCHED_AUTO, GAL_SCHED_INLINE, GAL_SCHED_WORKERS };
+
+struct gal_sched_options {
+    const struct gal_backend_ops *ops; /* borrowed */
+    struct gal_session *session;       /* borrowed; outlives the scheduler */
+    const struct gal_clock *clock;     /* borrowed */
+    enum gal_sched_mode mode;
+    unsigned workers;         /* threads, started when first needed; at least 1 */
+    size_t queue_max;         /* jobs waiting; one more is OVERLOADED */
+    uint64_t inline_us_max;   /* AUTO: inline while the measured cost is at most this */
+};
+
+/* One inference. The caller owns the job and all that it points to until on_done. */
+struct gal_job {
+    /* filled by the caller */
+    const struct gal_value *inputs;
+    const size_t *wanted;
+    size_t output_count;
+    size_t rows;               /* batch rows, for statistics and cost; at least 1 */
+    struct gal_arena *arena;   /* the scheduler's while the job is under way */
+    struct gal_value *outputs; /* room for output_count */
+    uint64_t deadline_us;      /* monotonic; 0: none */
+    struct gal_loop *home;     /* loop that on_done runs on; NULL: caller blocks, inline always */
+    void (*on_done)(struct gal_job *job); /* called exactly once, on the home loop, possibly from
+                                             inside gal_sched_submit */
+    /* filled by the scheduler before on_done */
+    enum gal_status status; /* OVERLOADED, DEADLINE, CANCELLED, or the backend's */
+    struct gal_err err;
+    uint64_t submitted_us, started_us, finished_us; /* monotonic; started 0 when it never ran */
+    /* the scheduler's own */
+    struct gal_task task;
+    struct gal_sched *sched;
+    struct gal_job *next;
+    _Atomic bool cancelled;
+};
+
+/* Sums since the start; read at any time, exact at rest. Durations in microseconds. */
+struct gal_sched_stats {
+    uint64_t success, failed, rejected, expired, cancelled;
+    uint64_t rows, executions;
+    uint64_t queue_us, compute_us;
+    uint64_t last_finished_wall_us; /* 0: never */
+    size_t waiting, running;
+};
+
+struct gal_sched;
+
+enum gal_status gal_sched_new(const struct gal_sched_options *options, struct gal_sched **out,
+                              struct gal_err *err);
+/* Waits for workers; no job may be under way or submitted. NULL is fine. */
+void gal_sched_free(struct gal_sched *s);
+/* Never fails by itself: whatever happens is told by on_done. */
+void gal_sched_submit(struct gal_sched *s, struct gal_job *job);
+/* The client has gone: a job still waiting ends as CANCELLED without running; one that runs is
+ * finished and ends as CANCELLED. on_done still comes. */
+void gal_job_cancel(struct gal_job *job);
+/* Tells the scheduler what one inference of `rows` rows cost: warm-up does. */
+void gal_sched_observe(struct gal_sched *s, size_t rows, uint64_t cost_us);
+bool gal_sched_is_inline(const struct gal_sched *s, size_t rows);
+void gal_sched_stats(const struct gal_sched *s, struct gal_sched_stats *out);
+
+#endif
