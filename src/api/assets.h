@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Files that are part of the binary, gzip-compressed (serve them with "Content-Encoding: gzip").
- * tools/embed makes them when galley is built. A size of 0 means that the file could not be had at that time: show
- * something simpler in its place. Read-only, valid for the life of the process, safe from any thread.
+ * tools/embed makes them when galley is built. A size of 0 means that the file could not be had at
+ * that time: show something simpler in its place. Read-only, valid for the life of the process,
+ * safe from any thread.
  */
 #ifndef GAL_API_ASSETS_H
 #define GAL_API_ASSETS_H

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Included before every source by the compiler's command line (cmake/flags.cmake): a call of a function named here
- * does not compile. Each is a second declaration of a standard function, marked deprecated, and that warning is always
- * an error. A macro or "#pragma GCC poison" would break system headers that are read after this one.
+ * Included before every source by the compiler's command line (cmake/flags.cmake): a call of a
+ * function named here does not compile. Each is a second declaration of a standard function, marked
+ * deprecated, and that warning is always an error. A macro or "#pragma GCC poison" would break
+ * system headers that are read after this one.
  */
 #ifndef GAL_BASE_BANNED_H
 #define GAL_BASE_BANNED_H
@@ -14,7 +15,12 @@
 #include <string.h>
 #include <time.h>
 
-#define GAL_BANNED(instead) __attribute__((deprecated("banned in galley, see base/banned.h: " instead)))
+/* Under clang, glibc's fortified versions are macros and inline functions that bear no second
+ * declaration: such a build goes without, the others have checked the same sources. */
+#if !(defined(__clang__) && defined(_FORTIFY_SOURCE))
+
+#define GAL_BANNED(instead)                                                                        \
+    __attribute__((deprecated("banned in galley, see base/banned.h: " instead)))
 
 /* No bound on what is written. */
 char *strcpy(char *, const char *) GAL_BANNED("use struct gal_buf or memcpy with a checked length");
@@ -54,4 +60,5 @@ char *mktemp(char *) GAL_BANNED("use mkstemp");
 #undef alloca
 void *alloca(size_t) GAL_BANNED("use an arena");
 
+#endif
 #endif

@@ -1,0 +1,2 @@
+/* no licence here: EXPECT spdx */
+int gal_nothing;
