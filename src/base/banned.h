@@ -15,9 +15,9 @@
 #include <string.h>
 #include <time.h>
 
-/* Under clang, glibc's fortified versions are macros and inline functions that bear no second
- * declaration: such a build goes without, the others have checked the same sources. */
-#if !(defined(__clang__) && defined(_FORTIFY_SOURCE))
+/* In an optimising clang, some of these are glibc's inline functions and macros, which bear no
+ * second declaration: such a build goes without. gcc checks the same sources. */
+#if !defined(__clang__) || (defined(__NO_INLINE__) && !defined(_FORTIFY_SOURCE))
 
 #define GAL_BANNED(instead)                                                                        \
     __attribute__((deprecated("banned in galley, see base/banned.h: " instead)))
