@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write the benchmark models: multilayer perceptrons with random weights, the same on every run.
+
+    make.py                      bench/models/mlp-30-64-32-1 (committed)
+    make.py mlp-512-1024-1024-10 build/bench-models/mlp-512-1024-1024-10 (6 MB, never committed)
+
+A name is its layer sizes. Needs numpy and onnx (examples/requirements.txt).
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMITTED = "mlp-30-64-32-1"
+
+
+def mlp(name):
+    """input [batch, first] -> Gemm, Relu, ..., Gemm, Sigmoid or Softmax -> output [batch, last]."""
+    sizes = [int(s) for s in name.removeprefix("mlp-").split("-")]
+    random = np.random.RandomState(20240115)  # its stream is frozen across numpy releases
+    nodes, weights, value = [], [], "input"
+    for i, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:]), start=1):
+        weight = random.standard_normal((fan_in, fan_out)) * np.sqrt(2 / fan_in)
+        bias = random.standard_normal(fan_out) * 0.1
+        weights.append(numpy_helper.from_array(weight.astype(np.float32), f"weight_{i}"))
+        weights.append(numpy_helper.from_array(bias.astype(np.float32), f"bias_{i}"))
+        nodes.append(helper.make_node("Gemm", [value, f"weight_{i}", f"bias_{i}"], [f"gemm_{i}"]))
+        last = i == len(sizes) - 1
+        value = "output" if last else f"relu_{i}"
+        activation = "Relu" if not last else "Sigmoid" if fan_out == 1 else "Softmax"
+        nodes.append(helper.make_node(activation, [f"gemm_{i}"], [value]))
+    graph = helper.make_graph(
+        nodes, name,
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", sizes[0]])],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", sizes[-1]])], weights)
+    model = helper.make_model(
+        graph, producer_name="galley bench/models/make.py", model_version=1, ir_version=8,
+        opset_imports=[helper.make_opsetid("", 18)],
+        doc_string="Multilayer perceptron with random weights for load tests: it predicts nothing.")
+    helper.set_model_props(model, {
+        "author": "galley developers", "training_data": "none: random weights",
+        "layers": json.dumps(sizes)})
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def main():
+    for name in sys.argv[1:] or [COMMITTED]:
+        folder = ROOT / ("bench/models" if name == COMMITTED else "build/bench-models") / name
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "model.onnx"
+        path.write_bytes(mlp(name).SerializeToString(deterministic=True))
+        print(f"{path.relative_to(ROOT)}: {path.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
