@@ -28,13 +28,13 @@ void gal_metrics_free(struct gal_metrics *m); /* frees its shards too */
 enum gal_status gal_metrics_shard(struct gal_metrics *m, struct gal_shard **out,
                                   struct gal_err *err);
 /* Finds or makes the series with these label values (as many as the row names, in its order,
- * copied). Any thread; takes a lock: keep the number. Beyond GAL_SERIES_MAX: 0. */
+ * copied). Any thread; takes a lock: keep the number. 0 beyond GAL_SERIES_MAX,
+ * when memory is out, or when the labels take more than 4 KiB. */
 #define GAL_SERIES_MAX 20000u
 gal_series gal_metrics_series(struct gal_metrics *m, enum gal_metric metric,
-                              const struct gal_str *labels);
-/* The shard's owner only. value: counters add, histograms observe (seconds or bytes as the row's
- * unit says; durations are given in microseconds with _us). Grows the shard at first use of a
- * series (an allocation), never after. */
+                              const struct gal_str *labels); /* NULL for a row without labels */
+/* The shard's owner only: counters add, histograms of time observe. Both allocate at the first use
+ * of a series in the shard at most, never after; when memory is out nothing is counted. */
 void gal_shard_add(struct gal_shard *s, gal_series series, uint64_t by);
 void gal_shard_observe_us(struct gal_shard *s, gal_series histogram, uint64_t us);
 /* Gauges belong to the process: set or add from any thread. */
@@ -42,10 +42,12 @@ void gal_gauge_set(struct gal_metrics *m, gal_series series, double value);
 void gal_gauge_add(struct gal_metrics *m, gal_series series, double by);
 /* Series live as long as the process: a model that is gone keeps its counts. */
 
-/* Appends the whole exposition: HELP, TYPE, series sorted by family and label. Any thread. */
+/* Appends the whole exposition: HELP, TYPE, families in the table's order, series sorted by label.
+ * A row without labels is one series from the start; other families appear with their first
+ * series. Any thread. */
 void gal_metrics_render(struct gal_metrics *m, struct gal_buf *out);
-/* Appends process_* and galley_allocations_total read from the system right now. start_wall_us as
- * given. */
+/* Appends process_*, galley_allocations_total and galley_build_info, read from the system right
+ * now. start_wall_us as given. */
 void gal_metrics_render_process(struct gal_buf *out, uint64_t start_wall_us);
 
 #endif
