@@ -11,15 +11,16 @@
 #include "base/log.h"
 
 enum gal_config_type {
-    GAL_CONF_TEXT,
+    GAL_CONF_TEXT,     /* min..max bytes; one of the words when `arg` lists them: "auto|inline" */
     GAL_CONF_COUNT,    /* whole number within [min, max]; 0 may stand for "automatic" */
-    GAL_CONF_BYTES,    /* 65536, 64KB, 64MiB */
-    GAL_CONF_DURATION, /* 250ms, 10s, 2m; a bare number is seconds; kept in microseconds */
-    GAL_CONF_SHARE,    /* 0..1, on, off */
+    GAL_CONF_BYTES,    /* 65536, 64KB (1000), 64KiB (1024); a bare K, M or G is refused */
+    GAL_CONF_DURATION, /* 200us, 250ms, 1.5s, 2m, 1h; a bare number is seconds; kept in us */
+    GAL_CONF_SHARE,    /* 0..1; BOOL's words are 0 and 1 */
     GAL_CONF_BOOL,     /* on/off, true/false, yes/no, 1/0 */
     GAL_CONF_LEVEL,    /* debug info warn error off */
-    GAL_CONF_FORMAT,   /* json console auto */
+    GAL_CONF_FORMAT,   /* json console auto; auto is GAL_CONF_FORMAT_AUTO */
 };
+#define GAL_CONF_FORMAT_AUTO 1000u
 
 enum gal_config_key {
 #define GAL_CONFIG_ROW(key, name, type, default_text, min, max, reload, arg, help) GAL_KEY_##key,
@@ -40,6 +41,7 @@ struct gal_config_row {
 };
 extern const struct gal_config_row gal_config_rows[GAL_KEY_COUNT];
 
+/* In order of rank. */
 enum gal_config_source { GAL_FROM_DEFAULT, GAL_FROM_FILE, GAL_FROM_ENV, GAL_FROM_FLAG };
 
 struct gal_config_value {
@@ -52,19 +54,30 @@ struct gal_config_value {
 struct gal_config {
     struct gal_config_value values[GAL_KEY_COUNT];
     const char **paths; /* what to serve */
-    size_t path_count;
+    size_t path_count, path_cap;
+    enum gal_config_source path_source;
     const char *file;   /* --config; NULL: none */
     struct gal_arena arena;
 };
 
-void gal_config_init(struct gal_config *c); /* defaults */
+void gal_config_init(struct gal_config *c); /* defaults; allocates nothing */
 void gal_config_release(struct gal_config *c);
-/* `where` is for errors. A source of lower rank than the present one changes nothing. */
+/* Reads a value and checks its type and bounds, without a configuration. The error has no place. */
+enum gal_status gal_config_parse(const struct gal_config_row *row, const char *text,
+                                 struct gal_config_value *out, struct gal_err *err);
+/* `where` is the error's place. A source of lower rank than the present one is checked and changes
+ * nothing; among equals the later wins. text is copied. */
 enum gal_status gal_config_set(struct gal_config *c, const struct gal_config_row *row,
                                enum gal_config_source source, const char *text, const char *where,
                                struct gal_err *err);
-enum gal_status gal_config_read_env(struct gal_config *c, char *const *environ,
-                                    struct gal_err *err);
+/* One more path to serve; paths of a higher rank replace those of a lower one. Copied. */
+enum gal_status gal_config_add_path(struct gal_config *c, enum gal_config_source source,
+                                    struct gal_str path, struct gal_err *err);
+/* GALLEY_... of the rows; GALLEY_MODELS (paths, `:` between them); GALLEY_CONFIG (c->file, unless
+ * it is set); INFERENCE_SERVICE_NAME, KServe's, as model_name's default. A GALLEY_ name that is
+ * nearly one of these is an error, any other is somebody else's. Empty values count as unset. env:
+ * NULL-terminated, borrowed. */
+enum gal_status gal_config_read_env(struct gal_config *c, char *const *env, struct gal_err *err);
 /* YAML: the rows' keys and `models:` (a list of paths). Unknown keys are errors with their line and
  * the nearest known key as hint. */
 enum gal_status gal_config_read_file(struct gal_config *c, const char *path, struct gal_err *err);
@@ -72,5 +85,12 @@ enum gal_status gal_config_read_file(struct gal_config *c, const char *path, str
 const struct gal_config_row *gal_config_find(struct gal_str name);
 /* Nearest known name by edit distance for a hint; NULL when nothing is near. */
 const char *gal_config_nearest(struct gal_str name);
+/* How far a typed name is from a known one: 0 when equal (case and - or _ aside), small for a slip
+ * of the fingers or when `typed` is the end of `known` ("port", "http_port"); SIZE_MAX when they
+ * are not near. */
+size_t gal_name_distance(struct gal_str typed, const char *known);
+/* Bounds as a user writes them: "0..65535", "1KiB..1GiB", "1ms..1h", "at most 255 bytes"; empty for
+ * types without. Returns out. */
+char *gal_config_range(const struct gal_config_row *row, char *out, size_t size);
 
 #endif

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/config.h"
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "text/yaml.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+#define NAME_BYTES_MAX 64u          /* of a typed name that is compared with known ones */
+#define CONFIG_BYTES_MAX (4u << 20) /* values, paths and the file's tree */
+
+const struct gal_config_row gal_config_rows[GAL_KEY_COUNT] = {
+#define GAL_CONFIG_ROW(key, name, type, default_text, min, max, reload, arg, help)                 \
+    {GAL_KEY_##key, name, GAL_CONF_##type, default_text, min, max, reload, arg, help},
+#include "server/config.def"
+#undef GAL_CONFIG_ROW
+};
+
+/* Names beside the rows, in a file and in the environment. */
+static const char *const file_names[] = {"models", NULL};
+static const char *const env_names[] = {"models", "config", NULL};
+
+void gal_config_init(struct gal_config *c)
+{
+    memset(c, 0, sizeof(*c));
+    gal_arena_init(&c->arena, 4096, 0, CONFIG_BYTES_MAX);
+    for (size_t i = 0; i < GAL_KEY_COUNT; i++) {
+        enum gal_status status = gal_config_parse(
+            &gal_config_rows[i], gal_config_rows[i].default_text, &c->values[i], NULL);
+        GAL_ASSERT(status == GAL_OK);
+    }
+}
+
+void gal_config_release(struct gal_config *c)
+{
+    gal_arena_release(&c->arena);
+}
+
+static enum gal_status no_memory(struct gal_err *err)
+{
+    return gal_fail(err, GAL_NO_MEMORY, "no memory for the configuration");
+}
+
+enum gal_status gal_config_set(struct gal_config *c, const struct gal_config_row *row,
+                               enum gal_config_source source, const char *text, const char *where,
+                               struct gal_err *err)
+{
+    struct gal_config_value value = {.source = source};
+
+    if (gal_config_parse(row, text, &value, err) != GAL_OK) {
+        gal_err_place(err, "%s", where);
+        return GAL_INVALID;
+    }
+    if (source < c->values[row->key].source)
+        return GAL_OK;
+    value.text = gal_arena_strdup(&c->arena, gal_str_of(text));
+    if (!value.text)
+        return no_memory(err);
+    c->values[row->key] = value;
+    return GAL_OK;
+}
+
+static bool reserve_path(struct gal_config *c)
+{
+    size_t cap = c->path_cap ? 2 * c->path_cap : 8;
+    const char **paths;
+
+    if (c->path_count < c->path_cap)
+        return true;
+    paths = gal_arena_array(&c->arena, cap, sizeof(*paths));
+    if (!paths)
+        return false;
+    if (c->path_count)
+        memcpy(paths, c->paths, c->path_count * sizeof(*paths));
+    c->paths = paths;
+    c->path_cap = cap;
+    return true;
+}
+
+enum gal_status gal_config_add_path(struct gal_config *c, enum gal_config_source source,
+                                    struct gal_str path, struct gal_err *err)
+{
+    char *copy;
+
+    if (c->path_count && source < c->path_source)
+        return GAL_OK;
+    copy = gal_arena_strdup(&c->arena, path);
+    if (!copy || !reserve_path(c))
+        return no_memory(err);
+    if (source != c->path_source)
+        c->path_count = 0;
+    c->path_source = source;
+    c->paths[c->path_count++] = copy;
+    return GAL_OK;
+}
+
+/* --- names --- */
+
+static char folded(char c)
+{
+    return c == '-' ? '_' : (char)tolower((unsigned char)c);
+}
+
+static bool same_name(const char *a, const char *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (folded(a[i]) != folded(b[i]))
+            return false;
+    }
+    return true;
+}
+
+static size_t min3(size_t a, size_t b, size_t c)
+{
+    size_t ab = a < b ? a : b;
+    return ab < c ? ab : c;
+}
+
+/* Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours cost 1
+ * each. Both names are at most NAME_BYTES_MAX bytes long. */
+static size_t edits(struct gal_str a, struct gal_str b)
+{
+    size_t rows[3][NAME_BYTES_MAX + 1];
+    size_t *before = rows[0], *last = rows[1], *now = rows[2];
+
+    for (size_t j = 0; j <= b.n; j++)
+        last[j] = j;
+    for (size_t i = 1; i <= a.n; i++) {
+        size_t *oldest = before;
+        now[0] = i;
+        for (size_t j = 1; j <= b.n; j++) {
+            size_t differs = folded(a.p[i - 1]) != folded(b.p[j - 1]);
+            now[j] = min3(last[j] + 1, now[j - 1] + 1, last[j - 1] + differs);
+            if (i > 1 && j > 1 && same_name(a.p + i - 1, b.p + j - 2, 1) &&
+                same_name(a.p + i - 2, b.p + j - 1, 1) && before[j - 2] + 1 < now[j])
+                now[j] = before[j - 2] + 1;
+        }
+        before = last;
+        last = now;
+        now = oldest;
+    }
+    return last[b.n];
+}
+
+size_t gal_name_distance(struct gal_str typed, const char *known)
+{
+    struct gal_str name = gal_str_of(known);
+    size_t longer = typed.n > name.n ? typed.n : name.n, distance;
+
+    if (typed.n == 0 || longer > NAME_BYTES_MAX)
+        return SIZE_MAX;
+    distance = edits(typed, name);
+    if (distance <= 2 && distance * 5 <= longer * 2)
+        return distance;
+    if (typed.n > 2 && typed.n < name.n && folded(name.p[name.n - typed.n - 1]) == '_' &&
+        same_name(name.p + name.n - typed.n, typed.p, typed.n))
+        return 3;
+    return SIZE_MAX;
+}
+
+const struct gal_config_row *gal_config_find(struct gal_str name)
+{
+    for (size_t i = 0; i < GAL_KEY_COUNT; i++) {
+        const struct gal_config_row *row = &gal_config_rows[i];
+        if (name.n == strlen(row->name) && same_name(name.p, row->name, name.n))
+            return row;
+    }
+    return NULL;
+}
+
+/* Among the rows and `more` (NULL-terminated, or NULL). */
+static const char *nearest(struct gal_str name, const char *const *more)
+{
+    size_t best = SIZE_MAX;
+    const char *found = NULL;
+
+    for (size_t i = 0; i < GAL_KEY_COUNT; i++) {
+        size_t distance = gal_name_distance(name, gal_config_rows[i].name);
+        if (distance < best) {
+            best = distance;
+            found = gal_config_rows[i].name;
+        }
+    }
+    for (; more && *more; more++) {
+        size_t distance = gal_name_distance(name, *more);
+        if (distance < best) {
+            best = distance;
+            found = *more;
+        }
+    }
+    return found;
+}
+
+const char *gal_config_nearest(struct gal_str name)
+{
+    return nearest(name, NULL);
+}
+
+/* --- environment --- */
+
+static void env_name(const char *key, char *out, size_t size)
+{
+    snprintf(out, size, "GALLEY_%s", key);
+    for (char *p = out; *p; p++)
+        *p = (char)toupper((unsigned char)*p);
+}
+
+/* Kubernetes sets NAME_PORT=tcp://10.0.0.1:80 for every Service, so one that is called "galley" or
+ * "galley-http" meets our names. Such a value is never a setting. */
+static bool is_service_link(const char *value)
+{
+    return strncmp(value, "tcp://", 6) == 0 || strncmp(value, "udp://", 6) == 0 ||
+           strncmp(value, "sctp://", 7) == 0;
+}
+
+static enum gal_status add_paths(struct gal_config *c, const char *list, struct gal_err *err)
+{
+    struct gal_str rest = gal_str_of(list), path;
+    enum gal_status status = GAL_OK;
+
+    while (status == GAL_OK && rest.n && gal_str_cut(&rest, ':', &path)) {
+        if (path.n)
+            status = gal_config_add_path(c, GAL_FROM_ENV, path, err);
+    }
+    return status;
+}
+
+/* A name behind GALLEY_ that is no row's. */
+static enum gal_status read_other(struct gal_config *c, struct gal_str name, const char *value,
+                                  struct gal_err *err)
+{
+    const char *near;
+    char text[NAME_BYTES_MAX + 16];
+
+    if (gal_str_is(name, "MODELS"))
+        return add_paths(c, value, err);
+    if (gal_str_is(name, "CONFIG")) {
+        if (!c->file && value[0] && !(c->file = gal_arena_strdup(&c->arena, gal_str_of(value))))
+            return no_memory(err);
+        return GAL_OK;
+    }
+    near = nearest(name, env_names);
+    /* Only what a slip of the fingers would make: others may use the prefix too. */
+    if (!near || gal_name_distance(name, near) > 2)
+        return GAL_OK;
+    env_name(near, text, sizeof(text));
+    gal_fail(err, GAL_INVALID, "unknown setting; did you mean %s?", text);
+    gal_err_place(err, "GALLEY_%.*s", GAL_STR_ARG(name));
+    gal_err_hint(err, "unset it when it is not meant for galley");
+    return GAL_INVALID;
+}
+
+static enum gal_status read_variable(struct gal_config *c, struct gal_str name, const char *value,
+                                     struct gal_err *err)
+{
+    const struct gal_str prefix = GAL_STR("GALLEY_");
+    const struct gal_config_row *row;
+    char where[NAME_BYTES_MAX + 16];
+
+    if (gal_str_is(name, "INFERENCE_SERVICE_NAME"))
+        return gal_config_set(c, &gal_config_rows[GAL_KEY_MODEL_NAME], GAL_FROM_DEFAULT, value,
+                              "INFERENCE_SERVICE_NAME", err);
+    if (!gal_str_starts(name, prefix) || is_service_link(value))
+        return GAL_OK;
+    name = (struct gal_str){name.p + prefix.n, name.n - prefix.n};
+    row = gal_config_find(name);
+    if (!row)
+        return read_other(c, name, value, err);
+    env_name(row->name, where, sizeof(where));
+    return gal_config_set(c, row, GAL_FROM_ENV, value, where, err);
+}
+
+enum gal_status gal_config_read_env(struct gal_config *c, char *const *env, struct gal_err *err)
+{
+    enum gal_status status = GAL_OK;
+
+    for (; status == GAL_OK && *env; env++) {
+        const char *equals = strchr(*env, '=');
+        if (equals && equals[1])
+            status =
+                read_variable(c, (struct gal_str){*env, (size_t)(equals - *env)}, equals + 1, err);
+    }
+    return status;
+}
+
+/* --- file --- */
+
+static enum gal_status fail_at(const char *file, const struct gal_yaml *node, struct gal_err *err,
+                               const char *message)
+{
+    gal_fail(err, GAL_INVALID, "%.*s: %s", GAL_STR_ARG(node->key), message);
+    gal_err_place(err, "%s:%u", file, node->line);
+    return GAL_INVALID;
+}
+
+static bool is_text(const struct gal_yaml *node)
+{
+    return node->type == GAL_YAML_SCALAR && !memchr(node->scalar.p, '\0', node->scalar.n);
+}
+
+static enum gal_status read_models(struct gal_config *c, const char *file,
+                                   const struct gal_yaml *node, struct gal_err *err)
+{
+    enum gal_status status = GAL_OK;
+
+    if (node->type != GAL_YAML_LIST)
+        return fail_at(file, node, err, "must be a list of paths, each on a line as `- PATH`");
+    for (const struct gal_yaml *item = node->child; item && status == GAL_OK; item = item->next) {
+        if (!is_text(item) || item->scalar.n == 0) {
+            fail_at(file, node, err, "must hold paths only");
+            gal_err_place(err, "%s:%u", file, item->line);
+            return GAL_INVALID;
+        }
+        status = gal_config_add_path(c, GAL_FROM_FILE, item->scalar, err);
+    }
+    return status;
+}
+
+static enum gal_status read_entry(struct gal_config *c, const char *file,
+                                  const struct gal_yaml *node, struct gal_err *err)
+{
+    const struct gal_config_row *row = gal_config_find(node->key);
+    const char *near;
+    char where[192];
+
+    if (gal_str_is(node->key, "models"))
+        return read_models(c, file, node, err);
+    if (!row) {
+        near = nearest(node->key, file_names);
+        fail_at(file, node, err, "unknown key");
+        if (near)
+            gal_err_hint(err, "did you mean %s?", near);
+        else
+            gal_err_hint(err, "see galley help serve for the keys");
+        return GAL_INVALID;
+    }
+    if (!is_text(node))
+        return fail_at(file, node, err, "must be one value");
+    snprintf(where, sizeof(where), "%s:%u: %s", file, node->line, row->name);
+    return gal_config_set(c, row, GAL_FROM_FILE, node->scalar.n ? node->scalar.p : "", where, err);
+}
+
+enum gal_status gal_config_read_file(struct gal_config *c, const char *path, struct gal_err *err)
+{
+    struct gal_arena tree;
+    struct gal_buf text;
+    struct gal_yaml *root;
+    enum gal_status status = gal_file_read(path, GAL_YAML_BYTES_MAX, &text, err);
+
+    if (status != GAL_OK)
+        return status;
+    gal_arena_init(&tree, 16384, 0, 64u << 20);
+    status = gal_yaml_parse(gal_buf_str(&text), path, &tree, &root, err);
+    if (status == GAL_OK && root->type != GAL_YAML_MAP) {
+        gal_fail(err, GAL_INVALID, "a configuration is a mapping of keys to values");
+        gal_err_place(err, "%s:%u", path, root->line);
+        status = GAL_INVALID;
+    }
+    for (struct gal_yaml *node = status == GAL_OK ? root->child : NULL; node && status == GAL_OK;
+         node = node->next)
+        status = read_entry(c, path, node, err);
+    gal_arena_release(&tree);
+    gal_buf_release(&text);
+    return status;
+}
