@@ -20,6 +20,7 @@
 #include "watch/metrics.h"
 
 struct gal_route;
+struct gal_infer;
 struct gal_exchange;
 
 /* How errors are rendered. */
@@ -34,7 +35,8 @@ struct gal_process {
     _Atomic bool refusing;  /* new inference requests are refused with "Service shutting down" */
     _Atomic bool loaded;    /* the first load of all models has ended, well or not */
     uint64_t start_wall_us, start_mono_us;
-    _Atomic uint64_t in_flight;
+    _Atomic uint64_t in_flight;   /* requests between their last byte and their answer's */
+    _Atomic uint64_t connections; /* open */
     _Atomic uint64_t catalog_age; /* bumped with each new catalog */
 };
 
@@ -91,7 +93,10 @@ struct gal_exchange {
     enum gal_status outcome; /* OK or why it failed */
     char outcome_text[160];  /* error's message for the log; empty on OK */
     struct gal_job job;
+    struct gal_infer *infer; /* of an inference; its outputs are given back by reset */
     void *state;             /* the handler's own, in the arena */
+    struct gal_buf packed;   /* the compressed body, when there is one */
+    bool submitted;          /* the job was handed to a scheduler */
     bool job_running;        /* between submit and on_done */
 };
 

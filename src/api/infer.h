@@ -18,9 +18,11 @@ struct gal_infer {
     size_t wanted_count;
     struct gal_value *outputs; /* wanted_count, filled by the run */
     /* Renders outputs into x and finishes it. Called on the loop when the run went well; a failed
-     * run is rendered by gal_exchange_fail without it. Outputs are released behind it. */
+     * run is rendered by gal_exchange_fail without it. Outputs stay until gal_exchange_reset, so
+     * the answer may point into them. */
     void (*encode)(struct gal_exchange *x, struct gal_infer *inf);
-    void *state; /* the dialect's own */
+    void *state;  /* the dialect's own */
+    bool has_run; /* outputs are to be released */
 };
 
 /* Allocates for x->model; all outputs wanted. NULL when memory is out. */

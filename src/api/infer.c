@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/infer.h"
+
+static struct gal_exchange *exchange_of(struct gal_job *job)
+{
+    return (struct gal_exchange *)((char *)job - offsetof(struct gal_exchange, job));
+}
+
+enum gal_status gal_infer_resolve(struct gal_exchange *x, struct gal_str name,
+                                  struct gal_str version, struct gal_err *err)
+{
+    struct gal_api *api = x->api;
+    struct gal_str header = x->req->known[GAL_HDR_X_MODEL_VERSION];
+    struct gal_model *m = NULL;
+    enum gal_status st;
+
+    if (api->process->refusing)
+        return gal_fail(err, GAL_UNAVAILABLE, "Service shutting down");
+    if (version.n == 0)
+        version = header;
+    if (name.n == 0) {
+        st = gal_catalog_default(api->catalog, api->options->default_model, &m, err);
+        if (st == GAL_OK && version.n > 0)
+            st = gal_catalog_model(api->catalog, gal_str_of(m->name), version, &m, err);
+    } else {
+        st = gal_catalog_model(api->catalog, name, version, &m, err);
+    }
+    if (st != GAL_OK)
+        return st;
+    switch (gal_model_state(m)) {
+    case GAL_MODEL_READY:
+        x->model = gal_model_ref(m);
+        return GAL_OK;
+    case GAL_MODEL_LOADING:
+        return gal_fail(err, GAL_UNAVAILABLE, "Model not loaded: '%s' version %s is loading",
+                        m->name, m->version);
+    case GAL_MODEL_FAILED:
+        break;
+    }
+    return gal_fail(err, GAL_UNAVAILABLE, "Model not loaded: '%s' version %s failed: %s", m->name,
+                    m->version, m->error.message);
+}
+
+struct gal_infer *gal_infer_new(struct gal_exchange *x)
+{
+    const struct gal_model_info *info = x->model->info;
+    struct gal_infer *inf = gal_arena_small(&x->arena, sizeof(*inf));
+    size_t inputs = info->input_count > 0 ? info->input_count : 1;
+
+    if (inf == NULL)
+        return NULL;
+    memset(inf, 0, sizeof(*inf));
+    inf->inputs = gal_arena_small(&x->arena, inputs * sizeof(*inf->inputs));
+    inf->wanted = gal_arena_small(&x->arena, info->output_count * sizeof(*inf->wanted));
+    inf->outputs = gal_arena_small(&x->arena, info->output_count * sizeof(*inf->outputs));
+    if (inf->inputs == NULL || inf->wanted == NULL || inf->outputs == NULL)
+        return NULL;
+    for (size_t i = 0; i < info->input_count; i++)
+        inf->inputs[i].kind = GAL_KIND_NONE;
+    for (size_t i = 0; i < info->output_count; i++)
+        inf->wanted[i] = i;
+    inf->wanted_count = info->output_count;
+    return inf;
+}
+
+static enum gal_status fail_shape(const struct gal_exchange *x, const struct gal_port *port,
+                                  const struct gal_tensor *t, struct gal_err *err)
+{
+    char expected[128], got[128];
+
+    gal_fail(err, GAL_INVALID,
+             "unexpected shape for input '%s' for model '%s'. Expected %s, got %s", port->name.p,
+             x->model->name, gal_shape_format(port->shape, port->rank, expected, sizeof(expected)),
+             gal_shape_format(t->shape, t->rank, got, sizeof(got)));
+    return GAL_INVALID;
+}
+
+enum gal_status gal_infer_set(struct gal_exchange *x, struct gal_infer *inf,
+                              const struct gal_tensor *t, struct gal_err *err)
+{
+    const struct gal_model_info *info = x->model->info;
+    size_t i = gal_port_find(info->inputs, info->input_count, t->name);
+    const struct gal_port *port;
+
+    if (i == SIZE_MAX) {
+        gal_fail(err, GAL_INVALID, "unexpected inference input '%.*s' for model '%s'",
+                 (int)(t->name.n < 128 ? t->name.n : 128), t->name.p, x->model->name);
+        if (info->input_count > 0)
+            gal_err_hint(err, "its inputs are '%s'%s", info->inputs[0].name.p,
+                         info->input_count > 1 ? ", ... (GET /v2/models/NAME lists them)" : "");
+        return GAL_INVALID;
+    }
+    port = &info->inputs[i];
+    if (inf->inputs[i].kind != GAL_KIND_NONE)
+        return gal_fail(err, GAL_INVALID, "input '%s' is given twice", port->name.p);
+    if (port->kind != GAL_KIND_TENSOR || port->dtype == GAL_DT_NONE)
+        return gal_fail(err, GAL_UNSUPPORTED,
+                        "input '%s' of model '%s' is a %s, which this protocol cannot carry",
+                        port->name.p, x->model->name, port->type_text);
+    if (t->dtype != port->dtype)
+        return gal_fail(err, GAL_INVALID,
+                        "unexpected datatype for input '%s' for model '%s'. Expected %s, got %s",
+                        port->name.p, x->model->name, gal_dtype_name(port->dtype),
+                        gal_dtype_name(t->dtype));
+    if (port->shape_known && !gal_shape_fits(t->shape, t->rank, port->shape, port->rank))
+        return fail_shape(x, port, t, err);
+    inf->inputs[i].kind = GAL_KIND_TENSOR;
+    inf->inputs[i].tensor = *t;
+    inf->inputs[i].items = NULL;
+    inf->inputs[i].count = 0;
+    inf->inputs[i].handle = NULL;
+    return GAL_OK;
+}
+
+static enum gal_status check_complete(struct gal_exchange *x, const struct gal_infer *inf,
+                                      struct gal_err *err)
+{
+    const struct gal_model_info *info = x->model->info;
+    size_t given = 0;
+
+    for (size_t i = 0; i < info->input_count; i++)
+        given += inf->inputs[i].kind != GAL_KIND_NONE;
+    for (size_t i = 0; i < info->input_count; i++)
+        if (inf->inputs[i].kind == GAL_KIND_NONE && !info->inputs[i].optional)
+            return gal_fail(err, GAL_INVALID,
+                            "expected %zu inputs but got %zu inputs for model '%s': input '%s' is "
+                            "missing",
+                            info->input_count, given, x->model->name, info->inputs[i].name.p);
+    return GAL_OK;
+}
+
+static size_t count_rows(const struct gal_exchange *x, const struct gal_infer *inf)
+{
+    for (size_t i = 0; x->model->batch_dim && i < x->model->info->input_count; i++)
+        if (inf->inputs[i].kind == GAL_KIND_TENSOR && inf->inputs[i].tensor.rank > 0)
+            return inf->inputs[i].tensor.shape[0] > 0 ? (size_t)inf->inputs[i].tensor.shape[0] : 1;
+    return 1;
+}
+
+static void name_model(const struct gal_exchange *x, struct gal_err *err)
+{
+    struct gal_err plain = *err;
+
+    if (plain.code == GAL_OVERLOADED || plain.code == GAL_DEADLINE || plain.code == GAL_CANCELLED)
+        return;
+    gal_fail(err, plain.code, "Inference failed: model '%s' version %s: %s", x->model->name,
+             x->model->version, plain.message);
+    gal_err_place(err, "%s", plain.place);
+    gal_err_hint(err, "%s", plain.hint);
+}
+
+static void on_done(struct gal_job *job)
+{
+    struct gal_exchange *x = exchange_of(job);
+
+    x->job_running = false;
+    if (job->status == GAL_OK) {
+        x->infer->has_run = true;
+        x->infer->encode(x, x->infer);
+        return;
+    }
+    name_model(x, &job->err);
+    gal_exchange_fail(x, &job->err);
+}
+
+void gal_infer_run(struct gal_exchange *x, struct gal_infer *inf, uint64_t timeout_us)
+{
+    uint64_t limit_us = x->api->options->request_timeout_us;
+    struct gal_job *job = &x->job;
+    struct gal_err err;
+
+    if (check_complete(x, inf, &err) != GAL_OK) {
+        gal_exchange_fail(x, &err);
+        return;
+    }
+    if (timeout_us != 0 && (limit_us == 0 || timeout_us < limit_us))
+        limit_us = timeout_us;
+    x->rows = count_rows(x, inf);
+    x->infer = inf;
+    job->inputs = inf->inputs;
+    job->wanted = inf->wanted;
+    job->output_count = inf->wanted_count;
+    job->rows = x->rows;
+    job->arena = &x->arena;
+    job->outputs = inf->outputs;
+    job->deadline_us = limit_us != 0 ? x->start_us + limit_us : 0;
+    job->home = x->api->loop;
+    job->on_done = on_done;
+    x->submitted = true;
+    x->job_running = true;
+    gal_sched_submit(x->model->sched, job);
+}

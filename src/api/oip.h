@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Open Inference Protocol's inference request as plain data, and the way from and to its JSON
+ * with the binary tensor extension. Pure: bytes in, structures out, memory from the arena. What
+ * the structures borrow (names, text, binary tensors) lies in the arena or in the bytes given. */
+#ifndef GAL_API_OIP_H
+#define GAL_API_OIP_H
+
+#include "api/infer.h"
+
+struct gal_oip_output {
+    struct gal_str name;
+    bool binary; /* wanted as binary data */
+};
+
+struct gal_oip_request {
+    struct gal_str id;   /* p NULL: none was sent */
+    uint64_t timeout_us; /* parameter `timeout`; 0: none */
+    uint64_t priority;   /* parameter `priority`: 1 is the highest; 0: none */
+    bool binary_output;  /* outputs that say nothing else are wanted as binary data */
+    struct gal_tensor *inputs;
+    size_t input_count;
+    struct gal_oip_output *outputs;
+    size_t output_count; /* 0: all outputs */
+};
+
+/* Decodes a request for `model` (its name, for messages and to compare with `model_name`). `binary`
+ * is what follows the JSON. null stands for absent in id, parameters and outputs. INVALID carries
+ * the place, `inputs[0].data[3]`; UNSUPPORTED names a parameter that is valid but not here. */
+enum gal_status gal_oip_decode(struct gal_str model, struct gal_str json, struct gal_str binary,
+                               struct gal_arena *arena, struct gal_oip_request *out,
+                               struct gal_err *err);
+
+/* A raw request (Inference-Header-Content-Length: 0): body is the bytes of the model's only input,
+ * all outputs are binary. The first dimension, when it is open, is 1 if another one is open too;
+ * one open dimension is computed from the size. BYTES: the body is the only element. */
+enum gal_status gal_oip_decode_raw(const struct gal_model *m, struct gal_str body,
+                                   struct gal_arena *arena, struct gal_oip_request *out,
+                                   struct gal_err *err);
+
+/* The answer's body: JSON (in `out`), then the binary outputs (in the backend's memory or the
+ * arena), unpadded. */
+struct gal_oip_answer {
+    const struct gal_str *parts; /* parts[0] is the JSON */
+    size_t part_count;
+    bool binary; /* some output is binary: the header length must be told */
+};
+
+/* Appends to out, which must be empty. Sequences become one output an item, NAME.0, NAME.1, ...;
+ * maps and sequences of maps a matrix of their values with their keys as parameter `labels`;
+ * an absent optional is left out. */
+enum gal_status gal_oip_encode(const struct gal_model *m, const struct gal_oip_request *req,
+                               const struct gal_infer *inf, struct gal_arena *arena,
+                               struct gal_buf *out, struct gal_oip_answer *answer,
+                               struct gal_err *err);
+
+#endif

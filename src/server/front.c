@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/front.h"
+
+#include "api/account.h"
+#include "base/mem.h"
+#include "base/thread.h"
+
+#include <stdio.h>
+
+#define BACKLOG 1024
+/* Access lines gathered in one turn of the loop; what does not fit is counted as dropped. */
+#define LOG_LINES_BYTES_MAX (4u << 20)
+#define LOG_LINES_KEEP_BYTES (64u << 10)
+
+static void end_turn(void *ctx)
+{
+    struct gal_front *f = ctx;
+    struct gal_buf *lines = &f->api.log_lines;
+
+    if (lines->n > 0)
+        gal_log_flush(f->api.log, gal_buf_str(lines));
+    if (lines->failed)
+        gal_shard_add(f->api.shard, f->log_dropped, 1);
+    if (lines->n > 0 || lines->failed)
+        gal_buf_clear(lines, LOG_LINES_KEEP_BYTES);
+}
+
+static void make_series(struct gal_front *f)
+{
+    struct gal_metrics *m = f->api.metrics;
+    struct gal_str full = GAL_STR("connections"), slow = GAL_STR("timeout"), bad = GAL_STR("bad");
+
+    f->received = gal_metrics_series(m, GAL_METRIC_HTTP_RECEIVED, NULL);
+    f->sent = gal_metrics_series(m, GAL_METRIC_HTTP_SENT, NULL);
+    f->log_dropped = gal_metrics_series(m, GAL_METRIC_LOG_DROPPED, NULL);
+    f->refused_full = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &full);
+    f->refused_slow = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &slow);
+    f->refused_bad = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &bad);
+}
+
+enum gal_status gal_front_new(const struct gal_front_setup *setup, struct gal_front **out,
+                              struct gal_err *err)
+{
+    struct gal_front *f = gal_calloc(1, sizeof(*f));
+    enum gal_status st;
+
+    if (f == NULL)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for an event loop");
+    f->options = setup->options;
+    f->api.options = setup->api_options;
+    f->api.process = setup->process;
+    f->api.metrics = setup->metrics;
+    f->api.log = setup->log;
+    f->api.clock = &gal_clock_system;
+    f->api.catalog = gal_catalog_ref(setup->catalog);
+    f->no_request.method = GAL_METHOD_OTHER;
+    f->no_request.version_major = f->no_request.version_minor = 1;
+    f->no_request.content_length = -1;
+    gal_buf_init(&f->api.log_lines, LOG_LINES_BYTES_MAX);
+    gal_rng_seed(&f->api.rng);
+    st = gal_loop_new(&f->loop, err);
+    if (st == GAL_OK)
+        st = gal_metrics_shard(setup->metrics, &f->api.shard, err);
+    if (st == GAL_OK)
+        st = gal_account_new(&f->api, err);
+    if (st != GAL_OK) {
+        gal_front_free(f);
+        return st;
+    }
+    f->api.loop = f->loop;
+    make_series(f);
+    gal_loop_on_turn(f->loop, end_turn, f);
+    *out = f;
+    return GAL_OK;
+}
+
+enum gal_status gal_front_listen(struct gal_front *f, const char *host, uint16_t port,
+                                 struct gal_err *err)
+{
+    return gal_listener_new(f->loop, host, port, BACKLOG, &gal_http_stream_ops, f, &f->listener,
+                            err);
+}
+
+static void *run(void *arg)
+{
+    struct gal_front *f = arg;
+
+    gal_loop_run(f->loop);
+    return NULL;
+}
+
+enum gal_status gal_front_start(struct gal_front *f, unsigned number, struct gal_err *err)
+{
+    char name[16];
+    enum gal_status st;
+
+    snprintf(name, sizeof(name), "galley-loop-%u", number % 1000);
+    st = gal_thread_start(&f->thread, name, run, f, err);
+    f->started = st == GAL_OK;
+    return st;
+}
+
+void gal_front_join(struct gal_front *f)
+{
+    if (!f->started)
+        return;
+    gal_loop_stop(f->loop);
+    pthread_join(f->thread, NULL);
+    f->started = false;
+}
+
+void gal_front_free(struct gal_front *f)
+{
+    if (f == NULL)
+        return;
+    GAL_ASSERT(!f->started);
+    gal_listener_free(f->listener);
+    gal_loop_free(f->loop);
+    gal_http_free_pools(f);
+    gal_account_free(&f->api);
+    gal_catalog_unref(f->api.catalog);
+    gal_buf_release(&f->api.log_lines);
+    gal_free(f);
+}
+
+void gal_front_refuse(struct gal_front *f)
+{
+    gal_listener_free(f->listener);
+    f->listener = NULL;
+    gal_loop_each_stream(f->loop, gal_http_close_idle, f);
+}

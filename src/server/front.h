@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One event loop that serves HTTP: its thread, its listener, its connections and the api context
+ * that handlers see. A process has one a core; they share nothing on the path of a request.
+ * All calls on the loop's thread, but for new, start, join and free (the main thread). */
+#ifndef GAL_SERVER_FRONT_H
+#define GAL_SERVER_FRONT_H
+
+#include "api/exchange.h"
+#include "http/http1.h"
+#include "net/stream.h"
+
+#include <pthread.h>
+
+/* Immutable while a front uses it; replaced whole on reload. */
+struct gal_front_options {
+    struct gal_http1_limits http1;
+    size_t connections_max; /* of the process */
+    uint64_t head_timeout_us, body_timeout_us, idle_timeout_us, write_timeout_us;
+};
+
+struct gal_conn;
+struct gal_slot;
+
+struct gal_front {
+    struct gal_loop *loop;
+    struct gal_listener *listener; /* NULL once closed */
+    pthread_t thread;
+    bool started;
+    struct gal_api api;
+    const struct gal_front_options *options; /* borrowed */
+    struct gal_conn *free_conns;             /* owned, recycled */
+    struct gal_slot *free_slots;             /* owned, recycled */
+    gal_series received, sent, refused_full, refused_slow, refused_bad, log_dropped;
+    struct gal_http_request no_request; /* stands in where the codec could not make one */
+    char date[GAL_HTTP_DATE_SIZE]; /* of the second date_s */
+    uint64_t date_s;
+};
+
+/* What a front borrows from the process; all of it outlives the front. */
+struct gal_front_setup {
+    const struct gal_front_options *options;
+    const struct gal_api_options *api_options;
+    struct gal_process *process;
+    struct gal_metrics *metrics;
+    struct gal_log *log;
+    struct gal_catalog *catalog; /* the front takes a reference of its own */
+};
+
+enum gal_status gal_front_new(const struct gal_front_setup *setup, struct gal_front **out,
+                              struct gal_err *err);
+enum gal_status gal_front_listen(struct gal_front *f, const char *host, uint16_t port,
+                                 struct gal_err *err);
+enum gal_status gal_front_start(struct gal_front *f, unsigned number, struct gal_err *err);
+/* Ends the loop and waits for its thread. */
+void gal_front_join(struct gal_front *f);
+void gal_front_free(struct gal_front *f); /* NULL is fine; not while its thread runs */
+/* Closes the listener and all connections without a request under way. */
+void gal_front_refuse(struct gal_front *f);
+
+/* The connections (server/http_conn.c). */
+extern const struct gal_stream_ops gal_http_stream_ops; /* listener's ctx is the front */
+void gal_http_free_pools(struct gal_front *f);
+/* Closes the connection when it holds no request; a visitor for gal_loop_each_stream. */
+void gal_http_close_idle(void *user, void *ctx);
+
+#endif

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A connection that speaks HTTP/1.1: bytes from net/stream.h into http/http1.h, requests to
+ * api/exchange.h, answers back. What a request needs (input buffer, codec, exchange) is a slot,
+ * taken from the front's pool with the first byte and given back with the last, so that an idle
+ * connection holds next to nothing and a busy one allocates nothing.
+ *
+ * States, one setter (set_state):
+ *   IDLE     no slot, or a slot without a byte       deadline: idle_timeout
+ *   READING  part of a request is here               deadline: head_timeout from its first byte,
+ *                                                    body_timeout from the last byte
+ *   HANDLING the exchange has it                     none: the job's own deadline rules
+ *   WRITING  the answer is on its way                deadline: write_timeout and a second for each
+ *                                                    64 KiB
+ *   CLOSING  only on_close is left
+ * IDLE -> READING [on_data] -> HANDLING [take_request] -> WRITING [on_finished]
+ *      -> IDLE or READING [end_request]; any -> CLOSING [close_now, gal_stream_finish, on_close] */
+#include "base/mem.h"
+#include "server/front.h"
+
+#define INPUT_FIRST_BYTES 16384u
+#define INPUT_KEEP_BYTES (1u << 20)
+#define WRITE_BYTES_PER_S 65536u
+#define HEAD_BYTES_MAX 8192u /* of an answer */
+
+enum conn_state { CONN_IDLE, CONN_READING, CONN_HANDLING, CONN_WRITING, CONN_CLOSING };
+
+/* What one request needs. */
+struct gal_slot {
+    struct gal_slot *next; /* in the pool */
+    struct gal_http1 *codec;
+    struct gal_buf in;
+    struct gal_buf head; /* of the answer */
+    struct gal_exchange x;
+};
+
+struct gal_conn {
+    struct gal_conn *next; /* in the pool */
+    struct gal_front *front;
+    struct gal_stream *stream; /* NULL once closed */
+    struct gal_slot *slot;     /* NULL while idle */
+    enum conn_state state;
+    bool eof;           /* the peer sends no more */
+    bool keep_alive;    /* after the present answer */
+    bool read_stopped;  /* on_space had no room */
+    bool pumping;       /* pump is on the stack */
+    bool continue_sent; /* 100-continue */
+    bool head_sent;     /* of the answer */
+    size_t parts_sent;  /* of the answer's body */
+    bool in_flight;     /* counted in the process's requests in flight */
+};
+
+static void pump(struct gal_conn *c);
+
+static void set_state(struct gal_conn *c, enum conn_state to)
+{
+    static const unsigned char legal[] = {
+        [CONN_IDLE] = 1u << CONN_READING | 1u << CONN_CLOSING,
+        [CONN_READING] = 1u << CONN_HANDLING | 1u << CONN_CLOSING,
+        [CONN_HANDLING] = 1u << CONN_WRITING | 1u << CONN_CLOSING,
+        [CONN_WRITING] = 1u << CONN_IDLE | 1u << CONN_READING | 1u << CONN_CLOSING,
+        [CONN_CLOSING] = 0,
+    };
+    GAL_ASSERT(legal[c->state] & (1u << to));
+    c->state = to;
+}
+
+static void deadline_in(struct gal_conn *c, uint64_t us)
+{
+    gal_stream_deadline(c->stream, us != 0 ? gal_loop_turn_us(c->front->loop) + us : 0);
+}
+
+/* --- slots --- */
+
+static void slot_free(struct gal_slot *s)
+{
+    if (s == NULL)
+        return;
+    gal_http1_free(s->codec);
+    gal_buf_release(&s->in);
+    gal_buf_release(&s->head);
+    gal_exchange_release(&s->x);
+    gal_free(s);
+}
+
+static struct gal_slot *slot_new(struct gal_front *f)
+{
+    struct gal_slot *s = gal_calloc(1, sizeof(*s));
+
+    if (s == NULL)
+        return NULL;
+    gal_exchange_init(&s->x, &f->api);
+    gal_buf_init(&s->head, HEAD_BYTES_MAX);
+    gal_buf_init(&s->in, 0);
+    if (gal_http1_new(&s->codec, &f->options->http1, NULL) != GAL_OK) {
+        slot_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+static struct gal_slot *slot_take(struct gal_front *f)
+{
+    struct gal_slot *s = f->free_slots;
+
+    if (s != NULL)
+        f->free_slots = s->next;
+    else
+        s = slot_new(f);
+    if (s == NULL)
+        return NULL;
+    gal_http1_reset(s->codec, &f->options->http1);
+    s->in.max = f->options->http1.head_bytes_max + f->options->http1.body_bytes_max +
+                INPUT_FIRST_BYTES;
+    return s;
+}
+
+static void slot_give(struct gal_conn *c)
+{
+    struct gal_slot *s = c->slot;
+
+    if (s == NULL)
+        return;
+    c->slot = NULL;
+    gal_exchange_reset(&s->x);
+    gal_buf_clear(&s->in, INPUT_KEEP_BYTES);
+    gal_buf_clear(&s->head, HEAD_BYTES_MAX);
+    s->next = c->front->free_slots;
+    c->front->free_slots = s;
+}
+
+/* --- end of a connection --- */
+
+static void leave_flight(struct gal_conn *c)
+{
+    if (c->in_flight)
+        c->front->api.process->in_flight--;
+    c->in_flight = false;
+}
+
+static void conn_give(struct gal_conn *c)
+{
+    struct gal_front *f = c->front;
+
+    leave_flight(c);
+    slot_give(c);
+    c->next = f->free_conns;
+    f->free_conns = c;
+}
+
+static void close_now(struct gal_conn *c)
+{
+    if (c->state != CONN_CLOSING)
+        set_state(c, CONN_CLOSING);
+    gal_stream_close(c->stream);
+}
+
+static void close_softly(struct gal_conn *c)
+{
+    set_state(c, CONN_CLOSING);
+    gal_stream_deadline(c->stream, 0);
+    gal_stream_finish(c->stream);
+}
+
+static void on_close(void *user)
+{
+    struct gal_conn *c = user;
+
+    c->stream = NULL;
+    c->front->api.process->connections--;
+    if (c->slot != NULL && c->slot->x.job_running)
+        gal_exchange_cancel(&c->slot->x); /* on_finished gives the connection back */
+    else
+        conn_give(c);
+}
+
+/* --- answers --- */
+
+static struct gal_str date_text(struct gal_front *f)
+{
+    uint64_t now_s = gal_wall_us(f->api.clock) / 1000000;
+
+    if (now_s != f->date_s) {
+        gal_http_date(now_s * 1000000, f->date);
+        f->date_s = now_s;
+    }
+    return (struct gal_str){f->date, GAL_HTTP_DATE_SIZE - 1};
+}
+
+static void end_request(struct gal_conn *c)
+{
+    struct gal_slot *s = c->slot;
+
+    leave_flight(c);
+    if (!c->keep_alive) {
+        close_softly(c);
+        return;
+    }
+    gal_buf_shift(&s->in, gal_http1_next(s->codec));
+    gal_exchange_reset(&s->x);
+    gal_buf_clear(&s->head, HEAD_BYTES_MAX);
+    if (s->in.n > 0) {
+        set_state(c, CONN_READING);
+        deadline_in(c, c->front->options->head_timeout_us);
+    } else if (c->eof) {
+        close_softly(c);
+        return;
+    } else {
+        slot_give(c);
+        set_state(c, CONN_IDLE);
+        deadline_in(c, c->front->options->idle_timeout_us);
+    }
+    if (c->read_stopped) {
+        c->read_stopped = false;
+        gal_stream_read_resume(c->stream);
+    }
+    pump(c);
+}
+
+/* Hands parts to the kernel until it takes no more (on_written goes on) or all are sent. */
+static void send_parts(struct gal_conn *c)
+{
+    const struct gal_http_response *r = &c->slot->x.resp;
+    size_t count = c->slot->x.req->method == GAL_METHOD_HEAD ? 0 : r->part_count;
+
+    do {
+        struct gal_str parts[GAL_STREAM_PARTS_MAX];
+        size_t n = 0;
+
+        if (!c->head_sent)
+            parts[n++] = gal_buf_str(&c->slot->head);
+        c->head_sent = true;
+        while (n < GAL_STREAM_PARTS_MAX && c->parts_sent < count)
+            parts[n++] = r->parts[c->parts_sent++];
+        if (!gal_stream_write(c->stream, parts, n))
+            return;
+    } while (c->parts_sent < count);
+    end_request(c);
+}
+
+static void on_written(void *user)
+{
+    struct gal_conn *c = user;
+
+    if (c->state != CONN_WRITING)
+        return;
+    if (c->parts_sent <
+        (c->slot->x.req->method == GAL_METHOD_HEAD ? 0 : c->slot->x.resp.part_count))
+        send_parts(c);
+    else
+        end_request(c);
+}
+
+static void on_finished(struct gal_exchange *x)
+{
+    struct gal_conn *c = x->carrier;
+    struct gal_front *f = c->front;
+
+    if (c->stream == NULL) { /* the client has gone meanwhile */
+        conn_give(c);
+        return;
+    }
+    if (c->state == CONN_CLOSING)
+        return; /* on_close is on its way */
+    set_state(c, CONN_WRITING);
+    c->keep_alive = x->req->keep_alive && !x->resp.close && !f->api.process->refusing;
+    c->parts_sent = 0;
+    c->head_sent = false;
+    gal_http1_write_head(&c->slot->head, &x->resp, x->req, date_text(f), c->keep_alive);
+    if (c->slot->head.failed) {
+        close_now(c);
+        return;
+    }
+    gal_shard_add(f->api.shard, f->sent, c->slot->head.n + x->resp.body_bytes);
+    deadline_in(c, f->options->write_timeout_us +
+                       x->resp.body_bytes * 1000000 / WRITE_BYTES_PER_S);
+    send_parts(c);
+}
+
+/* --- requests --- */
+
+static void begin(struct gal_conn *c, struct gal_http_request *req)
+{
+    struct gal_exchange *x = &c->slot->x;
+
+    set_state(c, CONN_HANDLING);
+    gal_stream_deadline(c->stream, 0);
+    c->in_flight = true;
+    c->front->api.process->in_flight++;
+    x->req = req;
+    x->carrier = c;
+    x->on_finished = on_finished;
+    x->peer = gal_stream_peer(c->stream);
+}
+
+static void reject(struct gal_conn *c, const struct gal_err *err, gal_series counter)
+{
+    gal_shard_add(c->front->api.shard, counter, 1);
+    begin(c, &c->front->no_request);
+    gal_api_reject(&c->slot->x, err);
+}
+
+/* False when the client is told to go on but does not take 25 bytes. */
+static bool send_continue(struct gal_conn *c)
+{
+    struct gal_str line = gal_http1_continue();
+
+    if (!gal_http1_request(c->slot->codec)->expect_continue || c->continue_sent)
+        return true;
+    c->continue_sent = true;
+    return gal_stream_write(c->stream, &line, 1);
+}
+
+/* Takes one step on what has been read; false when there is nothing more to do now. */
+static bool step(struct gal_conn *c)
+{
+    struct gal_slot *s = c->slot;
+    struct gal_err err;
+
+    switch (gal_http1_parse(s->codec, s->in.p, s->in.n, &err)) {
+    case GAL_HTTP1_MORE:
+        if (c->eof)
+            close_now(c);
+        else if (!gal_http1_in_head(s->codec))
+            deadline_in(c, c->front->options->body_timeout_us);
+        return false;
+    case GAL_HTTP1_HEAD:
+        if (send_continue(c))
+            return true;
+        close_now(c);
+        return false;
+    case GAL_HTTP1_DONE:
+        c->continue_sent = false;
+        begin(c, gal_http1_request(s->codec));
+        gal_api_handle(&s->x);
+        return true;
+    case GAL_HTTP1_ERROR:
+        break;
+    }
+    reject(c, &err, c->front->refused_bad);
+    return false;
+}
+
+/* Answers that finish at once come back here by end_request: the flag turns that recursion into
+ * this loop, so that pipelined requests do not pile up the stack. */
+static void pump(struct gal_conn *c)
+{
+    if (c->pumping)
+        return;
+    c->pumping = true;
+    while (c->state == CONN_READING && c->slot->in.n > 0 && step(c))
+        ;
+    c->pumping = false;
+}
+
+/* --- the stream's calls --- */
+
+static void *on_open(struct gal_stream *stream, void *listener_ctx)
+{
+    struct gal_front *f = listener_ctx;
+    struct gal_conn *c = f->free_conns;
+
+    if (f->api.process->connections >= f->options->connections_max) {
+        gal_shard_add(f->api.shard, f->refused_full, 1);
+        return NULL;
+    }
+    if (c != NULL)
+        f->free_conns = c->next;
+    else
+        c = gal_alloc(sizeof(*c));
+    if (c == NULL)
+        return NULL;
+    *c = (struct gal_conn){.front = f, .stream = stream, .state = CONN_IDLE};
+    f->api.process->connections++;
+    deadline_in(c, f->options->idle_timeout_us);
+    return c;
+}
+
+static char *on_space(void *user, size_t *n)
+{
+    struct gal_conn *c = user;
+    struct gal_buf *in;
+    size_t want;
+
+    if (c->state == CONN_CLOSING)
+        return NULL;
+    if (c->slot == NULL && (c->slot = slot_take(c->front)) == NULL) {
+        close_now(c);
+        return NULL;
+    }
+    in = &c->slot->in;
+    if (c->state == CONN_IDLE || c->state == CONN_READING) {
+        /* Memory grows with what has come, not with what was announced. */
+        want = gal_http1_want(c->slot->codec);
+        if (want > in->n && want > INPUT_FIRST_BYTES)
+            want = in->n > INPUT_FIRST_BYTES ? in->n : INPUT_FIRST_BYTES;
+        if (want == 0)
+            want = in->cap - in->n > INPUT_FIRST_BYTES / 4 ? 1 : INPUT_FIRST_BYTES;
+        if (gal_buf_reserve(in, want) == NULL) {
+            close_now(c);
+            return NULL;
+        }
+    } /* else the request's slices point into the buffer: it must not move */
+    *n = in->cap - in->n;
+    c->read_stopped = *n == 0;
+    return *n > 0 ? in->p + in->n : NULL;
+}
+
+static void on_data(void *user, size_t n)
+{
+    struct gal_conn *c = user;
+
+    gal_shard_add(c->front->api.shard, c->front->received, n);
+    c->slot->in.n += n;
+    if (c->state == CONN_IDLE) {
+        set_state(c, CONN_READING);
+        deadline_in(c, c->front->options->head_timeout_us);
+    }
+    pump(c);
+}
+
+static void on_eof(void *user)
+{
+    struct gal_conn *c = user;
+
+    c->eof = true;
+    if (c->state == CONN_IDLE || c->state == CONN_READING)
+        close_now(c);
+    else if (c->state == CONN_HANDLING)
+        gal_exchange_cancel(&c->slot->x);
+}
+
+static void on_deadline(void *user)
+{
+    struct gal_conn *c = user;
+    struct gal_err err;
+
+    if (c->state == CONN_IDLE) {
+        close_softly(c);
+    } else if (c->state == CONN_READING) {
+        gal_fail(&err, GAL_TIMEOUT_CLIENT, "the request did not arrive in time");
+        reject(c, &err, c->front->refused_slow);
+    } else {
+        close_now(c);
+    }
+}
+
+const struct gal_stream_ops gal_http_stream_ops = {
+    .on_open = on_open,
+    .on_space = on_space,
+    .on_data = on_data,
+    .on_eof = on_eof,
+    .on_deadline = on_deadline,
+    .on_written = on_written,
+    .on_close = on_close,
+};
+
+void gal_http_close_idle(void *user, void *ctx)
+{
+    struct gal_conn *c = user;
+
+    (void)ctx;
+    if (c->state == CONN_IDLE)
+        close_softly(c);
+}
+
+void gal_http_free_pools(struct gal_front *f)
+{
+    while (f->free_slots != NULL) {
+        struct gal_slot *s = f->free_slots;
+        f->free_slots = s->next;
+        slot_free(s);
+    }
+    while (f->free_conns != NULL) {
+        struct gal_conn *c = f->free_conns;
+        f->free_conns = c->next;
+        gal_free(c);
+    }
+}

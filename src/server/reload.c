@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Loads at start and on SIGHUP. A reload reads the configuration again, scans the paths again,
+ * keeps what has not changed (by the file's digest), loads the rest beside it and swaps the
+ * catalog when the load has ended; a version that fails to load leaves its older self serving. */
+#include "base/digest.h"
+#include "base/mem.h"
+#include "server/server_impl.h"
+
+#include <inttypes.h>
+
+struct message {
+    struct gal_task task;
+    struct gal_front *front;
+    struct gal_catalog *catalog; /* owned reference or NULL */
+    const struct gal_settings *settings;
+    void (*apply)(struct gal_front *f, struct gal_catalog *catalog,
+                  const struct gal_settings *settings);
+};
+
+static void deliver(struct gal_task *task)
+{
+    struct message *m = (struct message *)task; /* its first member */
+
+    m->apply(m->front, m->catalog, m->settings);
+    gal_catalog_unref(m->catalog);
+    gal_free(m);
+}
+
+void gal_server_tell_fronts(struct gal_server *s,
+                            void (*apply)(struct gal_front *f, struct gal_catalog *catalog,
+                                          const struct gal_settings *settings))
+{
+    for (size_t i = 0; i < s->front_count; i++) {
+        struct message *m = gal_alloc(sizeof(*m));
+        if (m == NULL) {
+            gal_log_msg(s->log, GAL_LOG_ERROR, "out_of_memory", "a change did not reach a loop");
+            continue;
+        }
+        *m = (struct message){{deliver, NULL}, s->fronts[i], gal_catalog_ref(s->catalog),
+                              s->settings, apply};
+        gal_loop_post(s->fronts[i]->loop, &m->task);
+    }
+}
+
+static void apply_all(struct gal_front *f, struct gal_catalog *catalog,
+                      const struct gal_settings *settings)
+{
+    struct gal_catalog *old = f->api.catalog;
+
+    f->api.catalog = gal_catalog_ref(catalog);
+    f->api.options = &settings->api;
+    f->options = &settings->front;
+    gal_catalog_unref(old);
+}
+
+static void publish(struct gal_server *s, struct gal_catalog *fresh)
+{
+    gal_catalog_unref(s->catalog);
+    s->catalog = fresh;
+    s->process.catalog_age++;
+    gal_server_tell_fronts(s, apply_all);
+}
+
+void gal_server_drop_coming(struct gal_server *s)
+{
+    for (size_t i = 0; i < s->coming_count; i++)
+        gal_model_unref(s->coming[i]);
+    gal_free(s->coming);
+    s->coming = NULL;
+    s->coming_count = 0;
+}
+
+static void log_err(struct gal_server *s, const char *event, const struct gal_err *err)
+{
+    struct gal_log_field f[3] = {{"error", gal_str_of(err->message), false},
+                                 {"place", gal_str_of(err->place), false},
+                                 {"hint", gal_str_of(err->hint), false}};
+
+    gal_log_write(s->log, GAL_LOG_ERROR, event, f, 3);
+}
+
+/* Where the same name and version serves already, a failed newcomer gives way to it. */
+static void keep_old_for_failed(struct gal_server *s)
+{
+    for (size_t i = 0; i < s->coming_count; i++) {
+        struct gal_model *m = s->coming[i], *old;
+
+        if (gal_model_state(m) == GAL_MODEL_READY ||
+            gal_catalog_model(s->catalog, gal_str_of(m->name), gal_str_of(m->version), &old,
+                              NULL) != GAL_OK ||
+            gal_model_state(old) != GAL_MODEL_READY)
+            continue;
+        gal_log_msg(s->log, GAL_LOG_WARN, "old_version_kept",
+                    "%s version %s: the changed file does not load; the one loaded before serves on",
+                    m->name, m->version);
+        s->coming[i] = gal_model_ref(old);
+        gal_model_unref(m);
+    }
+}
+
+static void log_loaded(struct gal_server *s)
+{
+    struct gal_err reason;
+    uint64_t us = gal_loop_now_us(s->loop) - s->process.start_mono_us;
+
+    if (gal_catalog_ready(s->catalog, &reason))
+        gal_log_msg(s->log, GAL_LOG_INFO, "ready", "%zu models ready after %.1f ms",
+                    s->catalog->count, (double)us / 1000.0);
+    else
+        log_err(s, "not_ready", &reason);
+}
+
+static void on_load_end(struct gal_loader *l, void *ctx)
+{
+    struct gal_server *s = ctx;
+    struct gal_catalog *fresh;
+    struct gal_err err;
+
+    gal_loader_free(l);
+    s->loader = NULL;
+    if (s->state >= GAL_SERVER_DRAINING) {
+        gal_server_drop_coming(s);
+        return;
+    }
+    if (s->process.loaded)
+        keep_old_for_failed(s);
+    if (gal_catalog_new(s->coming, s->coming_count, &fresh, &err) == GAL_OK)
+        publish(s, fresh);
+    else
+        log_err(s, "reload_failed", &err);
+    gal_server_drop_coming(s);
+    s->process.loaded = true;
+    if (s->state == GAL_SERVER_STARTING)
+        gal_server_set_state(s, GAL_SERVER_SERVING);
+    log_loaded(s);
+    if (s->reload_again) {
+        s->reload_again = false;
+        gal_server_signal_reload(0, s);
+    }
+}
+
+static enum gal_status scan(struct gal_server *s, struct gal_err *err)
+{
+    const struct gal_config *c = s->settings->config;
+
+    return gal_catalog_scan(c->paths, c->path_count, s->settings->name, &s->coming,
+                            &s->coming_count, err);
+}
+
+static enum gal_status start_loader(struct gal_server *s, struct gal_err *err)
+{
+    struct gal_loader_options o = {.model = s->settings->model,
+                                   .threads = s->settings->threads,
+                                   .metrics = s->metrics,
+                                   .shard = s->shard,
+                                   .log = s->log,
+                                   .home = s->loop,
+                                   .on_end = on_load_end,
+                                   .ctx = s};
+
+    return gal_loader_start(&o, s->coming, s->coming_count, &s->loader, err);
+}
+
+enum gal_status gal_server_first_load(struct gal_server *s, struct gal_err *err)
+{
+    enum gal_status st = scan(s, err);
+
+    if (st == GAL_OK)
+        st = gal_catalog_new(s->coming, s->coming_count, &s->catalog, err);
+    return st;
+}
+
+enum gal_status gal_server_start_load(struct gal_server *s, struct gal_err *err)
+{
+    return start_loader(s, err);
+}
+
+/* Replaces newcomers whose file is the one already serving. */
+static void keep_unchanged(struct gal_server *s)
+{
+    for (size_t i = 0; i < s->coming_count; i++) {
+        struct gal_model *m = s->coming[i], *old;
+        char hex[GAL_SHA256_HEX_SIZE];
+
+        if (gal_catalog_model(s->catalog, gal_str_of(m->name), gal_str_of(m->version), &old,
+                              NULL) != GAL_OK ||
+            gal_model_state(old) != GAL_MODEL_READY || strcmp(old->path, m->path) != 0 ||
+            gal_sha256_file(m->path, hex, NULL) != GAL_OK || strcmp(hex, old->sha256) != 0)
+            continue;
+        s->coming[i] = gal_model_ref(old);
+        gal_model_unref(m);
+    }
+}
+
+static void report_fixed(struct gal_server *s, const struct gal_config *old,
+                         const struct gal_config *fresh)
+{
+    for (size_t i = 0; i < GAL_KEY_COUNT; i++) {
+        const struct gal_config_row *row = &gal_config_rows[i];
+        if (!row->reload && strcmp(old->values[i].text, fresh->values[i].text) != 0)
+            gal_log_msg(s->log, GAL_LOG_WARN, "restart_needed",
+                        "%s changed from %s to %s; it takes effect after a restart", row->name,
+                        old->values[i].text, fresh->values[i].text);
+    }
+}
+
+static enum gal_status reread(struct gal_server *s, struct gal_err *err)
+{
+    struct gal_config *c = gal_calloc(1, sizeof(*c));
+    struct gal_settings *fresh = NULL;
+    enum gal_status st;
+
+    if (c == NULL)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for a configuration");
+    gal_config_init(c);
+    st = s->reread(c, s->reread_ctx, err);
+    if (st == GAL_OK)
+        st = gal_settings_new(c, &fresh, err);
+    if (st != GAL_OK) {
+        gal_config_release(c);
+        gal_free(c);
+        return st;
+    }
+    report_fixed(s, s->settings->config, c);
+    fresh->own_config = c;
+    fresh->older = s->settings;
+    fresh->model = s->settings->model; /* engine and threads stay as they are */
+    s->settings = fresh;
+    if (s->log != NULL)
+        s->log->level = (int)c->values[GAL_KEY_LOG_LEVEL].number;
+    return GAL_OK;
+}
+
+void gal_server_signal_reload(int signum, void *ctx)
+{
+    struct gal_server *s = ctx;
+    struct gal_err err;
+    enum gal_status st;
+
+    (void)signum;
+    if (s->state >= GAL_SERVER_DRAINING)
+        return;
+    if (s->loader != NULL) {
+        s->reload_again = true;
+        return;
+    }
+    gal_log_msg(s->log, GAL_LOG_INFO, "reload", "reading the configuration again");
+    st = s->reread != NULL ? reread(s, &err) : GAL_OK;
+    if (st == GAL_OK)
+        st = scan(s, &err);
+    if (st != GAL_OK) {
+        log_err(s, "reload_failed", &err);
+        return;
+    }
+    keep_unchanged(s);
+    if (start_loader(s, &err) != GAL_OK) {
+        log_err(s, "reload_failed", &err);
+        gal_server_drop_coming(s);
+    }
+}

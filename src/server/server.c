@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/mem.h"
+#include "server/server_impl.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+void gal_server_set_state(struct gal_server *s, enum gal_server_state to)
+{
+    static const unsigned legal[] = {
+        [GAL_SERVER_STARTING] = 1u << GAL_SERVER_SERVING | 1u << GAL_SERVER_DRAINING,
+        [GAL_SERVER_SERVING] = 1u << GAL_SERVER_DRAINING,
+        [GAL_SERVER_DRAINING] = 1u << GAL_SERVER_REFUSING | 1u << GAL_SERVER_STOPPED,
+        [GAL_SERVER_REFUSING] = 1u << GAL_SERVER_STOPPED,
+        [GAL_SERVER_STOPPED] = 0,
+    };
+    GAL_ASSERT(legal[s->state] & (1u << to));
+    s->state = to;
+}
+
+static enum gal_status make_fronts(struct gal_server *s, struct gal_err *err)
+{
+    const struct gal_config *c = s->settings->config;
+    const char *host = c->values[GAL_KEY_HOST].text;
+    struct gal_front_setup setup = {.options = &s->settings->front,
+                                    .api_options = &s->settings->api,
+                                    .process = &s->process,
+                                    .metrics = s->metrics,
+                                    .log = s->log,
+                                    .catalog = s->catalog};
+    enum gal_status st = GAL_OK;
+
+    s->port = (uint16_t)c->values[GAL_KEY_HTTP_PORT].number;
+    if (s->port != 0)
+        st = gal_listener_probe(host, s->port, err);
+    s->fronts = gal_calloc(s->settings->threads, sizeof(struct gal_front *));
+    if (s->fronts == NULL)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for event loops");
+    while (st == GAL_OK && s->front_count < s->settings->threads) {
+        struct gal_front *f;
+        st = gal_front_new(&setup, &f, err);
+        if (st != GAL_OK)
+            break;
+        s->fronts[s->front_count++] = f;
+        st = gal_front_listen(f, host, s->port, err);
+        if (st == GAL_OK)
+            s->port = gal_listener_port(f->listener);
+    }
+    return st;
+}
+
+static enum gal_status catch_signals(struct gal_server *s, struct gal_err *err)
+{
+    enum gal_status st = gal_loop_on_signal(s->loop, SIGTERM, gal_server_signal_stop, s, err);
+
+    if (st == GAL_OK)
+        st = gal_loop_on_signal(s->loop, SIGINT, gal_server_signal_stop, s, err);
+    if (st == GAL_OK)
+        st = gal_loop_on_signal(s->loop, SIGHUP, gal_server_signal_reload, s, err);
+    return st;
+}
+
+static enum gal_status start(struct gal_server *s, struct gal_err *err)
+{
+    enum gal_status st = gal_loop_new(&s->loop, err);
+
+    if (st == GAL_OK)
+        st = gal_metrics_new(&s->metrics, err);
+    if (st == GAL_OK)
+        st = gal_metrics_shard(s->metrics, &s->shard, err);
+    if (st == GAL_OK)
+        st = gal_server_first_load(s, err);
+    if (st == GAL_OK)
+        st = make_fronts(s, err);
+    if (st == GAL_OK)
+        st = catch_signals(s, err);
+    for (unsigned i = 0; st == GAL_OK && i < s->front_count; i++)
+        st = gal_front_start(s->fronts[i], i, err);
+    if (st == GAL_OK)
+        st = gal_server_start_load(s, err);
+    return st;
+}
+
+enum gal_status gal_server_new(const struct gal_config *config,
+                               enum gal_status (*reread)(struct gal_config *out, void *ctx,
+                                                         struct gal_err *err),
+                               void *ctx, struct gal_log *log, struct gal_server **out,
+                               struct gal_err *err)
+{
+    struct gal_server *s = gal_calloc(1, sizeof(*s));
+    enum gal_status st;
+
+    if (s == NULL)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for the server");
+    s->log = log;
+    s->reread = reread;
+    s->reread_ctx = ctx;
+    s->process.start_wall_us = gal_wall_us(&gal_clock_system);
+    s->process.start_mono_us = gal_mono_us(&gal_clock_system);
+    st = gal_settings_new(config, &s->settings, err);
+    if (st == GAL_OK)
+        st = start(s, err);
+    if (st != GAL_OK) {
+        gal_server_free(s);
+        return st;
+    }
+    *out = s;
+    return GAL_OK;
+}
+
+uint16_t gal_server_port(const struct gal_server *s)
+{
+    return s->port;
+}
+
+int gal_server_run(struct gal_server *s)
+{
+    gal_loop_run(s->loop);
+    return s->exit_code;
+}
+
+/* True when something still runs that cannot be waited for: a model that loads, a job past the
+ * grace. The process then ends without taking itself apart. */
+static bool busy(const struct gal_server *s)
+{
+    return s->loader != NULL || s->process.in_flight != 0;
+}
+
+void gal_server_free(struct gal_server *s)
+{
+    if (s == NULL)
+        return;
+    if (s->state == GAL_SERVER_STOPPED && busy(s))
+        _exit(s->exit_code);
+    gal_loader_free(s->loader);
+    for (size_t i = 0; i < s->front_count; i++)
+        gal_front_join(s->fronts[i]);
+    for (size_t i = 0; i < s->front_count; i++)
+        gal_front_free(s->fronts[i]);
+    gal_free(s->fronts);
+    gal_server_drop_coming(s);
+    gal_catalog_unref(s->catalog);
+    gal_timer_free(s->timer);
+    gal_loop_free(s->loop);
+    gal_metrics_free(s->metrics);
+    gal_settings_free(s->settings);
+    gal_free(s);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the running process share: server.c (start, stop), drain.c, reload.c. All of it
+ * belongs to the main thread, whose loop handles signals, timers and ends of loads. */
+#ifndef GAL_SERVER_SERVER_IMPL_H
+#define GAL_SERVER_SERVER_IMPL_H
+
+#include "server/front.h"
+#include "server/loader.h"
+#include "server/server.h"
+#include "server/settings.h"
+
+enum gal_server_state {
+    GAL_SERVER_STARTING,
+    GAL_SERVER_SERVING,
+    GAL_SERVER_DRAINING,
+    GAL_SERVER_REFUSING,
+    GAL_SERVER_STOPPED
+};
+
+struct gal_server {
+    enum gal_server_state state;
+    struct gal_loop *loop; /* the main thread's */
+    struct gal_log *log;   /* borrowed; may be NULL */
+    enum gal_status (*reread)(struct gal_config *out, void *ctx, struct gal_err *err);
+    void *reread_ctx;
+    struct gal_settings *settings; /* newest first; owned */
+    struct gal_metrics *metrics;
+    struct gal_shard *shard; /* the main thread's */
+    struct gal_process process;
+    struct gal_catalog *catalog; /* newest; owned reference */
+    struct gal_front **fronts;
+    size_t front_count;
+    uint16_t port;
+
+    struct gal_loader *loader; /* NULL when no load is under way */
+    struct gal_model **coming; /* of the load under way: what the next catalog holds; owned */
+    size_t coming_count;
+    bool reload_again; /* SIGHUP came during a load */
+
+    struct gal_timer *timer; /* drain_delay, then the poll of requests in flight */
+    uint64_t stop_at_us;     /* end of the grace, monotonic */
+    int exit_code;
+};
+
+void gal_server_set_state(struct gal_server *s, enum gal_server_state to);
+/* drain.c: first signal drains, second ends the grace. */
+void gal_server_signal_stop(int signum, void *ctx);
+/* reload.c */
+void gal_server_signal_reload(int signum, void *ctx);
+/* Scans the paths and starts the first load; the catalog knows the names at once. */
+enum gal_status gal_server_first_load(struct gal_server *s, struct gal_err *err);
+enum gal_status gal_server_start_load(struct gal_server *s, struct gal_err *err);
+void gal_server_drop_coming(struct gal_server *s);
+/* Runs `apply` on each front's loop, with the front; the catalog (may be NULL) is handed over by
+ * reference, settings are the newest. */
+void gal_server_tell_fronts(struct gal_server *s,
+                            void (*apply)(struct gal_front *f, struct gal_catalog *catalog,
+                                          const struct gal_settings *settings));
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/settings.h"
+
+#include "backend/onnx.h"
+#include "base/mem.h"
+#include "base/thread.h"
+#include "net/loop.h"
+
+static uint64_t number(const struct gal_config *c, enum gal_config_key key)
+{
+    return c->values[key].number;
+}
+
+static unsigned cores_unless(uint64_t configured)
+{
+    return configured != 0 ? (unsigned)configured : gal_cpu_count();
+}
+
+static enum gal_status parse_schedule(const char *text, enum gal_sched_mode *out,
+                                      struct gal_err *err)
+{
+    static const char *const names[] = {
+        [GAL_SCHED_AUTO] = "auto", [GAL_SCHED_INLINE] = "inline", [GAL_SCHED_WORKERS] = "workers"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *out = (enum gal_sched_mode)i;
+            return GAL_OK;
+        }
+    }
+    gal_fail(err, GAL_INVALID, "schedule: '%.64s' is not known", text);
+    gal_err_hint(err, "use auto, inline or workers");
+    return GAL_INVALID;
+}
+
+static void fill_front(struct gal_front_options *f, const struct gal_config *c)
+{
+    f->http1.head_bytes_max = number(c, GAL_KEY_MAX_HEAD_BYTES);
+    f->http1.body_bytes_max = number(c, GAL_KEY_MAX_BODY_BYTES);
+    f->connections_max = number(c, GAL_KEY_MAX_CONNECTIONS);
+    f->head_timeout_us = number(c, GAL_KEY_HEAD_TIMEOUT);
+    f->body_timeout_us = number(c, GAL_KEY_BODY_TIMEOUT);
+    f->idle_timeout_us = number(c, GAL_KEY_IDLE_TIMEOUT);
+    f->write_timeout_us = number(c, GAL_KEY_WRITE_TIMEOUT);
+}
+
+static void fill_api(struct gal_api_options *a, const struct gal_config *c)
+{
+    a->default_model = gal_str_of(c->values[GAL_KEY_MODEL_NAME].text);
+    a->body_bytes_max = number(c, GAL_KEY_MAX_BODY_BYTES);
+    a->instances_max = number(c, GAL_KEY_MAX_INSTANCES);
+    a->request_timeout_us = number(c, GAL_KEY_REQUEST_TIMEOUT);
+    a->readiness_ttl_us = number(c, GAL_KEY_READINESS_TTL);
+    a->access_sample = c->values[GAL_KEY_ACCESS_LOG].share;
+    a->compress = number(c, GAL_KEY_COMPRESS) != 0;
+}
+
+static enum gal_status fill_model(struct gal_model_options *m, const struct gal_config *c,
+                                  struct gal_err *err)
+{
+    const char *library = c->values[GAL_KEY_ONNXRUNTIME].text;
+
+    m->ops = &gal_backend_onnx;
+    m->backend.intra_op_threads = (unsigned)number(c, GAL_KEY_INTRA_OP_THREADS);
+    m->backend.inter_op_threads = 1;
+    m->backend.library = library[0] != '\0' ? library : NULL;
+    m->clock = &gal_clock_system;
+    m->warmup_runs = (unsigned)number(c, GAL_KEY_WARMUP);
+    m->workers = cores_unless(number(c, GAL_KEY_WORKERS));
+    m->queue_max = number(c, GAL_KEY_MAX_QUEUE_SIZE);
+    m->inline_us_max = number(c, GAL_KEY_INLINE_LIMIT);
+    return parse_schedule(c->values[GAL_KEY_SCHEDULE].text, &m->sched_mode, err);
+}
+
+enum gal_status gal_settings_new(const struct gal_config *config, struct gal_settings **out,
+                                 struct gal_err *err)
+{
+    struct gal_settings *s = gal_calloc(1, sizeof(*s));
+    enum gal_status st;
+
+    if (s == NULL)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for settings");
+    s->config = config;
+    s->name = config->values[GAL_KEY_MODEL_NAME].text;
+    s->threads = cores_unless(number(config, GAL_KEY_THREADS));
+    s->drain_delay_us = number(config, GAL_KEY_DRAIN_DELAY);
+    s->grace_us = number(config, GAL_KEY_GRACE);
+    fill_front(&s->front, config);
+    fill_api(&s->api, config);
+    st = fill_model(&s->model, config, err);
+    if (st != GAL_OK) {
+        gal_free(s);
+        return st;
+    }
+    *out = s;
+    return GAL_OK;
+}
+
+void gal_settings_free(struct gal_settings *s)
+{
+    while (s != NULL) {
+        struct gal_settings *older = s->older;
+        if (s->own_config != NULL)
+            gal_config_release(s->own_config);
+        gal_free(s->own_config);
+        gal_free(s);
+        s = older;
+    }
+}
