@@ -54,7 +54,7 @@ if(NOT EXISTS "${GAL_DEPS}/onnxruntime/include/onnxruntime_c_api.h")
 endif()
 add_library(gal_onnxruntime INTERFACE)
 # Where the build's own copy lies: the last place to look, so that a galley run from its build folder finds it.
-target_compile_definitions(gal_onnxruntime INTERFACE "GAL_ONNXRUNTIME_BUILD_LIB=\"${GAL_DEPS}/onnxruntime/lib/libonnxruntime.so.1\"")
+target_compile_definitions(gal_onnxruntime INTERFACE "GALLEY_ORT_DEFAULT=\"${GAL_DEPS}/onnxruntime/lib/libonnxruntime.so.1\"")
 target_include_directories(gal_onnxruntime SYSTEM INTERFACE "${GAL_DEPS}/onnxruntime/include")
 target_link_libraries(gal_onnxruntime INTERFACE ${CMAKE_DL_LIBS})
 add_library(gal::onnxruntime ALIAS gal_onnxruntime)
