@@ -9,8 +9,8 @@
  *
  * States: HEAD -> BODY [headers complete] -> DONE [message complete] -> HEAD [gal_http1_next];
  *         any -> FAILED [parse error; only close is left].
- * Smuggling is refused: both Content-Length and Transfer-Encoding, differing Content-Lengths,
- * obsolete line folding, bare LF, spaces before the colon, a Host missing or twice in HTTP/1.1. */
+ * Smuggling is refused: both Content-Length and Transfer-Encoding, either twice, obsolete line
+ * folding, bare LF, spaces before the colon, a Host missing in HTTP/1.1 or sent twice. */
 #ifndef GAL_HTTP_HTTP1_H
 #define GAL_HTTP_HTTP1_H
 
@@ -32,6 +32,11 @@ enum gal_http1_step {
     GAL_HTTP1_ERROR, /* err says why (its code's HTTP status is the answer); close after it */
 };
 
+/* The most bytes that one request can take in the buffer: head and body, and for a chunked body its
+ * sizes, extensions and trailers, which may take as much as its data and a head's worth. A buffer
+ * that can hold so many never fills up before a step other than MORE is returned. */
+size_t gal_http1_bytes_max(const struct gal_http1_limits *limits);
+
 enum gal_status gal_http1_new(struct gal_http1 **out, const struct gal_http1_limits *limits,
                               struct gal_err *err);
 void gal_http1_free(struct gal_http1 *h);
@@ -40,22 +45,26 @@ void gal_http1_reset(struct gal_http1 *h, const struct gal_http1_limits *limits)
 
 /* base[0, n) is all that the buffer holds; what was parsed before is not looked at again. */
 enum gal_http1_step gal_http1_parse(struct gal_http1 *h, char *base, size_t n, struct gal_err *err);
-/* Valid from HEAD or DONE until gal_http1_next; the codec owns it. */
+/* Valid from HEAD or DONE until gal_http1_next, its slices until the buffer's base moves (the next
+ * gal_http1_parse renews them); the codec owns it. After ERROR it has what was known of the head
+ * when the head was whole, else it is blank (GAL_METHOD_OTHER, no headers), and keep_alive is
+ * false. */
 struct gal_http_request *gal_http1_request(struct gal_http1 *h);
-/* Bytes that the buffer must be able to hold for the rest of a body of known length (from HEAD
- * on), so that the caller reserves once; 0 when unknown. */
+/* Bytes that are still missing of a body of known length (from HEAD on), so that the caller
+ * reserves once; 0 when unknown. */
 size_t gal_http1_want(const struct gal_http1 *h);
-/* True between the first byte of a request and its end: which time limit applies. */
+/* True between the first byte of a request and the end of its head: which time limit applies. */
 bool gal_http1_in_head(const struct gal_http1 *h);
 /* After DONE: returns how many bytes the request took from the front of the buffer (the caller
  * shifts them out, base moves are fine) and makes ready for the next one. */
 size_t gal_http1_next(struct gal_http1 *h);
-/* True when EOF here is a clean end: no byte of a request has come. */
+/* True when EOF here is a clean end: no byte of a request has come (but for empty lines). */
 bool gal_http1_idle(const struct gal_http1 *h);
 
-/* Appends status line and headers with the blank line. `date` is an IMF-fixdate; head_only (HEAD)
- * and 204/304 change nothing here except that the caller sends no body. A response to HTTP/1.0 and
- * keep_alive false carry `Connection: close`. Content-Length is always sent, but for 1xx and 204. */
+/* Appends status line and headers with the blank line. `date` is an IMF-fixdate (empty: no Date).
+ * For HEAD the caller sends no body, the head is the same. keep_alive false is said as
+ * `Connection: close`, true only to a client of HTTP/1.0, which does not expect it. Content-Length
+ * is always sent, but for 1xx, 204 and 304. req may be NULL. A full `out` has `failed` set. */
 void gal_http1_write_head(struct gal_buf *out, const struct gal_http_response *r,
                           const struct gal_http_request *req, struct gal_str date, bool keep_alive);
 /* "HTTP/1.1 100 Continue\r\n\r\n" */

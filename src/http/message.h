@@ -51,8 +51,8 @@ struct gal_http_request {
     struct gal_str target; /* as sent */
     struct gal_str path;   /* target before `?`, still percent-encoded */
     struct gal_str query;  /* behind `?`, without it */
-    struct gal_str known[GAL_HDR_COUNT]; /* p == NULL: absent. Sent twice: the first, except that
-                                            differing Content-Length is refused by the codec */
+    struct gal_str known[GAL_HDR_COUNT]; /* p == NULL: absent. Sent twice: the first (the codec
+                                            refuses Host and Content-Length) */
     struct gal_header headers[GAL_HTTP_HEADERS_MAX];
     size_t header_count;
     int64_t content_length; /* -1: none sent (no body, or chunked) */
