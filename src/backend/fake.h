@@ -8,4 +8,13 @@
 
 extern const struct gal_backend_ops gal_backend_fake;
 
+/* A gate before every run of one session, so that tests decide when a run goes on instead of
+ * sleeping. Open at load. Any thread. */
+void gal_fake_gate_close(struct gal_session *session);
+void gal_fake_gate_open(struct gal_session *session);
+/* Blocks until `count` runs wait at the closed gate. */
+void gal_fake_gate_await(struct gal_session *session, size_t count);
+/* Runs begun so far, the failed ones too. */
+uint64_t gal_fake_runs(struct gal_session *session);
+
 #endif

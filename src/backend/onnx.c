@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The backend's slots: version, load, info, run. */
+#include "backend/onnx.h"
+
+#include "backend/onnx_internal.h"
+#include "base/file.h"
+#include "base/mem.h"
+
+/* Ports that run's arrays hold on the stack; more are taken from the arena. */
+#define PORTS_ON_STACK 16
+#define DESCRIPTION_BYTES_MAX (64u << 20)
+
+static struct gal_ort_session *own(struct gal_session *s)
+{
+    return (struct gal_ort_session *)s;
+}
+
+static enum gal_status onnx_version(const struct gal_backend_options *options, const char **out,
+                                    struct gal_err *err)
+{
+    const struct gal_ort *ort;
+    enum gal_status status = gal_ort_get(options->library, &ort, err);
+    *out = status ? NULL : ort->version;
+    return status;
+}
+
+/* ---- load ---- */
+
+static enum gal_status set_options(const struct gal_ort *ort,
+                                   const struct gal_backend_options *options, OrtSessionOptions *o,
+                                   struct gal_err *err)
+{
+    const OrtApi *api = ort->api;
+    unsigned intra = options->intra_op_threads ? options->intra_op_threads : 1;
+    unsigned inter = options->inter_op_threads ? options->inter_op_threads : 1;
+    OrtStatus *(*const set_entry)(OrtSessionOptions *, const char *, const char *) =
+        api->AddSessionConfigEntry;
+    OrtStatus *status = api->SetSessionGraphOptimizationLevel(o, ORT_ENABLE_ALL);
+    if (!status)
+        status = api->SetIntraOpNumThreads(o, (int)intra);
+    if (!status)
+        status = api->SetInterOpNumThreads(o, (int)inter);
+    if (!status)
+        status = api->SetSessionExecutionMode(o, inter > 1 ? ORT_PARALLEL : ORT_SEQUENTIAL);
+    /* A thread that spins takes a core away from event loops. */
+    if (!status)
+        status = set_entry(o, "session.intra_op.allow_spinning", "0");
+    if (!status)
+        status = set_entry(o, "session.inter_op.allow_spinning", "0");
+    return gal_ort_check(ort, status, GAL_ORT_LOAD, err);
+}
+
+static enum gal_status make_session(struct gal_ort_session *s, const char *path,
+                                    const struct gal_backend_options *options, struct gal_err *err)
+{
+    const OrtApi *api = s->ort->api;
+    OrtSessionOptions *o = NULL;
+    enum gal_status status =
+        gal_ort_check(s->ort, api->CreateSessionOptions(&o), GAL_ORT_LOAD, err);
+    if (!status)
+        status = set_options(s->ort, options, o, err);
+    if (!status)
+        status = gal_ort_check(s->ort, api->CreateSession(s->ort->env, path, o, &s->session),
+                               GAL_ORT_LOAD, err);
+    if (o)
+        api->ReleaseSessionOptions(o);
+    return status;
+}
+
+/* Runs a model of one node to get a value that stands for "nothing". */
+static enum gal_status make_absent(const struct gal_ort *ort, enum gal_ort_absent what,
+                                   enum gal_dtype dtype, OrtValue **out, struct gal_err *err)
+{
+    static const char *const names[] = {"y"};
+    uint8_t model[GAL_ORT_ABSENT_MAX];
+    size_t n = gal_ort_absent_model(what, gal_ort_element(dtype), model);
+    const OrtApi *api = ort->api;
+    OrtSessionOptions *o = NULL;
+    OrtSession *session = NULL;
+    enum gal_status status = gal_ort_check(ort, api->CreateSessionOptions(&o), GAL_ORT_LOAD, err);
+    if (!status)
+        status = set_options(ort, &(struct gal_backend_options){0}, o, err);
+    if (!status)
+        status = gal_ort_check(ort, api->CreateSessionFromArray(ort->env, model, n, o, &session),
+                               GAL_ORT_LOAD, err);
+    if (!status)
+        status = gal_ort_check(ort, api->Run(session, NULL, NULL, NULL, 0, names, 1, out),
+                               GAL_ORT_LOAD, err);
+    if (session)
+        api->ReleaseSession(session);
+    if (o)
+        api->ReleaseSessionOptions(o);
+    return status;
+}
+
+/* What cannot be made stays NULL and is an error only when a request needs it. */
+static void make_absents(struct gal_ort_session *s)
+{
+    for (size_t i = 0; i < s->info.input_count; i++) {
+        const struct gal_port *port = &s->info.inputs[i];
+        bool is_sequence = port->kind == GAL_KIND_SEQUENCE && !port->of_maps;
+        if (port->dtype == GAL_DT_NONE)
+            continue;
+        if (is_sequence)
+            (void)make_absent(s->ort, GAL_ORT_EMPTY_SEQUENCE, port->dtype, &s->inputs[i].empty,
+                              NULL);
+        if (s->inputs[i].is_optional && (is_sequence || port->kind == GAL_KIND_TENSOR))
+            (void)make_absent(s->ort, is_sequence ? GAL_ORT_NO_SEQUENCE : GAL_ORT_NO_TENSOR,
+                              port->dtype, &s->inputs[i].absent, NULL);
+    }
+}
+
+static void onnx_free(struct gal_session *session)
+{
+    struct gal_ort_session *s = own(session);
+    if (!s)
+        return;
+    const OrtApi *api = s->ort->api;
+    for (size_t i = 0; s->inputs && i < s->info.input_count; i++) {
+        api->ReleaseValue(s->inputs[i].absent);
+        api->ReleaseValue(s->inputs[i].empty);
+    }
+    if (s->session)
+        api->ReleaseSession(s->session);
+    gal_arena_release(&s->arena);
+    gal_free(s);
+}
+
+static enum gal_status load_mapped(struct gal_ort_session *s, const char *path, struct gal_str file,
+                                   const struct gal_backend_options *options, struct gal_err *err)
+{
+    struct gal_onnx_head head;
+    enum gal_status status = gal_onnx_head_read(file, &s->arena, &head, err);
+    if (!status)
+        status = make_session(s, path, options, err);
+    if (!status)
+        status = gal_ort_describe(s, &head, err);
+    if (!status)
+        make_absents(s);
+    return status;
+}
+
+static enum gal_status onnx_load(const char *path, const struct gal_backend_options *options,
+                                 struct gal_session **out, struct gal_err *err)
+{
+    *out = NULL;
+    const struct gal_ort *ort;
+    struct gal_file_info info;
+    struct gal_str file = {NULL, 0};
+    enum gal_status status = gal_ort_get(options->library, &ort, err);
+    if (!status)
+        status = gal_file_stat(path, &info, err);
+    if (status)
+        return status;
+    if (info.kind == GAL_FILE_NONE)
+        return gal_fail(err, GAL_NOT_FOUND, "no such file: %s", path);
+    if (info.kind != GAL_FILE_REGULAR)
+        return gal_fail(err, GAL_INVALID, "not a file: %s", path);
+    struct gal_ort_session *s = gal_calloc(1, sizeof *s);
+    if (!s)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for a session");
+    s->ort = ort;
+    gal_arena_init(&s->arena, 4096, 0, DESCRIPTION_BYTES_MAX);
+    status = gal_file_map(path, &file, err);
+    if (!status)
+        status = load_mapped(s, path, file, options, err);
+    gal_file_unmap(file);
+    if (status)
+        onnx_free((struct gal_session *)s);
+    else
+        *out = (struct gal_session *)s;
+    return status;
+}
+
+static const struct gal_model_info *onnx_info(const struct gal_session *session)
+{
+    return &((const struct gal_ort_session *)session)->info;
+}
+
+/* ---- run ---- */
+
+/* What one call hands to the engine; arrays on the caller's stack or in the arena. */
+struct feed {
+    const char **in_names;
+    OrtValue **in_values;
+    bool *is_own; /* in_values[i] is released behind the run */
+    size_t in_count;
+    const char **out_names;
+    OrtValue **out_values;
+};
+
+static enum gal_status feed_in(const struct gal_ort_session *s, const struct gal_value *inputs,
+                               struct feed *f, struct gal_err *err)
+{
+    for (size_t i = 0; i < s->info.input_count; i++) {
+        const struct gal_ort_port *port = &s->inputs[i];
+        OrtValue *value = port->absent;
+        if (inputs[i].kind == GAL_KIND_NONE && !value)
+            continue; /* a default, or the engine says what is missing */
+        if (inputs[i].kind != GAL_KIND_NONE) {
+            enum gal_status status = gal_ort_value_in(s->ort, port, &inputs[i], &value, err);
+            if (status) {
+                gal_err_place(err, "%.100s", s->info.inputs[i].name.p);
+                return status;
+            }
+        }
+        f->in_names[f->in_count] = s->info.inputs[i].name.p;
+        f->in_values[f->in_count] = value;
+        f->is_own[f->in_count++] = value != port->absent && value != port->empty;
+    }
+    return GAL_OK;
+}
+
+/* Takes each value of the run into outputs; on failure nothing is left to release. */
+static enum gal_status take_outputs(const struct gal_ort_session *s, const size_t *wanted,
+                                    size_t count, struct feed *f, struct gal_arena *arena,
+                                    struct gal_value *outputs, struct gal_err *err)
+{
+    const OrtApi *api = s->ort->api;
+    enum gal_status status = GAL_OK;
+    size_t i = 0;
+    for (; i < count; i++) {
+        const struct gal_port *port = &s->info.outputs[wanted[i]];
+        int has_value = 1;
+        if (port->optional)
+            status = gal_ort_check(s->ort, api->HasValue(f->out_values[i], &has_value), GAL_ORT_RUN,
+                                   err);
+        outputs[i] = (struct gal_value){.kind = GAL_KIND_NONE};
+        if (!status && !has_value) {
+            api->ReleaseValue(f->out_values[i]);
+            f->out_values[i] = NULL;
+        } else if (!status) {
+            status =
+                gal_ort_value_out(s->ort, f->out_values[i], port->kind, arena, &outputs[i], err);
+        }
+        if (status)
+            break;
+        outputs[i].tensor.name = port->name;
+    }
+    if (!status)
+        return GAL_OK;
+    for (size_t k = i; k < count; k++)
+        api->ReleaseValue(f->out_values[k]);
+    while (i-- > 0)
+        gal_ort_value_release(s->ort, &outputs[i]);
+    return status;
+}
+
+static enum gal_status run_feed(const struct gal_ort_session *s, const struct gal_value *inputs,
+                                const size_t *wanted, size_t count, struct feed *f,
+                                struct gal_arena *arena, struct gal_value *outputs,
+                                struct gal_err *err)
+{
+    const OrtApi *api = s->ort->api;
+    for (size_t i = 0; i < count; i++) {
+        f->out_names[i] = s->info.outputs[wanted[i]].name.p;
+        f->out_values[i] = NULL;
+    }
+    enum gal_status status = feed_in(s, inputs, f, err);
+    if (!status)
+        status = gal_ort_check(s->ort,
+                               api->Run(s->session, NULL, f->in_names,
+                                        (const OrtValue *const *)f->in_values, f->in_count,
+                                        f->out_names, count, f->out_values),
+                               GAL_ORT_RUN, err);
+    for (size_t i = 0; i < f->in_count; i++) {
+        if (f->is_own[i])
+            api->ReleaseValue(f->in_values[i]);
+    }
+    return status ? status : take_outputs(s, wanted, count, f, arena, outputs, err);
+}
+
+static enum gal_status onnx_run(struct gal_session *session, const struct gal_value *inputs,
+                                const size_t *wanted, size_t output_count, struct gal_arena *arena,
+                                struct gal_value *outputs, struct gal_err *err)
+{
+    const struct gal_ort_session *s = own(session);
+    const char *names[2 * PORTS_ON_STACK];
+    OrtValue *values[2 * PORTS_ON_STACK];
+    bool is_own[PORTS_ON_STACK];
+    struct feed f = {names, values, is_own, 0, names + PORTS_ON_STACK, values + PORTS_ON_STACK};
+    size_t in = s->info.input_count;
+    if (in > PORTS_ON_STACK || output_count > PORTS_ON_STACK) {
+        f.in_names = gal_arena_array(arena, in, sizeof *f.in_names);
+        f.in_values = gal_arena_array(arena, in, sizeof *f.in_values);
+        f.is_own = gal_arena_array(arena, in, sizeof *f.is_own);
+        f.out_names = gal_arena_array(arena, output_count, sizeof *f.out_names);
+        f.out_values = gal_arena_array(arena, output_count, sizeof *f.out_values);
+        if (!f.in_names || !f.in_values || !f.is_own || !f.out_names || !f.out_values)
+            return gal_fail(err, GAL_NO_MEMORY, "no memory for %zu inputs", in);
+    }
+    return run_feed(s, inputs, wanted, output_count, &f, arena, outputs, err);
+}
+
+static void onnx_release_output(struct gal_session *session, struct gal_value *output)
+{
+    gal_ort_value_release(own(session)->ort, output);
+}
+
+const struct gal_backend_ops gal_backend_onnx = {
+    .abi = GAL_BACKEND_ABI,
+    .name = "onnxruntime",
+    .version = onnx_version,
+    .load = onnx_load,
+    .free = onnx_free,
+    .info = onnx_info,
+    .run = onnx_run,
+    .release_output = onnx_release_output,
+};

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the ONNX Runtime backend share: the engine, its errors, a session, and the
+ * way of values in and out. Not for other parts. */
+#ifndef GAL_BACKEND_ONNX_INTERNAL_H
+#define GAL_BACKEND_ONNX_INTERNAL_H
+
+#include "backend/backend.h"
+
+#include <onnxruntime_c_api.h>
+
+/* The oldest C API that has all that galley needs (GetOptionalContainedTypeInfo came last): one
+ * binary runs on ONNX Runtime 1.15 and every later version. */
+#define GAL_ORT_API_MIN 15
+/* TensorTypeAndShape_HasShape and GetTensorElementTypeAndShapeDataReference: used where they are.
+ */
+#define GAL_ORT_API_RECENT 24
+
+/* The engine: one a process, made at first use, for good. Read-only once made; any thread. */
+struct gal_ort {
+    const OrtApi *api;
+    const OrtApi *recent; /* API GAL_ORT_API_RECENT; NULL when the engine is older */
+    const char *version;  /* "1.29.0" */
+    OrtEnv *env;
+    OrtMemoryInfo *cpu;
+    OrtAllocator *allocator;
+};
+
+/* library NULL: search, see onnx.h. UNAVAILABLE when there is none, or it is too old. */
+enum gal_status gal_ort_get(const char *library, const struct gal_ort **out, struct gal_err *err);
+
+/* Where an error came from: the same code of the engine means another thing in each. */
+enum gal_ort_phase { GAL_ORT_LOAD, GAL_ORT_RUN };
+/* Turns a status into ours, with the engine's words on one line, and releases it. NULL is OK. */
+enum gal_status gal_ort_check(const struct gal_ort *ort, OrtStatus *status,
+                              enum gal_ort_phase phase, struct gal_err *err);
+/* The engine's words without newlines and without the names of its source files and functions.
+ * Writes at most size bytes with the NUL. Pure. */
+void gal_ort_clean(const char *message, char *out, size_t size);
+
+enum gal_dtype gal_ort_dtype(ONNXTensorElementDataType type);
+ONNXTensorElementDataType gal_ort_element(enum gal_dtype dtype); /* UNDEFINED for NONE */
+
+/* The file's first level (ModelProto, and the graph's name). Text borrows from the file. */
+struct gal_onnx_head {
+    int64_t ir_version, model_version;
+    struct gal_str producer, producer_version, domain, description, graph_name;
+    struct gal_str opsets; /* "ai.onnx 17, ai.onnx.ml 3"; the arena's, NUL-terminated */
+    struct gal_meta *meta; /* sorted by key; the arena's array */
+    size_t meta_count;
+};
+enum gal_status gal_onnx_head_read(struct gal_str file, struct gal_arena *arena,
+                                   struct gal_onnx_head *out, struct gal_err *err);
+
+/* Bytes of an ONNX model without inputs whose one output "y" is an empty sequence of tensors of
+ * `element`, or an absent optional of such a tensor or sequence: the C API can make neither of
+ * these values, a model can. Returns the length; out has room for GAL_ORT_ABSENT_MAX bytes. */
+#define GAL_ORT_ABSENT_MAX 128
+enum gal_ort_absent { GAL_ORT_EMPTY_SEQUENCE, GAL_ORT_NO_TENSOR, GAL_ORT_NO_SEQUENCE };
+size_t gal_ort_absent_model(enum gal_ort_absent what, ONNXTensorElementDataType element,
+                            uint8_t out[GAL_ORT_ABSENT_MAX]);
+
+/* A port's side that only this backend needs. */
+struct gal_ort_port {
+    bool is_initializer; /* an input with a default in the file: left out when absent */
+    bool is_optional;    /* ONNX optional type */
+    OrtValue *absent;    /* input: what stands for an absent optional; owned, may be NULL */
+    OrtValue *empty;     /* input: an empty sequence; owned, may be NULL */
+};
+
+struct gal_ort_session {
+    const struct gal_ort *ort;
+    OrtSession *session; /* owned */
+    struct gal_model_info info;
+    struct gal_ort_port *inputs; /* info.input_count */
+    struct gal_arena arena;      /* all text and arrays of the description */
+};
+
+/* Fills s->info and s->inputs from the session and the file's head. */
+enum gal_status gal_ort_describe(struct gal_ort_session *s, const struct gal_onnx_head *head,
+                                 struct gal_err *err);
+
+/* Makes *out for a value that is not absent. Numeric tensors are not copied: `v` must stay. */
+enum gal_status gal_ort_value_in(const struct gal_ort *ort, const struct gal_ort_port *port,
+                                 const struct gal_value *v, OrtValue **out, struct gal_err *err);
+/* Fills *out (but for tensor.name) from `value`, which is of `kind` and is taken on success:
+ * out->handle keeps it where bytes are borrowed. */
+enum gal_status gal_ort_value_out(const struct gal_ort *ort, OrtValue *value, enum gal_kind kind,
+                                  struct gal_arena *arena, struct gal_value *out,
+                                  struct gal_err *err);
+void gal_ort_value_release(const struct gal_ort *ort, struct gal_value *v);
+
+#endif
