@@ -22,12 +22,14 @@ struct gal_sched_options {
     struct gal_session *session;       /* borrowed; outlives the scheduler */
     const struct gal_clock *clock;     /* borrowed */
     enum gal_sched_mode mode;
-    unsigned workers;         /* threads, started when first needed; at least 1 */
-    size_t queue_max;         /* jobs waiting; one more is OVERLOADED */
-    uint64_t inline_us_max;   /* AUTO: inline while the measured cost is at most this */
+    unsigned workers;       /* threads, started when first needed; at least 1 */
+    size_t queue_max;       /* jobs waiting; one more is OVERLOADED */
+    uint64_t inline_us_max; /* AUTO: inline while the measured cost is at most this */
 };
 
-/* One inference. The caller owns the job and all that it points to until on_done. */
+/* One inference. The caller owns the job and all that it points to, and leaves both alone from
+ * submit to on_done. A new job is zeroed. Outputs are there, and to be given back with
+ * release_output, only when status is OK. */
 struct gal_job {
     /* filled by the caller */
     const struct gal_value *inputs;
@@ -47,16 +49,19 @@ struct gal_job {
     /* the scheduler's own */
     struct gal_task task;
     struct gal_sched *sched;
-    struct gal_job *next;
+    struct gal_job *next, *prev; /* the queue, under its lock */
+    bool queued;
     _Atomic bool cancelled;
 };
 
-/* Sums since the start; read at any time, exact at rest. Durations in microseconds. */
+/* Sums since the start; read at any time, exact at rest. Durations in microseconds. Every job ends
+ * in one of the first five. */
 struct gal_sched_stats {
     uint64_t success, failed, rejected, expired, cancelled;
-    uint64_t rows, executions;
-    uint64_t queue_us, compute_us;
-    uint64_t last_finished_wall_us; /* 0: never */
+    uint64_t rows;                  /* of successful jobs */
+    uint64_t executions;            /* runs of the backend, the failed ones too */
+    uint64_t queue_us, compute_us;  /* of executions */
+    uint64_t last_finished_wall_us; /* end of the last execution; 0: never */
     size_t waiting, running;
 };
 
@@ -68,8 +73,9 @@ enum gal_status gal_sched_new(const struct gal_sched_options *options, struct ga
 void gal_sched_free(struct gal_sched *s);
 /* Never fails by itself: whatever happens is told by on_done. */
 void gal_sched_submit(struct gal_sched *s, struct gal_job *job);
-/* The client has gone: a job still waiting ends as CANCELLED without running; one that runs is
- * finished and ends as CANCELLED. on_done still comes. */
+/* The client has gone: a job still waiting leaves the queue at once and ends as CANCELLED without
+ * running; one that runs is finished and ends as CANCELLED. on_done still comes, from the loop,
+ * never from inside this call. */
 void gal_job_cancel(struct gal_job *job);
 /* Tells the scheduler what one inference of `rows` rows cost: warm-up does. */
 void gal_sched_observe(struct gal_sched *s, size_t rows, uint64_t cost_us);

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a job goes:
+ *
+ *     submit -> inline: run -> on_done, all inside submit
+ *            -> queue  -> worker: run -> post -> home loop: on_done
+ *                      -> late or cancelled  -> post -> home loop: on_done
+ *            -> full: on_done inside submit
+ *
+ * Locks: `lock` guards the queue and the workers' counts; nothing is called under it but
+ * pthread_create. The inline path takes none: it reads one number (inline_rows_max) and counts in
+ * a cell that its thread has almost to itself. */
+#include "sched/sched.h"
+
+#include "base/mem.h"
+#include "base/thread.h"
+#include "sched/decide.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* Threads share cells when there are more of them; counts stay exact. */
+#define CELLS 16
+/* On the inline path one run in so many is measured for the estimate, besides every dear one. */
+#define OBSERVE_EVERY 16
+
+enum count {
+    SUCCESS,
+    FAILED,
+    REJECTED,
+    EXPIRED,
+    CANCELLED,
+    ROWS,
+    EXECUTIONS,
+    FINISHED,
+    QUEUE_US,
+    COMPUTE_US,
+    LAST_FINISHED_US,
+    COUNTS
+};
+
+struct cell {
+    _Atomic uint64_t n[COUNTS];
+    char apart[64]; /* no cache line holds the counts of two cells */
+};
+
+struct gal_sched {
+    struct gal_sched_options o;
+    _Atomic size_t inline_rows_max; /* jobs of at most so many rows run inline */
+    atomic_flag is_observing;       /* guards cost; who finds it taken skips its sample */
+    struct gal_cost cost;
+    pthread_mutex_t lock;
+    pthread_cond_t work;
+    struct gal_job *head, *tail;
+    size_t waiting;
+    unsigned started, idle;
+    bool stopping;
+    pthread_t *threads; /* o.workers */
+    struct cell cells[CELLS];
+};
+
+/* ---- counts ---- */
+
+static struct cell *my_cell(struct gal_sched *s)
+{
+    static _Atomic unsigned threads;
+    static _Thread_local unsigned mine; /* 1 more than the thread's number */
+    if (mine == 0)
+        mine = 1 + atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed);
+    return &s->cells[(mine - 1) % CELLS];
+}
+
+static void add(struct cell *c, enum count what, uint64_t by)
+{
+    atomic_fetch_add_explicit(&c->n[what], by, memory_order_relaxed);
+}
+
+static enum count outcome(enum gal_status status)
+{
+    switch (status) {
+    case GAL_OK:
+        return SUCCESS;
+    case GAL_OVERLOADED:
+        return REJECTED;
+    case GAL_DEADLINE:
+        return EXPIRED;
+    case GAL_CANCELLED:
+        return CANCELLED;
+    default:
+        return FAILED;
+    }
+}
+
+/* ---- cost ---- */
+
+static void set_inline_rows(struct gal_sched *s)
+{
+    size_t rows = s->o.mode == GAL_SCHED_INLINE ? SIZE_MAX
+                  : s->o.mode == GAL_SCHED_WORKERS
+                      ? 0
+                      : gal_cost_inline_rows_max(&s->cost, s->o.inline_us_max);
+    atomic_store_explicit(&s->inline_rows_max, rows, memory_order_relaxed);
+}
+
+void gal_sched_observe(struct gal_sched *s, size_t rows, uint64_t cost_us)
+{
+    if (atomic_flag_test_and_set_explicit(&s->is_observing, memory_order_acquire))
+        return;
+    gal_cost_observe(&s->cost, rows, cost_us);
+    set_inline_rows(s);
+    atomic_flag_clear_explicit(&s->is_observing, memory_order_release);
+}
+
+bool gal_sched_is_inline(const struct gal_sched *s, size_t rows)
+{
+    return rows <= atomic_load_explicit(&s->inline_rows_max, memory_order_relaxed);
+}
+
+/* ---- one job ---- */
+
+/* Runs the job, or finds why not; any thread. */
+static void run(struct gal_sched *s, struct gal_job *job, uint64_t now_us)
+{
+    if (atomic_load_explicit(&job->cancelled, memory_order_relaxed)) {
+        job->status = gal_fail(&job->err, GAL_CANCELLED, "the client has gone");
+        return;
+    }
+    if (gal_job_is_late(job->deadline_us, now_us)) {
+        job->status =
+            gal_fail(&job->err, GAL_DEADLINE, "the request's deadline passed before it ran");
+        return;
+    }
+    struct cell *c = my_cell(s);
+    job->started_us = now_us;
+    add(c, QUEUE_US, now_us - job->submitted_us);
+    uint64_t executions = atomic_fetch_add_explicit(&c->n[EXECUTIONS], 1, memory_order_relaxed);
+    job->status = s->o.ops->run(s->o.session, job->inputs, job->wanted, job->output_count,
+                                job->arena, job->outputs, &job->err);
+    job->finished_us = gal_mono_us(s->o.clock);
+    uint64_t cost_us = job->finished_us - job->started_us;
+    add(c, COMPUTE_US, cost_us);
+    add(c, FINISHED, 1);
+    atomic_store_explicit(&c->n[LAST_FINISHED_US], job->finished_us, memory_order_relaxed);
+    bool is_dear = cost_us > s->o.inline_us_max;
+    if (!job->status &&
+        (is_dear || executions % OBSERVE_EVERY == 0 || !gal_sched_is_inline(s, job->rows)))
+        gal_sched_observe(s, job->rows, cost_us);
+}
+
+/* The job's last step, on its home: after on_done neither job nor scheduler may be there. */
+static void finish(struct gal_job *job)
+{
+    struct gal_sched *s = job->sched;
+    if (atomic_load_explicit(&job->cancelled, memory_order_relaxed) &&
+        job->status != GAL_CANCELLED) {
+        for (size_t i = 0; !job->status && i < job->output_count; i++)
+            s->o.ops->release_output(s->o.session, &job->outputs[i]);
+        job->status = gal_fail(&job->err, GAL_CANCELLED, "the client has gone");
+    }
+    struct cell *c = my_cell(s);
+    add(c, outcome(job->status), 1);
+    if (!job->status)
+        add(c, ROWS, job->rows);
+    job->on_done(job);
+}
+
+static void on_task(struct gal_task *task)
+{
+    finish((struct gal_job *)((char *)task - offsetof(struct gal_job, task)));
+}
+
+static void send_home(struct gal_job *job)
+{
+    job->task.run = on_task;
+    gal_loop_post(job->home, &job->task);
+}
+
+/* ---- queue; all under the lock ---- */
+
+static void push(struct gal_sched *s, struct gal_job *job)
+{
+    job->queued = true;
+    job->next = NULL;
+    job->prev = s->tail;
+    if (s->tail)
+        s->tail->next = job;
+    else
+        s->head = job;
+    s->tail = job;
+    s->waiting++;
+}
+
+static void unlink_job(struct gal_sched *s, struct gal_job *job)
+{
+    if (job->prev)
+        job->prev->next = job->next;
+    else
+        s->head = job->next;
+    if (job->next)
+        job->next->prev = job->prev;
+    else
+        s->tail = job->prev;
+    job->queued = false;
+    s->waiting--;
+}
+
+/* Takes late jobs from the front, where the oldest are: a list over next. */
+static struct gal_job *take_late(struct gal_sched *s, uint64_t now_us)
+{
+    struct gal_job *first = NULL, **end = &first;
+    while (s->head && gal_job_is_late(s->head->deadline_us, now_us)) {
+        struct gal_job *job = s->head;
+        unlink_job(s, job);
+        job->next = NULL;
+        *end = job;
+        end = &job->next;
+    }
+    return first;
+}
+
+/* ---- workers ---- */
+
+static void *work(void *arg)
+{
+    struct gal_sched *s = arg;
+    pthread_mutex_lock(&s->lock);
+    for (;;) {
+        while (!s->head && !s->stopping) {
+            s->idle++;
+            pthread_cond_wait(&s->work, &s->lock);
+            s->idle--;
+        }
+        struct gal_job *job = s->head;
+        if (!job)
+            break;
+        unlink_job(s, job);
+        pthread_mutex_unlock(&s->lock);
+        run(s, job, gal_mono_us(s->o.clock));
+        send_home(job); /* from here on the job is not ours */
+        pthread_mutex_lock(&s->lock);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+/* Under the lock. Fails only when no worker runs at all: one that is there will come to the job. */
+static enum gal_status want_worker(struct gal_sched *s, struct gal_err *err)
+{
+    if (!gal_workers_want_one(s->waiting, s->idle, s->started, s->o.workers))
+        return GAL_OK;
+    enum gal_status status =
+        gal_thread_start(&s->threads[s->started], "galley-worker", work, s, err);
+    s->started += !status;
+    return s->started ? GAL_OK : status;
+}
+
+static void enqueue(struct gal_sched *s, struct gal_job *job)
+{
+    struct gal_job *late = NULL;
+    enum gal_status status = GAL_OK;
+    pthread_mutex_lock(&s->lock);
+    if (s->waiting >= s->o.queue_max)
+        late = take_late(s, job->submitted_us);
+    if (s->waiting >= s->o.queue_max) {
+        status = gal_fail(&job->err, GAL_OVERLOADED, "the model's queue is full: %zu requests wait",
+                          s->waiting);
+    } else {
+        push(s, job);
+        status = want_worker(s, &job->err);
+        if (status)
+            unlink_job(s, job);
+        else
+            pthread_cond_signal(&s->work);
+    }
+    pthread_mutex_unlock(&s->lock);
+    /* A queued job is no longer ours: a worker may have sent it home already. */
+    while (late) {
+        struct gal_job *next = late->next;
+        late->status =
+            gal_fail(&late->err, GAL_DEADLINE, "the request's deadline passed before it ran");
+        send_home(late);
+        late = next;
+    }
+    if (status) {
+        job->status = status;
+        finish(job);
+    }
+}
+
+/* ---- interface ---- */
+
+void gal_sched_submit(struct gal_sched *s, struct gal_job *job)
+{
+    job->sched = s;
+    job->queued = false;
+    job->status = GAL_OK;
+    gal_err_clear(&job->err);
+    job->started_us = job->finished_us = 0;
+    job->submitted_us = gal_mono_us(s->o.clock);
+    if (!job->home || gal_sched_is_inline(s, job->rows)) {
+        run(s, job, job->submitted_us);
+        finish(job);
+    } else {
+        enqueue(s, job);
+    }
+}
+
+void gal_job_cancel(struct gal_job *job)
+{
+    struct gal_sched *s = job->sched;
+    atomic_store_explicit(&job->cancelled, true, memory_order_relaxed);
+    if (!s)
+        return;
+    pthread_mutex_lock(&s->lock);
+    bool is_mine = job->queued;
+    if (is_mine)
+        unlink_job(s, job);
+    pthread_mutex_unlock(&s->lock);
+    if (is_mine) {
+        job->status = gal_fail(&job->err, GAL_CANCELLED, "the client has gone");
+        send_home(job);
+    }
+}
+
+void gal_sched_stats(const struct gal_sched *s, struct gal_sched_stats *out)
+{
+    struct gal_sched *open = (struct gal_sched *)s; /* the lock is no part of its value */
+    uint64_t sum[COUNTS] = {0}, last_us = 0;
+    for (size_t i = 0; i < CELLS; i++) {
+        for (size_t k = 0; k < COUNTS; k++)
+            sum[k] += atomic_load_explicit(&s->cells[i].n[k], memory_order_relaxed);
+        uint64_t us = atomic_load_explicit(&s->cells[i].n[LAST_FINISHED_US], memory_order_relaxed);
+        last_us = us > last_us ? us : last_us;
+    }
+    *out = (struct gal_sched_stats){
+        .success = sum[SUCCESS],
+        .failed = sum[FAILED],
+        .rejected = sum[REJECTED],
+        .expired = sum[EXPIRED],
+        .cancelled = sum[CANCELLED],
+        .rows = sum[ROWS],
+        .executions = sum[EXECUTIONS],
+        .queue_us = sum[QUEUE_US],
+        .compute_us = sum[COMPUTE_US],
+        .running = sum[EXECUTIONS] > sum[FINISHED] ? (size_t)(sum[EXECUTIONS] - sum[FINISHED]) : 0,
+    };
+    if (last_us) {
+        uint64_t now_us = gal_mono_us(s->o.clock);
+        out->last_finished_wall_us =
+            gal_wall_us(s->o.clock) - (now_us > last_us ? now_us - last_us : 0);
+    }
+    pthread_mutex_lock(&open->lock);
+    out->waiting = s->waiting;
+    pthread_mutex_unlock(&open->lock);
+}
+
+enum gal_status gal_sched_new(const struct gal_sched_options *options, struct gal_sched **out,
+                              struct gal_err *err)
+{
+    struct gal_sched *s = gal_calloc(1, sizeof *s);
+    *out = NULL;
+    if (!s)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for a scheduler");
+    s->o = *options;
+    if (s->o.workers == 0)
+        s->o.workers = 1;
+    s->threads = gal_calloc(s->o.workers, sizeof *s->threads);
+    if (!s->threads) {
+        gal_free(s);
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for %u workers", options->workers);
+    }
+    atomic_flag_clear(&s->is_observing);
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->work, NULL);
+    set_inline_rows(s);
+    *out = s;
+    return GAL_OK;
+}
+
+void gal_sched_free(struct gal_sched *s)
+{
+    if (!s)
+        return;
+    pthread_mutex_lock(&s->lock);
+    GAL_ASSERT(!s->head);
+    s->stopping = true;
+    pthread_cond_broadcast(&s->work);
+    pthread_mutex_unlock(&s->lock);
+    for (unsigned i = 0; i < s->started; i++)
+        pthread_join(s->threads[i], NULL);
+    pthread_cond_destroy(&s->work);
+    pthread_mutex_destroy(&s->lock);
+    gal_free(s->threads);
+    gal_free(s);
+}
