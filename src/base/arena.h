@@ -34,6 +34,10 @@ void *gal_arena_alloc(struct gal_arena *a, size_t bytes);
 /* Like alloc with 8-byte alignment only, for small structures and text. */
 void *gal_arena_small(struct gal_arena *a, size_t bytes);
 void *gal_arena_array(struct gal_arena *a, size_t count, size_t bytes); /* NULL on overflow too */
+/* A piece of `from` bytes becomes one of `to` >= from bytes, in place when it is the latest piece
+ * and its block has room, else as a copy (the old piece stays taken). NULL as for alloc: the piece
+ * is then as it was. */
+void *gal_arena_grow(struct gal_arena *a, void *p, size_t from, size_t to);
 char *gal_arena_strdup(struct gal_arena *a, struct gal_str s); /* NUL-terminated copy */
 char *gal_arena_printf(struct gal_arena *a, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -28,6 +28,10 @@ void gal_buf_put_str(struct gal_buf *b, struct gal_str s);
 void gal_buf_putc(struct gal_buf *b, char c);
 void gal_buf_put_u64(struct gal_buf *b, uint64_t v);
 void gal_buf_put_i64(struct gal_buf *b, int64_t v);
+/* As a JSON string: in quotes, escaped (control bytes and DEL too); each byte that is not part of
+ * valid UTF-8 becomes U+FFFD. Whole or not at all. */
+void gal_buf_put_quoted(struct gal_buf *b, struct gal_str s);
+/* Needs room for a NUL behind its text, within max. */
 void gal_buf_printf(struct gal_buf *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Drops the first `bytes` (at most n) and moves the rest to the front. */

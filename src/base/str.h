@@ -41,6 +41,15 @@ bool gal_str_cut(struct gal_str *rest, char sep, struct gal_str *part);
 /* Whole decimal number, no sign for u64, no spaces; INVALID when it is not one or overflows. */
 enum gal_status gal_str_u64(struct gal_str s, uint64_t *out);
 enum gal_status gal_str_i64(struct gal_str s, int64_t *out);
+/* Decimal digits without a NUL; return the end of what was written. Room for the longest is the
+ * caller's matter. */
+#define GAL_U64_CHARS_MAX 20
+#define GAL_I64_CHARS_MAX 20
+char *gal_u64_write(char *p, uint64_t v);
+char *gal_i64_write(char *p, int64_t v);
+
 bool gal_utf8_valid(struct gal_str s); /* RFC 3629: no surrogates, no overlong forms */
+/* Bytes of the character at p, of which n bytes are there; 0 when they are not a whole one. */
+size_t gal_utf8_next(const char *p, size_t n);
 
 #endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/digest.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <sys/random.h>
+
+#define SHA256_BYTES 32
+
+static void write_hex(char *out, const unsigned char *bytes, size_t n)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < n; i++) {
+        out[2 * i] = digits[bytes[i] >> 4];
+        out[2 * i + 1] = digits[bytes[i] & 15];
+    }
+}
+
+static enum gal_status add_piece(struct gal_str piece, void *ctx)
+{
+    return EVP_DigestUpdate(ctx, piece.p, piece.n) == 1 ? GAL_OK : GAL_INTERNAL;
+}
+
+/* Digest of a file, or of bytes when path is NULL. */
+static enum gal_status sha256(const char *path, struct gal_str bytes, char hex[GAL_SHA256_HEX_SIZE],
+                              struct gal_err *err)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    gal_err_clear(err);
+    enum gal_status status = GAL_INTERNAL;
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    if (md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1)
+        status = path ? gal_file_scan(path, add_piece, md, err) : add_piece(bytes, md);
+    if (!status && EVP_DigestFinal_ex(md, digest, NULL) != 1)
+        status = GAL_INTERNAL;
+    if (!status) {
+        write_hex(hex, digest, SHA256_BYTES);
+        hex[GAL_SHA256_HEX_SIZE - 1] = '\0';
+    } else if (status == GAL_INTERNAL) {
+        gal_fail(err, status, "SHA-256 cannot be computed");
+    }
+    EVP_MD_CTX_free(md);
+    return status;
+}
+
+enum gal_status gal_sha256_file(const char *path, char hex[GAL_SHA256_HEX_SIZE],
+                                struct gal_err *err)
+{
+    return sha256(path, (struct gal_str){NULL, 0}, hex, err);
+}
+
+enum gal_status gal_sha256_bytes(struct gal_str s, char hex[GAL_SHA256_HEX_SIZE],
+                                 struct gal_err *err)
+{
+    return sha256(NULL, s, hex, err);
+}
+
+void gal_rng_seed(struct gal_rng *r)
+{
+    size_t got = 0;
+    do {
+        ssize_t n = getrandom((char *)r->s + got, sizeof r->s - got, 0);
+        GAL_ASSERT(n > 0 || errno == EINTR); /* Linux 3.17 and later always has entropy */
+        got += n > 0 ? (size_t)n : 0;
+    } while (got < sizeof r->s);
+    r->s[0] |= 1; /* an all-zero state would stay zero for ever */
+}
+
+static uint64_t rotl(uint64_t x, int bits)
+{
+    return x << bits | x >> (64 - bits);
+}
+
+/* Blackman and Vigna, "Scrambled linear pseudorandom number generators" (2021): xoshiro256**. */
+uint64_t gal_rng_next(struct gal_rng *r)
+{
+    uint64_t *s = r->s;
+    uint64_t result = rotl(s[1] * 5, 7) * 9;
+    uint64_t t = s[1] << 17;
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= t;
+    s[3] = rotl(s[3], 45);
+    return result;
+}
+
+void gal_uuid4(struct gal_rng *r, char out[GAL_UUID_SIZE])
+{
+    unsigned char bytes[16];
+    uint64_t words[2] = {gal_rng_next(r), gal_rng_next(r)};
+    memcpy(bytes, words, sizeof bytes);
+    bytes[6] = (unsigned char)((bytes[6] & 0x0f) | 0x40); /* version 4 */
+    bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80); /* RFC 9562's variant */
+    static const unsigned char group_bytes[] = {4, 2, 2, 2, 6};
+    const unsigned char *from = bytes;
+    for (size_t g = 0; g < sizeof group_bytes; g++) {
+        write_hex(out, from, group_bytes[g]);
+        from += group_bytes[g];
+        out += 2 * (size_t)group_bytes[g];
+        *out++ = '-';
+    }
+    out[-1] = '\0';
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/file.h"
+
+#include "base/mem.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PIECE_BYTES 65536u
+#define DIR_BYTES_MAX (16u << 20) /* names of one directory; a model repository has thousands */
+
+static _Atomic uint64_t calls_to_failure; /* 0: off */
+
+void gal_file_fail_at(uint64_t n)
+{
+    atomic_store(&calls_to_failure, n);
+}
+
+/* True when this file call is the one to fail; errno is then set. */
+static bool fails(void)
+{
+    uint64_t n = atomic_load_explicit(&calls_to_failure, memory_order_relaxed);
+    if (n == 0 || atomic_fetch_sub(&calls_to_failure, 1) != 1)
+        return false;
+    errno = EIO;
+    return true;
+}
+
+static enum gal_status fail_errno(struct gal_err *err, const char *path, int code)
+{
+    enum gal_status status = code == ENOENT || code == ENOTDIR ? GAL_NOT_FOUND
+                             : code == ENOMEM                  ? GAL_NO_MEMORY
+                                                               : GAL_IO;
+    return gal_fail(err, status, "%s: %s", path, strerror(code));
+}
+
+static void close_keeping_errno(int fd)
+{
+    int code = errno;
+    if (fd >= 0)
+        (void)close(fd);
+    errno = code;
+}
+
+enum gal_status gal_file_stat(const char *path, struct gal_file_info *out, struct gal_err *err)
+{
+    struct stat st;
+    *out = (struct gal_file_info){.kind = GAL_FILE_NONE};
+    if (fails() || stat(path, &st) != 0)
+        return errno == ENOENT || errno == ENOTDIR ? GAL_OK : fail_errno(err, path, errno);
+    out->kind = S_ISREG(st.st_mode)   ? GAL_FILE_REGULAR
+                : S_ISDIR(st.st_mode) ? GAL_FILE_DIR
+                                      : GAL_FILE_OTHER;
+    out->bytes = (uint64_t)st.st_size;
+    out->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    out->inode = st.st_ino;
+    return GAL_OK;
+}
+
+static int open_to_read(const char *path)
+{
+    return fails() ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static ssize_t read_some(int fd, char *to, size_t n)
+{
+    ssize_t got;
+    do
+        got = fails() ? -1 : read(fd, to, n);
+    while (got < 0 && errno == EINTR);
+    return got;
+}
+
+enum gal_status gal_file_scan(const char *path,
+                              enum gal_status (*on_piece)(struct gal_str piece, void *ctx),
+                              void *ctx, struct gal_err *err)
+{
+    enum gal_status status = GAL_OK;
+    int fd = -1;
+    char *piece = gal_alloc(PIECE_BYTES);
+    if (!piece)
+        return gal_fail(err, GAL_NO_MEMORY, "%s: out of memory", path);
+    fd = open_to_read(path);
+    if (fd < 0) {
+        status = fail_errno(err, path, errno);
+        goto out;
+    }
+    for (ssize_t got = 1; got > 0 && !status;) {
+        got = read_some(fd, piece, PIECE_BYTES);
+        if (got < 0)
+            status = fail_errno(err, path, errno);
+        else if (got > 0)
+            status = on_piece((struct gal_str){piece, (size_t)got}, ctx);
+    }
+out:
+    close_keeping_errno(fd);
+    gal_free(piece);
+    return status;
+}
+
+struct reading {
+    struct gal_buf *out;
+    size_t bytes_max;
+    const char *path;
+    struct gal_err *err;
+};
+
+static enum gal_status append(struct gal_str piece, void *ctx)
+{
+    struct reading *r = ctx;
+    if (piece.n > r->bytes_max - r->out->n)
+        return gal_fail(r->err, GAL_TOO_LARGE, "%s: larger than %zu bytes", r->path, r->bytes_max);
+    gal_buf_put_str(r->out, piece);
+    return r->out->failed ? gal_fail(r->err, GAL_NO_MEMORY, "%s: out of memory", r->path) : GAL_OK;
+}
+
+enum gal_status gal_file_read(const char *path, size_t bytes_max, struct gal_buf *out,
+                              struct gal_err *err)
+{
+    struct reading r = {out, bytes_max, path, err};
+    gal_buf_init(out, bytes_max + 1);
+    enum gal_status status = gal_file_scan(path, append, &r, err);
+    if (!status) {
+        char *end = gal_buf_reserve(out, 1);
+        if (end)
+            *end = '\0';
+        else
+            status = gal_fail(err, GAL_NO_MEMORY, "%s: out of memory", path);
+    }
+    if (status)
+        gal_buf_release(out);
+    return status;
+}
+
+/* Appends the names to `out`, each with its NUL. Returns errno's value, 0 when all is well. */
+static int read_names(DIR *dir, struct gal_buf *out, size_t *count)
+{
+    for (;;) {
+        errno = 0;
+        const struct dirent *e = fails() ? NULL : readdir(dir);
+        if (!e)
+            return errno;
+        if (e->d_name[0] == '.')
+            continue;
+        gal_buf_put(out, e->d_name, strlen(e->d_name) + 1);
+        if (out->failed)
+            return ENOMEM;
+        (*count)++;
+    }
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* One allocation: the pointers, then what they point to. */
+static char **pack_names(struct gal_str names, size_t count)
+{
+    char **list = gal_alloc((count + 1) * sizeof *list + names.n);
+    if (!list)
+        return NULL;
+    char *text = (char *)(list + count + 1);
+    if (names.n > 0)
+        memcpy(text, names.p, names.n);
+    for (size_t i = 0; i < count; i++) {
+        list[i] = text;
+        text += strlen(text) + 1;
+    }
+    list[count] = NULL;
+    qsort(list, count, sizeof *list, compare_names);
+    return list;
+}
+
+enum gal_status gal_dir_list(const char *path, char ***names, size_t *count, struct gal_err *err)
+{
+    enum gal_status status = GAL_OK;
+    struct gal_buf text;
+    *names = NULL;
+    *count = 0;
+    gal_buf_init(&text, DIR_BYTES_MAX);
+    DIR *dir = fails() ? NULL : opendir(path);
+    int code = dir ? read_names(dir, &text, count) : errno;
+    if (code) {
+        status = fail_errno(err, path, code);
+        goto out;
+    }
+    *names = pack_names(gal_buf_str(&text), *count);
+    if (!*names)
+        status = gal_fail(err, GAL_NO_MEMORY, "%s: out of memory", path);
+out:
+    if (status)
+        *count = 0;
+    if (dir)
+        (void)closedir(dir);
+    gal_buf_release(&text);
+    return status;
+}
+
+enum gal_status gal_file_map(const char *path, struct gal_str *out, struct gal_err *err)
+{
+    enum gal_status status = GAL_OK;
+    struct stat st;
+    *out = (struct gal_str){NULL, 0};
+    int fd = open_to_read(path);
+    if (fd < 0 || fails() || fstat(fd, &st) != 0) {
+        status = fail_errno(err, path, errno);
+        goto out;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        status = gal_fail(err, GAL_IO, "%s: not a regular file", path);
+        goto out;
+    }
+    if (st.st_size == 0)
+        goto out;
+    void *p = fails() ? MAP_FAILED : mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (p == MAP_FAILED)
+        status = fail_errno(err, path, errno);
+    else
+        *out = (struct gal_str){p, (size_t)st.st_size};
+out:
+    close_keeping_errno(fd);
+    return status;
+}
+
+void gal_file_unmap(struct gal_str map)
+{
+    if (map.n > 0)
+        (void)munmap((void *)(uintptr_t)map.p, map.n);
+}
+
+char *gal_path_join(const char *dir, const char *name)
+{
+    size_t a = strlen(dir), b = strlen(name);
+    bool slash = a > 0 && dir[a - 1] != '/';
+    char *path = gal_alloc(a + slash + b + 1);
+    if (!path)
+        return NULL;
+    memcpy(path, dir, a);
+    if (slash)
+        path[a++] = '/';
+    memcpy(path + a, name, b + 1);
+    return path;
+}
+
+const char *gal_path_base(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
