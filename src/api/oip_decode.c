@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* https://github.com/kserve/open-inference-protocol (REST), with the binary tensor data extension
+ * and the request parameters that Triton's clients send. */
+#include "api/oip.h"
+
+#include "api/tensor_json.h"
+
+/* --- members of objects --- */
+
+#define KEYS_MAX 5
+#define KEY(literal)                                                                               \
+    {                                                                                              \
+        "" literal, sizeof(literal) - 1                                                            \
+    }
+/* Of text from a request, so much goes into a message. */
+#define SHOWN(s) (int)((s).n < 64 ? (s).n : 64), (s).p
+
+static struct gal_str text_of(yyjson_val *v)
+{
+    return (struct gal_str){unsafe_yyjson_get_str(v), unsafe_yyjson_get_len(v)};
+}
+
+static bool absent(yyjson_val *v)
+{
+    return v == NULL || unsafe_yyjson_is_null(v);
+}
+
+static void put_place(struct gal_err *err, const char *place)
+{
+    if (err != NULL)
+        gal_err_place(err, "%s", place);
+}
+
+/* Puts `prefix`, an index when it is no list's whole, and a dot before the place in err. */
+static enum gal_status fail_under(const char *list, size_t index, enum gal_status st,
+                                  struct gal_err *err)
+{
+    char place[sizeof(err->place)];
+
+    if (err == NULL)
+        return st;
+    memcpy(place, err->place, sizeof(place));
+    gal_err_place(err, "%s[%zu]%s%s", list, index, place[0] != '\0' ? "." : "", place);
+    return st;
+}
+
+static enum gal_status fail_type(yyjson_val *v, const char *expected, const char *place,
+                                 struct gal_err *err)
+{
+    if (v == NULL)
+        gal_fail(err, GAL_INVALID, "'%s' is missing, expected %s", place, expected);
+    else
+        gal_fail(err, GAL_INVALID, "expected %s, got %s", expected, gal_json_type_name(v));
+    put_place(err, place);
+    return GAL_INVALID;
+}
+
+/* Sorts an object's members into `members` by the names in `keys`; absent ones are NULL. */
+static enum gal_status read_members(yyjson_val *object, const struct gal_str *keys, size_t count,
+                                    yyjson_val *members[KEYS_MAX], struct gal_err *err)
+{
+    size_t i, n, k;
+    yyjson_val *key, *value;
+
+    for (k = 0; k < count; k++)
+        members[k] = NULL;
+    if (!unsafe_yyjson_is_obj(object))
+        return fail_type(object, "an object", "", err);
+    yyjson_obj_foreach(object, i, n, key, value)
+    {
+        struct gal_str name = text_of(key);
+
+        for (k = 0; k < count; k++)
+            if (keys[k].n == name.n && memcmp(keys[k].p, name.p, name.n) == 0)
+                break;
+        if (k < count && members[k] == NULL) {
+            members[k] = value;
+            continue;
+        }
+        gal_fail(err, GAL_INVALID, "%s '%.*s'", k < count ? "repeated key" : "unknown key",
+                 SHOWN(name));
+        if (err != NULL)
+            gal_err_place(err, "%.*s", SHOWN(name));
+        return GAL_INVALID;
+    }
+    return GAL_OK;
+}
+
+static enum gal_status read_name(yyjson_val *v, struct gal_str *out, struct gal_err *err)
+{
+    if (v == NULL || !unsafe_yyjson_is_str(v))
+        return fail_type(v, "a string", "name", err);
+    *out = text_of(v);
+    if (out->n > 0 && out->n <= GAL_NAME_BYTES_MAX)
+        return GAL_OK;
+    gal_fail(err, GAL_INVALID, "a name has 1 to %u bytes, this one %zu", GAL_NAME_BYTES_MAX,
+             out->n);
+    put_place(err, "name");
+    return GAL_INVALID;
+}
+
+/* --- parameters --- */
+
+/* What a request, an input or an output does with one of its parameters. */
+typedef enum gal_status take_param(struct gal_str key, yyjson_val *v, void *owner,
+                                   struct gal_err *err);
+
+static enum gal_status read_params(yyjson_val *object, take_param *take, void *owner,
+                                   struct gal_err *err)
+{
+    size_t i, n;
+    yyjson_val *key, *value;
+
+    if (absent(object))
+        return GAL_OK;
+    if (!unsafe_yyjson_is_obj(object))
+        return fail_type(object, "an object", "parameters", err);
+    yyjson_obj_foreach(object, i, n, key, value)
+    {
+        struct gal_str name = text_of(key);
+        enum gal_status st = take(name, value, owner, err);
+
+        if (st != GAL_OK && err != NULL)
+            gal_err_place(err, "parameters.%.*s", SHOWN(name));
+        if (st != GAL_OK)
+            return st;
+    }
+    return GAL_OK;
+}
+
+static enum gal_status take_u64(yyjson_val *v, uint64_t *out, struct gal_err *err)
+{
+    if (!unsafe_yyjson_is_uint(v))
+        return fail_type(v, "an integer of 0 or more", "", err);
+    *out = unsafe_yyjson_get_uint(v);
+    return GAL_OK;
+}
+
+static enum gal_status take_bool(yyjson_val *v, bool *out, struct gal_err *err)
+{
+    if (!unsafe_yyjson_is_bool(v))
+        return fail_type(v, "true or false", "", err);
+    *out = unsafe_yyjson_get_bool(v);
+    return GAL_OK;
+}
+
+/* A parameter that is not ours: the protocol allows strings, numbers and booleans. */
+static enum gal_status take_other(yyjson_val *v, struct gal_err *err)
+{
+    if (unsafe_yyjson_is_str(v) || unsafe_yyjson_is_num(v) || unsafe_yyjson_is_bool(v))
+        return GAL_OK;
+    return fail_type(v, "a string, a number or a boolean", "", err);
+}
+
+static enum gal_status refuse_shared_memory(struct gal_str key, struct gal_err *err)
+{
+    gal_fail(err, GAL_UNSUPPORTED,
+             "the parameter '%.*s' is not supported: there is no shared memory", SHOWN(key));
+    if (err != NULL)
+        gal_err_hint(err, "send and receive tensors in the body");
+    return GAL_UNSUPPORTED;
+}
+
+static bool is_shared_memory(struct gal_str key)
+{
+    return gal_str_is(key, "shared_memory_region") || gal_str_is(key, "shared_memory_offset") ||
+           gal_str_is(key, "shared_memory_byte_size");
+}
+
+static enum gal_status take_request_param(struct gal_str key, yyjson_val *v, void *owner,
+                                          struct gal_err *err)
+{
+    struct gal_oip_request *r = owner;
+    bool checked;
+
+    if (gal_str_is(key, "timeout"))
+        return take_u64(v, &r->timeout_us, err);
+    if (gal_str_is(key, "priority"))
+        return take_u64(v, &r->priority, err);
+    if (gal_str_is(key, "binary_data_output"))
+        return take_bool(v, &r->binary_output, err);
+    if (gal_str_is(key, "sequence_start") || gal_str_is(key, "sequence_end"))
+        return take_bool(v, &checked, err);
+    if (gal_str_is(key, "sequence_id") && !unsafe_yyjson_is_uint(v) && !unsafe_yyjson_is_str(v))
+        return fail_type(v, "an integer of 0 or more, or a string", "", err);
+    if (gal_str_starts(key, GAL_STR("triton_")))
+        return gal_fail(err, GAL_INVALID,
+                        "parameter keys that start with 'triton_' are reserved and should not be "
+                        "specified, got '%.*s'",
+                        SHOWN(key));
+    return take_other(v, err);
+}
+
+struct input_params {
+    uint64_t binary_size;
+    bool is_binary;
+};
+
+static enum gal_status take_input_param(struct gal_str key, yyjson_val *v, void *owner,
+                                        struct gal_err *err)
+{
+    struct input_params *p = owner;
+
+    if (gal_str_is(key, "binary_data_size")) {
+        p->is_binary = true;
+        return take_u64(v, &p->binary_size, err);
+    }
+    if (is_shared_memory(key))
+        return refuse_shared_memory(key, err);
+    return take_other(v, err);
+}
+
+static enum gal_status take_output_param(struct gal_str key, yyjson_val *v, void *owner,
+                                         struct gal_err *err)
+{
+    struct gal_oip_output *out = owner;
+
+    if (gal_str_is(key, "binary_data"))
+        return take_bool(v, &out->binary, err);
+    if (gal_str_is(key, "classification"))
+        return gal_fail(err, GAL_UNSUPPORTED,
+                        "the parameter 'classification' of output '%.*s' is "
+                        "not supported",
+                        SHOWN(out->name));
+    if (is_shared_memory(key))
+        return refuse_shared_memory(key, err);
+    return take_other(v, err);
+}
+
+/* --- inputs and outputs --- */
+
+struct decoder {
+    struct gal_str model;
+    struct gal_str binary; /* not taken by an input yet */
+    struct gal_arena *arena;
+    struct gal_oip_request *out;
+};
+
+static enum gal_status read_datatype(yyjson_val *v, struct gal_tensor *t, struct gal_err *err)
+{
+    if (v == NULL || !unsafe_yyjson_is_str(v))
+        return fail_type(v, "a string", "datatype", err);
+    t->dtype = gal_dtype_parse(text_of(v));
+    if (t->dtype != GAL_DT_NONE)
+        return GAL_OK;
+    gal_fail(err, GAL_INVALID, "unknown datatype '%.*s' for input '%.*s'", SHOWN(text_of(v)),
+             SHOWN(t->name));
+    put_place(err, "datatype");
+    if (err != NULL)
+        gal_err_hint(err, "BOOL, UINT8 to UINT64, INT8 to INT64, FP16, BF16, FP32, FP64 or BYTES");
+    return GAL_INVALID;
+}
+
+static enum gal_status read_shape(yyjson_val *v, struct gal_tensor *t, struct gal_arena *arena,
+                                  struct gal_err *err)
+{
+    enum gal_status st;
+    int64_t *shape;
+    yyjson_val *size;
+
+    if (v == NULL || !unsafe_yyjson_is_arr(v))
+        return fail_type(v, "an array of integers", "shape", err);
+    t->rank = unsafe_yyjson_get_len(v);
+    if (t->rank > GAL_RANK_MAX) {
+        gal_fail(err, GAL_INVALID, "at most %u dimensions, got %zu", GAL_RANK_MAX, t->rank);
+        put_place(err, "shape");
+        return GAL_INVALID;
+    }
+    shape = gal_arena_small(arena, t->rank * sizeof(*shape));
+    if (shape == NULL)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for a shape");
+    t->shape = shape;
+    size = unsafe_yyjson_get_first(v);
+    for (size_t i = 0; i < t->rank; i++, size = unsafe_yyjson_get_next(size)) {
+        if (!unsafe_yyjson_is_uint(size) || unsafe_yyjson_get_uint(size) > INT64_MAX) {
+            fail_type(size, "an integer of 0 or more", "shape", err);
+            if (err != NULL)
+                gal_err_place(err, "shape[%zu]", i);
+            return GAL_INVALID;
+        }
+        shape[i] = unsafe_yyjson_get_sint(size);
+    }
+    st = gal_shape_count(shape, t->rank, t->dtype, &t->count, err);
+    if (st != GAL_OK)
+        put_place(err, "shape");
+    return st;
+}
+
+static enum gal_status take_binary(struct decoder *d, struct gal_tensor *t, uint64_t size,
+                                   struct gal_err *err)
+{
+    struct gal_str raw = {d->binary.p, (size_t)size};
+
+    if (size > d->binary.n) {
+        gal_fail(err, GAL_INVALID,
+                 "unexpected size for input '%.*s', expecting %llu additional bytes for model "
+                 "'%.*s'",
+                 SHOWN(t->name), (unsigned long long)(size - d->binary.n), SHOWN(d->model));
+        if (err != NULL)
+            gal_err_hint(err, "binary data follows the JSON, whose length the header "
+                              "Inference-Header-Content-Length tells");
+        return GAL_INVALID;
+    }
+    if (size > 0)
+        d->binary.p += size;
+    d->binary.n -= raw.n;
+    return gal_tensor_from_raw(t, raw, d->arena, err);
+}
+
+static enum gal_status read_input(struct decoder *d, yyjson_val *v, struct gal_tensor *t,
+                                  struct gal_err *err)
+{
+    static const struct gal_str keys[] = {KEY("name"), KEY("shape"), KEY("datatype"), KEY("data"),
+                                          KEY("parameters")};
+    enum { NAME, SHAPE, DATATYPE, DATA, PARAMETERS, COUNT };
+    yyjson_val *at[KEYS_MAX];
+    struct input_params params = {0, false};
+    enum gal_status st = read_members(v, keys, COUNT, at, err);
+
+    if (st == GAL_OK)
+        st = read_name(at[NAME], &t->name, err);
+    if (st == GAL_OK)
+        st = read_datatype(at[DATATYPE], t, err);
+    if (st == GAL_OK)
+        st = read_shape(at[SHAPE], t, d->arena, err);
+    if (st == GAL_OK && at[PARAMETERS] != NULL)
+        st = read_params(at[PARAMETERS], take_input_param, &params, err);
+    if (st != GAL_OK)
+        return st;
+    if (absent(at[DATA]) == !params.is_binary)
+        return gal_fail(err, GAL_INVALID,
+                        params.is_binary ? "input '%.*s' has both 'data' and 'binary_data_size'"
+                                         : "input '%.*s' has neither 'data' nor "
+                                           "'binary_data_size'",
+                        SHOWN(t->name));
+    if (params.is_binary)
+        return take_binary(d, t, params.binary_size, err);
+    return gal_tensor_from_json(at[DATA], t, "data", d->arena, err);
+}
+
+static enum gal_status read_output(struct decoder *d, yyjson_val *v, struct gal_oip_output *out,
+                                   struct gal_err *err)
+{
+    static const struct gal_str keys[] = {KEY("name"), KEY("parameters")};
+    yyjson_val *at[KEYS_MAX];
+    enum gal_status st = read_members(v, keys, 2, at, err);
+
+    out->binary = d->out->binary_output;
+    if (st == GAL_OK)
+        st = read_name(at[0], &out->name, err);
+    if (st == GAL_OK)
+        st = read_params(at[1], take_output_param, out, err);
+    return st;
+}
+
+/* Length of the list, when it is one of a length that may be. */
+static enum gal_status count_list(yyjson_val *v, const char *name, size_t *out, struct gal_err *err)
+{
+    if (v == NULL || !unsafe_yyjson_is_arr(v))
+        return fail_type(v, "an array of objects", name, err);
+    *out = unsafe_yyjson_get_len(v);
+    if (*out <= GAL_TENSORS_MAX)
+        return GAL_OK;
+    gal_fail(err, GAL_INVALID, "at most %u %s, got %zu", GAL_TENSORS_MAX, name, *out);
+    put_place(err, name);
+    return GAL_INVALID;
+}
+
+static enum gal_status read_inputs(struct decoder *d, yyjson_val *list, struct gal_err *err)
+{
+    struct gal_oip_request *r = d->out;
+    size_t count = 0;
+    enum gal_status st = count_list(list, "inputs", &count, err);
+    yyjson_val *v;
+
+    if (st != GAL_OK)
+        return st;
+    r->inputs = gal_arena_small(d->arena, count * sizeof(*r->inputs));
+    if (r->inputs == NULL)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for %zu inputs", count);
+    v = unsafe_yyjson_get_first(list);
+    for (; r->input_count < count; r->input_count++, v = unsafe_yyjson_get_next(v)) {
+        st = read_input(d, v, &r->inputs[r->input_count], err);
+        if (st != GAL_OK)
+            return fail_under("inputs", r->input_count, st, err);
+    }
+    if (d->binary.n > 0)
+        return gal_fail(err, GAL_INVALID,
+                        "unexpected additional input data for model '%.*s': %zu bytes follow the "
+                        "last input",
+                        SHOWN(d->model), d->binary.n);
+    return GAL_OK;
+}
+
+static enum gal_status read_outputs(struct decoder *d, yyjson_val *list, struct gal_err *err)
+{
+    struct gal_oip_request *r = d->out;
+    size_t count = 0;
+    enum gal_status st;
+    yyjson_val *v;
+
+    if (absent(list))
+        return GAL_OK;
+    st = count_list(list, "outputs", &count, err);
+    if (st != GAL_OK)
+        return st;
+    r->outputs = gal_arena_small(d->arena, count * sizeof(*r->outputs));
+    if (r->outputs == NULL)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for %zu outputs", count);
+    v = unsafe_yyjson_get_first(list);
+    for (; r->output_count < count; r->output_count++, v = unsafe_yyjson_get_next(v)) {
+        st = read_output(d, v, &r->outputs[r->output_count], err);
+        if (st != GAL_OK)
+            return fail_under("outputs", r->output_count, st, err);
+    }
+    return GAL_OK;
+}
+
+/* --- the request --- */
+
+static enum gal_status read_id(yyjson_val *v, struct gal_str *out, struct gal_err *err)
+{
+    if (absent(v))
+        return GAL_OK;
+    if (!unsafe_yyjson_is_str(v))
+        return fail_type(v, "a string", "id", err);
+    *out = text_of(v);
+    if (out->n <= GAL_REQUEST_ID_BYTES_MAX)
+        return GAL_OK;
+    gal_fail(err, GAL_INVALID, "at most %u bytes, got %zu", GAL_REQUEST_ID_BYTES_MAX, out->n);
+    put_place(err, "id");
+    return GAL_INVALID;
+}
+
+/* KServe's client repeats the model's name of the URL. */
+static enum gal_status check_model_name(yyjson_val *v, struct gal_str model, struct gal_err *err)
+{
+    if (absent(v))
+        return GAL_OK;
+    if (!unsafe_yyjson_is_str(v))
+        return fail_type(v, "a string", "model_name", err);
+    if (unsafe_yyjson_get_len(v) == 0 || gal_str_eq(text_of(v), model))
+        return GAL_OK;
+    gal_fail(err, GAL_INVALID, "the request is for model '%.*s', its URL for '%.*s'",
+             SHOWN(text_of(v)), SHOWN(model));
+    put_place(err, "model_name");
+    return GAL_INVALID;
+}
+
+enum gal_status gal_oip_decode(struct gal_str model, struct gal_str json, struct gal_str binary,
+                               struct gal_arena *arena, struct gal_oip_request *out,
+                               struct gal_err *err)
+{
+    static const struct gal_str keys[] = {KEY("inputs"), KEY("id"), KEY("outputs"),
+                                          KEY("parameters"), KEY("model_name")};
+    enum { INPUTS, ID, OUTPUTS, PARAMETERS, MODEL_NAME, COUNT };
+    struct decoder d = {model, binary, arena, out};
+    yyjson_val *root, *at[KEYS_MAX];
+    enum gal_status st;
+
+    memset(out, 0, sizeof(*out));
+    st = gal_json_read(json, arena, GAL_JSON_DEPTH_MAX, &root, err);
+    if (st == GAL_OK)
+        st = read_members(root, keys, COUNT, at, err);
+    if (st == GAL_OK)
+        st = read_id(at[ID], &out->id, err);
+    if (st == GAL_OK)
+        st = check_model_name(at[MODEL_NAME], model, err);
+    if (st == GAL_OK)
+        st = read_params(at[PARAMETERS], take_request_param, out, err);
+    if (st == GAL_OK)
+        st = read_outputs(&d, at[OUTPUTS], err); /* for their default the parameters come first */
+    if (st == GAL_OK)
+        st = read_inputs(&d, at[INPUTS], err);
+    return st;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* POST /v2/models/{model}[/versions/{version}]/infer */
+#include "api/oip.h"
+#include "api/route.h"
+
+#include <stdio.h>
+
+/* What follows the JSON is binary data; a length of 0 says that there is no JSON. */
+static enum gal_status decode(struct gal_exchange *x, struct gal_oip_request *req,
+                              struct gal_err *err)
+{
+    struct gal_str length = x->req->known[GAL_HDR_INFERENCE_HEADER_CONTENT_LENGTH];
+    struct gal_str json = x->body, binary = {NULL, 0};
+    uint64_t n = 0;
+
+    if (length.p != NULL) {
+        if (gal_str_u64(length, &n) != GAL_OK || n > x->body.n)
+            return gal_fail(err, GAL_INVALID,
+                            "inference header size should be in range (0, %zu), got '%.*s'",
+                            x->body.n, (int)(length.n < 32 ? length.n : 32), length.p);
+        if (n == 0)
+            return gal_oip_decode_raw(x->model, x->body, &x->arena, req, err);
+        json.n = (size_t)n;
+        binary = (struct gal_str){x->body.p + n, x->body.n - json.n};
+    }
+    return gal_oip_decode(gal_str_of(x->model->name), json, binary, &x->arena, req, err);
+}
+
+/* Inputs that the protocol has no form for make the whole model unreachable by it. */
+static enum gal_status check_ports(const struct gal_model *m, struct gal_err *err)
+{
+    for (size_t i = 0; i < m->info->input_count; i++) {
+        const struct gal_port *port = &m->info->inputs[i];
+
+        if (port->kind != GAL_KIND_TENSOR && !port->optional)
+            return gal_fail(err, GAL_UNSUPPORTED,
+                            "input '%s' of model '%s' is a %s, which the Open Inference Protocol "
+                            "cannot carry",
+                            port->name.p, m->name, port->type_text);
+    }
+    return GAL_OK;
+}
+
+static enum gal_status want(struct gal_exchange *x, struct gal_infer *inf,
+                            const struct gal_oip_request *req, struct gal_err *err)
+{
+    const struct gal_model_info *info = x->model->info;
+
+    if (req->output_count == 0)
+        return GAL_OK; /* all */
+    inf->wanted_count = 0;
+    for (size_t i = 0; i < req->output_count; i++) {
+        struct gal_str name = req->outputs[i].name;
+        size_t index = gal_port_find(info->outputs, info->output_count, name);
+
+        if (index == SIZE_MAX)
+            return gal_fail(err, GAL_INVALID, "unexpected inference output '%.*s' for model '%s'",
+                            (int)name.n, name.p, x->model->name);
+        for (size_t k = 0; k < inf->wanted_count; k++)
+            if (inf->wanted[k] == index)
+                return gal_fail(err, GAL_INVALID, "output '%.*s' already exists in request",
+                                (int)name.n, name.p);
+        inf->wanted[inf->wanted_count++] = index;
+    }
+    return GAL_OK;
+}
+
+static enum gal_status fill(struct gal_exchange *x, struct gal_infer *inf,
+                            const struct gal_oip_request *req, struct gal_err *err)
+{
+    for (size_t i = 0; i < req->input_count; i++) {
+        enum gal_status st = gal_infer_set(x, inf, &req->inputs[i], err);
+
+        if (st != GAL_OK) {
+            gal_err_place(err, "inputs[%zu]", i);
+            return st;
+        }
+    }
+    return want(x, inf, req, err);
+}
+
+static void encode(struct gal_exchange *x, struct gal_infer *inf)
+{
+    struct gal_oip_answer answer;
+    struct gal_err err;
+    char length[24];
+    int n;
+
+    if (gal_oip_encode(x->model, inf->state, inf, &x->arena, &x->out, &answer, &err) != GAL_OK) {
+        gal_exchange_fail(x, &err);
+        return;
+    }
+    if (answer.binary) {
+        n = snprintf(length, sizeof(length), "%zu", answer.parts[0].n);
+        gal_exchange_header(x, GAL_STR("Inference-Header-Content-Length"),
+                            (struct gal_str){length, (size_t)n});
+    }
+    gal_exchange_finish_parts(x, 200, answer.binary ? GAL_TYPE_OCTETS : GAL_TYPE_JSON, answer.parts,
+                              answer.part_count);
+}
+
+void gal_handle_oip_infer(struct gal_exchange *x)
+{
+    struct gal_oip_request *req = gal_arena_small(&x->arena, sizeof(*req));
+    struct gal_infer *inf = NULL;
+    struct gal_err err;
+    enum gal_status st = gal_infer_resolve(x, x->params[0], x->params[1], &err);
+
+    if (st == GAL_OK)
+        st = check_ports(x->model, &err);
+    if (st == GAL_OK)
+        inf = gal_infer_new(x);
+    if (st == GAL_OK && (inf == NULL || req == NULL))
+        st = gal_fail(&err, GAL_NO_MEMORY, "no memory for the request");
+    if (st == GAL_OK)
+        st = decode(x, req, &err);
+    if (st == GAL_OK)
+        st = fill(x, inf, req, &err);
+    if (st != GAL_OK) {
+        gal_exchange_fail(x, &err);
+        return;
+    }
+    inf->encode = encode;
+    inf->state = req;
+    gal_infer_run(x, inf, req->timeout_us);
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Open Inference Protocol's health and metadata. Bodies of health answers, which the protocol
+ * leaves open, hold what KServe's client reads. */
+#include "api/exchange.h"
+#include "api/route.h"
+#include "text/json.h"
+
+static void finish(struct gal_exchange *x, int status)
+{
+    gal_exchange_finish(x, status, GAL_TYPE_JSON);
+}
+
+void gal_handle_oip_server(struct gal_exchange *x)
+{
+    gal_buf_puts(&x->out, "{\"name\":\"galley\",\"version\":\"" GAL_VERSION
+                          "\",\"extensions\":[\"binary_tensor_data\",\"parameters\"]}");
+    finish(x, 200);
+}
+
+void gal_handle_oip_live(struct gal_exchange *x)
+{
+    gal_buf_puts(&x->out, "{\"live\":true}");
+    finish(x, 200);
+}
+
+/* {..., "ready": false, "error": "why"} and 503, which load balancers understand. */
+static void finish_ready(struct gal_exchange *x, const char *reason)
+{
+    gal_buf_puts(&x->out, reason == NULL ? "\"ready\":true" : "\"ready\":false,\"error\":");
+    if (reason != NULL)
+        gal_json_put_str(&x->out, gal_str_of(reason));
+    gal_buf_putc(&x->out, '}');
+    finish(x, reason == NULL ? 200 : 503);
+}
+
+void gal_handle_oip_ready(struct gal_exchange *x)
+{
+    const struct gal_process *p = x->api->process;
+    const char *reason = NULL;
+    struct gal_err err;
+
+    if (p->draining)
+        reason = "Service shutting down";
+    else if (!p->loaded)
+        reason = "models are being loaded";
+    else if (!gal_catalog_ready(x->api->catalog, &err))
+        reason = err.message;
+    gal_buf_puts(&x->out, "{\"live\":true,");
+    finish_ready(x, reason);
+}
+
+void gal_handle_oip_models(struct gal_exchange *x)
+{
+    const struct gal_catalog *c = x->api->catalog;
+
+    gal_buf_puts(&x->out, "{\"models\":[");
+    for (size_t i = 0; i < c->count; i++) {
+        if (i > 0)
+            gal_buf_putc(&x->out, ',');
+        gal_json_put_str(&x->out, c->entries[i].name);
+    }
+    gal_buf_puts(&x->out, "]}");
+    finish(x, 200);
+}
+
+/* Why m cannot answer; NULL when it can. */
+static const char *reason_of(const struct gal_model *m)
+{
+    switch (gal_model_state(m)) {
+    case GAL_MODEL_READY:
+        return NULL;
+    case GAL_MODEL_LOADING:
+        return "the model is being loaded";
+    case GAL_MODEL_FAILED:
+        break;
+    }
+    return m->error.message;
+}
+
+static struct gal_model *find(struct gal_exchange *x)
+{
+    struct gal_model *m = NULL;
+    struct gal_err err;
+
+    if (gal_catalog_model(x->api->catalog, x->params[0], x->params[1], &m, &err) == GAL_OK)
+        return m;
+    gal_exchange_fail(x, &err);
+    return NULL;
+}
+
+void gal_handle_oip_model_ready(struct gal_exchange *x)
+{
+    const struct gal_model *m = find(x);
+
+    if (m == NULL)
+        return;
+    gal_buf_puts(&x->out, "{\"name\":");
+    gal_json_put_str(&x->out, gal_str_of(m->name));
+    gal_buf_putc(&x->out, ',');
+    finish_ready(x, x->api->process->draining ? "Service shutting down" : reason_of(m));
+}
+
+/* Maps and sequences of maps are answered as a matrix of their values. A rank that the model does
+ * not tell, and a sequence's, is one open size. */
+static void put_port(struct gal_buf *out, const struct gal_port *port)
+{
+    bool maps = port->kind == GAL_KIND_MAP || port->of_maps;
+
+    gal_buf_puts(out, "{\"name\":");
+    gal_json_put_str(out, port->name);
+    gal_buf_puts(out, ",\"datatype\":\"");
+    gal_buf_puts(out, gal_dtype_name(port->dtype));
+    gal_buf_puts(out, "\",\"shape\":[");
+    if (maps)
+        gal_buf_puts(out, "-1,-1");
+    else if (port->kind != GAL_KIND_TENSOR || !port->shape_known)
+        gal_buf_puts(out, "-1");
+    else
+        for (size_t i = 0; i < port->rank; i++) {
+            if (i > 0)
+                gal_buf_putc(out, ',');
+            gal_json_put_i64(out, port->shape[i]);
+        }
+    gal_buf_puts(out, "]}");
+}
+
+static void put_ports(struct gal_buf *out, const char *key, const struct gal_port *ports,
+                      size_t count)
+{
+    gal_buf_putc(out, ',');
+    gal_json_put_key(out, key);
+    gal_buf_putc(out, '[');
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            gal_buf_putc(out, ',');
+        put_port(out, &ports[i]);
+    }
+    gal_buf_putc(out, ']');
+}
+
+/* The versions that answer, newest first. */
+static void put_versions(struct gal_buf *out, const struct gal_catalog_entry *e)
+{
+    bool first = true;
+
+    gal_buf_puts(out, ",\"versions\":[");
+    for (size_t i = 0; i < e->version_count; i++) {
+        if (gal_model_state(e->versions[i]) != GAL_MODEL_READY)
+            continue;
+        if (!first)
+            gal_buf_putc(out, ',');
+        first = false;
+        gal_json_put_str(out, gal_str_of(e->versions[i]->version));
+    }
+    gal_buf_putc(out, ']');
+}
+
+void gal_handle_oip_model(struct gal_exchange *x)
+{
+    const struct gal_model *m = find(x);
+    struct gal_err err;
+
+    if (m == NULL)
+        return;
+    if (reason_of(m) != NULL) {
+        gal_fail(&err, GAL_UNAVAILABLE, "model '%s' version %s is not ready: %s", m->name,
+                 m->version, reason_of(m));
+        gal_exchange_fail(x, &err);
+        return;
+    }
+    gal_buf_puts(&x->out, "{\"name\":");
+    gal_json_put_str(&x->out, gal_str_of(m->name));
+    put_versions(&x->out, gal_catalog_find(x->api->catalog, gal_str_of(m->name)));
+    gal_buf_puts(&x->out, ",\"platform\":");
+    gal_json_put_str(&x->out, gal_str_of(m->info->platform));
+    put_ports(&x->out, "inputs", m->info->inputs, m->info->input_count);
+    put_ports(&x->out, "outputs", m->info->outputs, m->info->output_count);
+    gal_buf_putc(&x->out, '}');
+    finish(x, 200);
+}

@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/oip.h"
+#include "base/mem.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+struct bench {
+    struct gal_arena arena;
+    struct gal_oip_request req;
+    struct gal_err err;
+};
+
+static int open_bench(void **state)
+{
+    static struct bench b;
+
+    gal_arena_init(&b.arena, 4096, 1 << 16, 1 << 24);
+    *state = &b;
+    return 0;
+}
+
+static int close_bench(void **state)
+{
+    struct bench *b = *state;
+
+    gal_arena_release(&b->arena);
+    return 0;
+}
+
+static enum gal_status decode_both(struct bench *b, const char *json, struct gal_str binary)
+{
+    gal_arena_clear(&b->arena);
+    gal_err_clear(&b->err);
+    return gal_oip_decode(GAL_STR("mlp"), gal_str_of(json), binary, &b->arena, &b->req, &b->err);
+}
+
+static enum gal_status decode(struct bench *b, const char *json)
+{
+    return decode_both(b, json, (struct gal_str){NULL, 0});
+}
+
+static void a_whole_request_is_taken_apart(void **state)
+{
+    struct bench *b = *state;
+    const struct gal_tensor *t;
+
+    assert_int_equal(
+        decode(b,
+               "{\"id\":\"42\",\"parameters\":{\"timeout\":5000,\"priority\":2,\"sequence_id\":7,"
+               "\"sequence_start\":true,\"sequence_end\":false,\"a\":1.5,\"b\":\"x\"},"
+               "\"inputs\":[{\"name\":\"x\",\"shape\":[1,2],\"datatype\":\"FP32\","
+               "\"parameters\":{\"content_type\":\"np\"},\"data\":[[1,2.5]]},"
+               "{\"data\":[true],\"datatype\":\"BOOL\",\"shape\":[1],\"name\":\"flag\"}],"
+               "\"outputs\":[{\"name\":\"y\",\"parameters\":{\"binary_data\":true}},"
+               "{\"name\":\"z\"}]}"),
+        GAL_OK);
+    assert_true(gal_str_is(b->req.id, "42"));
+    assert_int_equal(b->req.timeout_us, 5000);
+    assert_int_equal(b->req.priority, 2);
+    assert_int_equal(b->req.input_count, 2);
+    t = &b->req.inputs[0];
+    assert_true(gal_str_is(t->name, "x"));
+    assert_int_equal(t->dtype, GAL_DT_FP32);
+    assert_int_equal(t->rank, 2);
+    assert_int_equal(t->shape[1], 2);
+    assert_int_equal(t->count, 2);
+    assert_true(((const float *)t->data)[1] == 2.5f);
+    t = &b->req.inputs[1];
+    assert_true(gal_str_is(t->name, "flag"));
+    assert_int_equal(*(const uint8_t *)t->data, 1);
+    assert_int_equal(b->req.output_count, 2);
+    assert_true(gal_str_is(b->req.outputs[0].name, "y"));
+    assert_true(b->req.outputs[0].binary);
+    assert_false(b->req.outputs[1].binary);
+}
+
+static void what_is_not_said_has_its_default(void **state)
+{
+    struct bench *b = *state;
+
+    assert_int_equal(decode(b, "{\"inputs\":[]}"), GAL_OK);
+    assert_null(b->req.id.p);
+    assert_int_equal(b->req.timeout_us, 0);
+    assert_int_equal(b->req.input_count, 0);
+    assert_int_equal(b->req.output_count, 0);
+    assert_false(b->req.binary_output);
+}
+
+static void null_stands_for_absent_as_pydantic_clients_send_it(void **state)
+{
+    struct bench *b = *state;
+
+    assert_int_equal(decode(b, "{\"id\":null,\"parameters\":null,\"outputs\":null,\"inputs\":["
+                               "{\"name\":\"x\",\"shape\":[1],\"datatype\":\"INT8\","
+                               "\"parameters\":null,\"data\":[1]}]}"),
+                     GAL_OK);
+    assert_null(b->req.id.p);
+    assert_int_equal(b->req.output_count, 0);
+}
+
+static void kserves_client_may_repeat_the_models_name(void **state)
+{
+    struct bench *b = *state;
+
+    assert_int_equal(decode(b, "{\"model_name\":\"mlp\",\"inputs\":[]}"), GAL_OK);
+    assert_int_equal(decode(b, "{\"model_name\":\"\",\"inputs\":[]}"), GAL_OK);
+    assert_int_equal(decode(b, "{\"model_name\":\"other\",\"inputs\":[]}"), GAL_INVALID);
+    assert_string_equal(b->err.place, "model_name");
+}
+
+static void the_default_for_outputs_may_follow_them(void **state)
+{
+    struct bench *b = *state;
+
+    assert_int_equal(decode(b, "{\"inputs\":[],\"outputs\":[{\"name\":\"y\"},{\"name\":\"z\","
+                               "\"parameters\":{\"binary_data\":false}}],"
+                               "\"parameters\":{\"binary_data_output\":true}}"),
+                     GAL_OK);
+    assert_true(b->req.binary_output);
+    assert_true(b->req.outputs[0].binary);
+    assert_false(b->req.outputs[1].binary);
+}
+
+#define INPUT(rest) "{\"inputs\":[{\"name\":\"x\",\"shape\":[2],\"datatype\":\"FP32\"," rest "}]}"
+#define BINARY(size) INPUT("\"parameters\":{\"binary_data_size\":" size "}")
+
+struct refusal {
+    const char *json;
+    enum gal_status status;
+    const char *place;
+    const char *message; /* part of it */
+};
+
+static const struct refusal refusals[] = {
+    {"[]", GAL_INVALID, "", "expected an object, got array"},
+    {"1", GAL_INVALID, "", "expected an object, got number"},
+    {"{}", GAL_INVALID, "inputs", "'inputs' is missing"},
+    {"{\"inputs\":{}}", GAL_INVALID, "inputs", "expected an array of objects, got object"},
+    {"{\"inputs\":null}", GAL_INVALID, "inputs", "got null"},
+    {"{\"inputs\":[1]}", GAL_INVALID, "inputs[0]", "expected an object, got number"},
+    {"{\"inputs\":[],\"input\":[]}", GAL_INVALID, "input", "unknown key 'input'"},
+    {"{\"inputs\":[],\"inputs\":[]}", GAL_INVALID, "inputs", "repeated key 'inputs'"},
+    {"{\"inputs\":[],\"id\":5}", GAL_INVALID, "id", "expected a string, got number"},
+    {"{\"inputs\":[],\"model_name\":5}", GAL_INVALID, "model_name", "expected a string"},
+    {"{\"inputs\":[],\"parameters\":[]}", GAL_INVALID, "parameters", "expected an object"},
+    {"{\"inputs\":[],\"parameters\":{\"timeout\":-1}}", GAL_INVALID, "parameters.timeout",
+     "expected an integer of 0 or more"},
+    {"{\"inputs\":[],\"parameters\":{\"timeout\":\"1\"}}", GAL_INVALID, "parameters.timeout",
+     "expected an integer of 0 or more, got string"},
+    {"{\"inputs\":[],\"parameters\":{\"priority\":1.5}}", GAL_INVALID, "parameters.priority",
+     "expected an integer"},
+    {"{\"inputs\":[],\"parameters\":{\"binary_data_output\":1}}", GAL_INVALID,
+     "parameters.binary_data_output", "expected true or false"},
+    {"{\"inputs\":[],\"parameters\":{\"sequence_id\":true}}", GAL_INVALID, "parameters.sequence_id",
+     "expected an integer of 0 or more, or a string"},
+    {"{\"inputs\":[],\"parameters\":{\"sequence_start\":1}}", GAL_INVALID,
+     "parameters.sequence_start", "expected true or false"},
+    {"{\"inputs\":[],\"parameters\":{\"triton_x\":1}}", GAL_INVALID, "parameters.triton_x",
+     "reserved"},
+    {"{\"inputs\":[],\"parameters\":{\"mine\":{}}}", GAL_INVALID, "parameters.mine",
+     "expected a string, a number or a boolean, got object"},
+    {"{\"inputs\":[],\"parameters\":{\"mine\":null}}", GAL_INVALID, "parameters.mine", "null"},
+    {"{\"inputs\":[{}]}", GAL_INVALID, "inputs[0].name", "'name' is missing"},
+    {"{\"inputs\":[{\"name\":1}]}", GAL_INVALID, "inputs[0].name", "expected a string"},
+    {"{\"inputs\":[{\"name\":\"\"}]}", GAL_INVALID, "inputs[0].name", "1 to 256 bytes"},
+    {"{\"inputs\":[{\"name\":\"x\"}]}", GAL_INVALID, "inputs[0].datatype", "is missing"},
+    {"{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FLOAT\"}]}", GAL_INVALID, "inputs[0].datatype",
+     "unknown datatype 'FLOAT' for input 'x'"},
+    {"{\"inputs\":[{\"name\":\"x\",\"datatype\":\"NONE\"}]}", GAL_INVALID, "inputs[0].datatype",
+     "unknown datatype"},
+    {"{\"inputs\":[{\"name\":\"x\",\"datatype\":32}]}", GAL_INVALID, "inputs[0].datatype",
+     "expected a string"},
+    {"{\"inputs\":[{\"name\":\"x\",\"datatype\":\"INT8\"}]}", GAL_INVALID, "inputs[0].shape",
+     "is missing"},
+    {"{\"inputs\":[{\"name\":\"x\",\"datatype\":\"INT8\",\"shape\":3}]}", GAL_INVALID,
+     "inputs[0].shape", "expected an array of integers"},
+    {"{\"inputs\":[{\"name\":\"x\",\"datatype\":\"INT8\",\"shape\":[1,-1]}]}", GAL_INVALID,
+     "inputs[0].shape[1]", "expected an integer of 0 or more"},
+    {"{\"inputs\":[{\"name\":\"x\",\"datatype\":\"INT8\",\"shape\":[1.0]}]}", GAL_INVALID,
+     "inputs[0].shape[0]", "expected an integer of 0 or more"},
+    {"{\"inputs\":[{\"name\":\"x\",\"datatype\":\"INT8\",\"shape\":[9223372036854775808]}]}",
+     GAL_INVALID, "inputs[0].shape[0]", "expected an integer of 0 or more"},
+    {"{\"inputs\":[{\"name\":\"x\",\"datatype\":\"INT8\",\"shape\":[4294967296,4294967296]}]}",
+     GAL_TOO_LARGE, "inputs[0].shape", ""},
+    {"{\"inputs\":[{\"name\":\"x\",\"datatype\":\"INT8\",\"shape\":[1],\"dtype\":1}]}", GAL_INVALID,
+     "inputs[0].dtype", "unknown key 'dtype'"},
+    {INPUT("\"parameters\":{}"), GAL_INVALID, "inputs[0]",
+     "input 'x' has neither 'data' nor 'binary_data_size'"},
+    {INPUT("\"data\":[1,2],\"parameters\":{\"binary_data_size\":8}"), GAL_INVALID, "inputs[0]",
+     "input 'x' has both 'data' and 'binary_data_size'"},
+    {INPUT("\"data\":[1]"), GAL_INVALID, "inputs[0].data",
+     "expected 2 values for shape [2], got 1"},
+    {INPUT("\"data\":[1,\"a\"]"), GAL_INVALID, "inputs[0].data[1]", "expected a number"},
+    {INPUT("\"data\":\"AAAA\""), GAL_INVALID, "inputs[0].data", "expected an array, got string"},
+    {INPUT("\"data\":null"), GAL_INVALID, "inputs[0]", "neither"},
+    {BINARY("8"), GAL_INVALID, "inputs[0]",
+     "unexpected size for input 'x', expecting 8 additional bytes for model 'mlp'"},
+    {BINARY("18446744073709551615"), GAL_INVALID, "inputs[0]", "unexpected size for input 'x'"},
+    {BINARY("-1"), GAL_INVALID, "inputs[0].parameters.binary_data_size", "expected an integer"},
+    {BINARY("0"), GAL_INVALID, "inputs[0]", ""},
+    {INPUT("\"parameters\":{\"shared_memory_region\":\"r\",\"shared_memory_byte_size\":8}"),
+     GAL_UNSUPPORTED, "inputs[0].parameters.shared_memory_region", "shared memory"},
+    {INPUT("\"data\":[1,2],\"parameters\":{\"a\":[]}"), GAL_INVALID, "inputs[0].parameters.a",
+     "expected a string, a number or a boolean, got array"},
+    {"{\"inputs\":[],\"outputs\":{}}", GAL_INVALID, "outputs", "expected an array of objects"},
+    {"{\"inputs\":[],\"outputs\":[\"y\"]}", GAL_INVALID, "outputs[0]", "expected an object"},
+    {"{\"inputs\":[],\"outputs\":[{\"name\":\"y\"},{}]}", GAL_INVALID, "outputs[1].name",
+     "'name' is missing"},
+    {"{\"inputs\":[],\"outputs\":[{\"name\":\"y\",\"shape\":[1]}]}", GAL_INVALID,
+     "outputs[0].shape", "unknown key 'shape'"},
+    {"{\"inputs\":[],\"outputs\":[{\"name\":\"y\",\"parameters\":{\"binary_data\":\"yes\"}}]}",
+     GAL_INVALID, "outputs[0].parameters.binary_data", "expected true or false"},
+    {"{\"inputs\":[],\"outputs\":[{\"name\":\"y\",\"parameters\":{\"classification\":3}}]}",
+     GAL_UNSUPPORTED, "outputs[0].parameters.classification", "'classification' of output 'y'"},
+    {"{\"inputs\":[],\"outputs\":[{\"name\":\"y\",\"parameters\":{\"shared_memory_offset\":3}}]}",
+     GAL_UNSUPPORTED, "outputs[0].parameters.shared_memory_offset", "shared memory"},
+};
+
+static void what_is_wrong_is_said_with_its_place(void **state)
+{
+    struct bench *b = *state;
+
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(*refusals); i++) {
+        const struct refusal *r = &refusals[i];
+        enum gal_status st = decode(b, r->json);
+
+        if (st != r->status || b->err.code != st || strcmp(b->err.place, r->place) != 0 ||
+            strstr(b->err.message, r->message) == NULL)
+            fail_msg("%s: %s at '%s': %s", r->json, gal_status_name(st), b->err.place,
+                     b->err.message);
+        assert_int_equal(gal_oip_decode(GAL_STR("mlp"), gal_str_of(r->json),
+                                        (struct gal_str){NULL, 0}, &b->arena, &b->req, NULL),
+                         r->status);
+    }
+}
+
+static void text_that_is_no_json_is_refused(void **state)
+{
+    static const char *const texts[] = {"",
+                                        " ",
+                                        "{",
+                                        "{\"inputs\":[}",
+                                        "{\"inputs\":[]}x",
+                                        "{'inputs':[]}",
+                                        "{\"inputs\":[NaN]}",
+                                        "\xff"};
+    struct bench *b = *state;
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+        assert_int_equal(decode(b, texts[i]), GAL_INVALID);
+        assert_true(b->err.message[0] != '\0');
+    }
+}
+
+static void long_lists_names_and_ids_are_bounded(void **state)
+{
+    struct bench *b = *state;
+    char text[8192], *p;
+
+    p = text + snprintf(text, sizeof(text), "{\"inputs\":[");
+    for (int i = 0; i < 1025; i++)
+        p += snprintf(p, 3, "0,");
+    snprintf(p - 1, 3, "]}");
+    assert_int_equal(decode(b, text), GAL_INVALID);
+    assert_string_equal(b->err.message, "at most 1024 inputs, got 1025");
+    snprintf(text, sizeof(text), "{\"inputs\":[],\"id\":\"%0128d\"}", 0);
+    assert_int_equal(decode(b, text), GAL_OK);
+    snprintf(text, sizeof(text), "{\"inputs\":[],\"id\":\"%0129d\"}", 0);
+    assert_int_equal(decode(b, text), GAL_INVALID);
+    assert_string_equal(b->err.place, "id");
+    snprintf(text, sizeof(text), "{\"inputs\":[{\"name\":\"%0257d\"}]}", 0);
+    assert_int_equal(decode(b, text), GAL_INVALID);
+    assert_string_equal(b->err.place, "inputs[0].name");
+    p = text + snprintf(text, sizeof(text),
+                        "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"INT8\",\"shape\":[");
+    for (int i = 0; i < 33; i++)
+        p += snprintf(p, 3, "1,");
+    snprintf(p - 1, 5, "]}]}");
+    assert_int_equal(decode(b, text), GAL_INVALID);
+    assert_string_equal(b->err.message, "at most 32 dimensions, got 33");
+}
+
+/* Two inputs, 8 and 9 bytes: FP32 [2] and BYTES [2]. */
+static const char two_binaries[] =
+    "{\"inputs\":[{\"name\":\"x\",\"shape\":[2],\"datatype\":\"FP32\",\"parameters\":"
+    "{\"binary_data_size\":8}},{\"name\":\"mixed\",\"shape\":[1],\"datatype\":\"INT8\","
+    "\"data\":[3]},{\"name\":\"s\",\"shape\":[2],\"datatype\":\"BYTES\",\"parameters\":"
+    "{\"binary_data_size\":11}}]}";
+
+static void binary_inputs_take_their_bytes_in_order(void **state)
+{
+    struct bench *b = *state;
+    _Alignas(8) char bytes[19];
+    float v[2] = {1.5f, -2.0f};
+    const struct gal_str *s;
+
+    memcpy(bytes, v, 8);
+    memcpy(bytes + 8, "\3\0\0\0abc\0\0\0\0", 11);
+    assert_int_equal(decode_both(b, two_binaries, (struct gal_str){bytes, 19}), GAL_OK);
+    assert_memory_equal(b->req.inputs[0].data, v, 8);
+    assert_ptr_equal(b->req.inputs[0].data, bytes); /* not copied */
+    assert_int_equal(*(const int8_t *)b->req.inputs[1].data, 3);
+    s = b->req.inputs[2].data;
+    assert_true(gal_str_is(s[0], "abc"));
+    assert_int_equal(s[1].n, 0);
+}
+
+static void binary_data_must_match_to_the_byte(void **state)
+{
+    struct bench *b = *state;
+    char bytes[20] = {0};
+
+    memcpy(bytes + 8, "\3\0\0\0abc\0\0\0\0", 11);
+    assert_int_equal(decode_both(b, two_binaries, (struct gal_str){bytes, 20}), GAL_INVALID);
+    assert_non_null(strstr(b->err.message, "unexpected additional input data for model 'mlp'"));
+    for (size_t n = 0; n < 19; n++) {
+        assert_int_equal(decode_both(b, two_binaries, (struct gal_str){bytes, n}), GAL_INVALID);
+        assert_non_null(strstr(b->err.message, "unexpected size for input"));
+        assert_string_equal(b->err.place, n < 8 ? "inputs[0]" : "inputs[2]");
+    }
+    assert_int_equal(decode_both(b, BINARY("9"), (struct gal_str){bytes, 9}), GAL_INVALID);
+    assert_int_equal(decode_both(b, BINARY("7"), (struct gal_str){bytes, 7}), GAL_INVALID);
+    assert_int_equal(decode_both(b, BINARY("8"), (struct gal_str){bytes, 8}), GAL_OK);
+}
+
+/* --- raw requests --- */
+
+static enum gal_status raw(struct bench *b, enum gal_dtype dtype, size_t rank, const int64_t *shape,
+                           struct gal_str body)
+{
+    struct gal_port port = {.name = GAL_STR("x"),
+                            .kind = GAL_KIND_TENSOR,
+                            .dtype = dtype,
+                            .rank = rank,
+                            .shape = shape,
+                            .shape_known = true};
+    struct gal_model_info info = {.inputs = &port, .input_count = 1};
+    char name[] = "mlp";
+    struct gal_model m = {.name = name, .info = &info, .batch_dim = true};
+
+    gal_arena_clear(&b->arena);
+    gal_err_clear(&b->err);
+    return gal_oip_decode_raw(&m, body, &b->arena, &b->req, &b->err);
+}
+
+static void a_raw_request_is_the_only_inputs_bytes(void **state)
+{
+    struct bench *b = *state;
+    static const int64_t fixed[2] = {1, 3}, open[2] = {-1, 3}, both[2] = {-1, -1};
+    _Alignas(8) float v[6] = {1, 2, 3, 4, 5, 6};
+    struct gal_str three = {(const char *)v, 12}, six = {(const char *)v, 24};
+
+    assert_int_equal(raw(b, GAL_DT_FP32, 2, fixed, three), GAL_OK);
+    assert_true(b->req.binary_output);
+    assert_int_equal(b->req.input_count, 1);
+    assert_int_equal(b->req.inputs[0].count, 3);
+    assert_ptr_equal(b->req.inputs[0].data, v);
+    assert_int_equal(raw(b, GAL_DT_FP32, 2, open, three), GAL_OK);
+    assert_int_equal(b->req.inputs[0].shape[0], 1);
+    assert_int_equal(raw(b, GAL_DT_FP32, 2, open, six), GAL_OK);
+    assert_int_equal(b->req.inputs[0].shape[0], 2);
+    assert_int_equal(raw(b, GAL_DT_FP32, 2, both, six), GAL_OK);
+    assert_int_equal(b->req.inputs[0].shape[0], 1);
+    assert_int_equal(b->req.inputs[0].shape[1], 6);
+}
+
+static void a_raw_request_whose_shape_cannot_be_known_is_refused(void **state)
+{
+    struct bench *b = *state;
+    static const int64_t fixed[2] = {1, 3}, open[2] = {-1, 3}, two[3] = {-1, -1, -1};
+    static const int64_t zero[2] = {-1, 0};
+    struct gal_str eight = GAL_STR("12345678");
+
+    assert_int_equal(raw(b, GAL_DT_FP32, 2, fixed, eight), GAL_INVALID);
+    assert_int_equal(raw(b, GAL_DT_FP32, 2, open, eight), GAL_INVALID);
+    assert_int_equal(raw(b, GAL_DT_FP32, 2, zero, eight), GAL_INVALID);
+    assert_int_equal(raw(b, GAL_DT_FP32, 2, open, GAL_STR("")), GAL_INVALID);
+    assert_int_equal(raw(b, GAL_DT_FP32, 3, two, eight), GAL_INVALID);
+    assert_non_null(strstr(b->err.message, "more than one variable-sized dimension"));
+}
+
+static void raw_text_is_one_element(void **state)
+{
+    struct bench *b = *state;
+    static const int64_t one[1] = {1}, open[2] = {-1, 1}, two[1] = {2};
+    const struct gal_str *s;
+
+    assert_int_equal(raw(b, GAL_DT_BYTES, 1, one, GAL_STR("a text")), GAL_OK);
+    s = b->req.inputs[0].data;
+    assert_true(gal_str_is(*s, "a text"));
+    assert_int_equal(raw(b, GAL_DT_BYTES, 2, open, GAL_STR("a text")), GAL_OK);
+    assert_int_equal(b->req.inputs[0].shape[0], 1);
+    assert_int_equal(raw(b, GAL_DT_BYTES, 1, two, GAL_STR("a text")), GAL_INVALID);
+    assert_non_null(strstr(b->err.message, "must have input shape [1]"));
+}
+
+static void a_raw_request_is_for_models_with_one_input(void **state)
+{
+    struct bench *b = *state;
+    struct gal_port ports[2] = {{.name = GAL_STR("x")}, {.name = GAL_STR("y")}};
+    struct gal_model_info info = {.inputs = ports, .input_count = 2};
+    char name[] = "mlp";
+    struct gal_model m = {.name = name, .info = &info};
+
+    assert_int_equal(gal_oip_decode_raw(&m, GAL_STR("1"), &b->arena, &b->req, &b->err),
+                     GAL_INVALID);
+    assert_non_null(strstr(b->err.message, "must only have 1 input"));
+    info.input_count = 1; /* of a shape that the model does not tell */
+    assert_int_equal(gal_oip_decode_raw(&m, GAL_STR("1"), &b->arena, &b->req, &b->err),
+                     GAL_INVALID);
+}
+
+static void decoding_survives_any_allocation_that_fails(void **state)
+{
+    char bytes[19] = {0};
+    enum gal_status st = GAL_NO_MEMORY;
+    int refused = 0;
+
+    (void)state;
+    memcpy(bytes + 8, "\3\0\0\0abc\0\0\0\0", 11);
+    for (uint64_t i = 1; st != GAL_OK; i++) {
+        struct gal_arena arena;
+        struct gal_oip_request req;
+
+        gal_arena_init(&arena, 64, 0, 1 << 20);
+        gal_alloc_fail_at(i, 1);
+        st = gal_oip_decode(GAL_STR("mlp"), gal_str_of(two_binaries), (struct gal_str){bytes, 19},
+                            &arena, &req, NULL);
+        gal_alloc_fail_at(0, 0);
+        refused += st != GAL_OK;
+        gal_arena_release(&arena);
+    }
+    assert_true(refused > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_whole_request_is_taken_apart),
+        cmocka_unit_test(what_is_not_said_has_its_default),
+        cmocka_unit_test(null_stands_for_absent_as_pydantic_clients_send_it),
+        cmocka_unit_test(kserves_client_may_repeat_the_models_name),
+        cmocka_unit_test(the_default_for_outputs_may_follow_them),
+        cmocka_unit_test(what_is_wrong_is_said_with_its_place),
+        cmocka_unit_test(text_that_is_no_json_is_refused),
+        cmocka_unit_test(long_lists_names_and_ids_are_bounded),
+        cmocka_unit_test(binary_inputs_take_their_bytes_in_order),
+        cmocka_unit_test(binary_data_must_match_to_the_byte),
+        cmocka_unit_test(a_raw_request_is_the_only_inputs_bytes),
+        cmocka_unit_test(a_raw_request_whose_shape_cannot_be_known_is_refused),
+        cmocka_unit_test(raw_text_is_one_element),
+        cmocka_unit_test(a_raw_request_is_for_models_with_one_input),
+        cmocka_unit_test(decoding_survives_any_allocation_that_fails),
+    };
+
+    return cmocka_run_group_tests(tests, open_bench, close_bench);
+}
