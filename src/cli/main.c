@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
+#include "cli/command.h"
 
-int main(void)
+#include <unistd.h>
+
+int main(int argc, char **argv)
 {
-    puts("galley " GAL_VERSION);
-    return 0;
+    return gal_cli_main(argc, argv, environ, stdin, stdout, stderr);
 }

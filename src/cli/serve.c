@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/command.h"
+#include "cli/help.h"
+#include "net/loop.h"
+#include "server/server.h"
+
+#include <unistd.h>
+
+/* Flags, environment and file, as at the start: the server calls it again on SIGHUP. */
+static enum gal_status read_config(struct gal_config *c, void *ctx, struct gal_err *err)
+{
+    const struct gal_cli *cli = ctx;
+    enum gal_status status = gal_cli_config(cli, c, err);
+
+    for (size_t i = 0; i < cli->operand_count && status == GAL_OK; i++)
+        status = gal_config_add_path(c, GAL_FROM_FLAG, gal_str_of(cli->operands[i]), err);
+    for (size_t i = 0; i < cli->given_count && status == GAL_OK; i++) {
+        const struct gal_given *g = &cli->given[i];
+        if (g->own && strcmp(g->own->name, "model-dir") == 0)
+            status = gal_config_add_path(c, GAL_FROM_FLAG, gal_str_of(g->value), err);
+    }
+    return status;
+}
+
+static void open_log(struct gal_cli *cli, const struct gal_config *c, struct gal_log *log)
+{
+    uint64_t format = c->values[GAL_KEY_LOG_FORMAT].number;
+    int fd = fileno(cli->err);
+
+    if (format == GAL_CONF_FORMAT_AUTO)
+        format = isatty(fd) ? GAL_LOG_CONSOLE : GAL_LOG_JSON;
+    gal_log_init(log, fd, (enum gal_log_level)c->values[GAL_KEY_LOG_LEVEL].number,
+                 (enum gal_log_format)format, gal_colour_wanted(cli->err), &gal_clock_system);
+}
+
+static void log_listening(struct gal_log *log, const struct gal_config *c, uint16_t port)
+{
+    const char *host = c->values[GAL_KEY_HOST].text;
+    bool is_v6 = strchr(host, ':') != NULL;
+    char url[320], pid[24];
+    struct gal_log_field fields[3] = {{"version", GAL_STR(GAL_VERSION), false}};
+
+    snprintf(url, sizeof(url), "http://%s%s%s:%u", is_v6 ? "[" : "", host, is_v6 ? "]" : "", port);
+    snprintf(pid, sizeof(pid), "%ld", (long)getpid());
+    fields[1] = (struct gal_log_field){"url", gal_str_of(url), false};
+    fields[2] = (struct gal_log_field){"pid", gal_str_of(pid), true};
+    gal_log_write(log, GAL_LOG_INFO, "listening", fields, 3);
+}
+
+static int run_serve(struct gal_cli *cli)
+{
+    struct gal_server *server = NULL;
+    struct gal_config config;
+    struct gal_log log;
+    struct gal_err err;
+    int code = GAL_EXIT_FAILURE;
+
+    gal_config_init(&config);
+    if (read_config(&config, cli, &err) != GAL_OK) {
+        gal_cli_fail(cli, code, &err);
+        goto out;
+    }
+    if (config.path_count == 0) {
+        code = gal_cli_usage(cli, "nothing to serve: name a model file or a directory of models");
+        goto out;
+    }
+    open_log(cli, &config, &log);
+    if (gal_server_new(&config, read_config, cli, &log, &server, &err) != GAL_OK) {
+        gal_cli_fail(cli, code, &err);
+        goto out;
+    }
+    log_listening(&log, &config, gal_server_port(server));
+    code = gal_server_run(server);
+    gal_server_free(server);
+out:
+    gal_config_release(&config);
+    return code;
+}
+
+static const struct gal_option options[] = {
+    {"config", '\0', "FILE", "Read settings from a YAML file"},
+    {"model-dir", '\0', "PATH", "One more PATH, as KServe names it"},
+};
+static const struct gal_example examples[] = {
+    {"galley serve model.onnx", "Serve one model; POST to http://127.0.0.1:8080/v1/predict."},
+    {"galley serve models/ --host 0.0.0.0 -p 9000",
+     "Serve each models/NAME/model.onnx and models/NAME/VERSION/model.onnx, to all the network."},
+    {"galley serve model.onnx --model-name fraud --log-level warn --access-log 0.01",
+     "Choose the name, and keep the log short: one request in a hundred."},
+    {"GALLEY_MODELS=/models GALLEY_HOST=0.0.0.0 galley serve",
+     "The same by environment, as in a container."},
+    {"galley serve --config galley.yaml",
+     "The same by file. kill -HUP reads it again and loads what is new."},
+};
+
+const struct gal_command gal_command_serve = {
+    .name = "serve",
+    .summary = "Serve models over HTTP",
+    .operands = "PATH...",
+    .words = "PATH",
+    .operands_max = SIZE_MAX,
+    .text = "PATH is a .onnx file, a directory that holds model.onnx, or a directory of models: "
+            "NAME/model.onnx, or NAME/VERSION/model.onnx with versions such as 3 or 2.1.0, of "
+            "which the newest answers by default.\n\n"
+            "galley speaks the Open Inference Protocol (/v2) and plain JSON (/v1/predict), and "
+            "shows both at /docs. It is ready (/health/ready) when every model has answered its "
+            "warm-up. SIGTERM and Ctrl-C finish what is in flight and stop; SIGHUP reads "
+            "settings and models again.",
+    .options = options,
+    .option_count = sizeof(options) / sizeof(options[0]),
+    .keys = UINT64_MAX,
+    .examples = examples,
+    .example_count = sizeof(examples) / sizeof(examples[0]),
+    .run = run_serve,
+};
