@@ -195,3 +195,12 @@ char *gal_arena_printf(struct gal_arena *a, const char *format, ...)
     va_end(args);
     return text;
 }
+
+enum gal_status gal_arena_fail(const struct gal_arena *a, size_t bytes, const char *what,
+                               struct gal_err *err)
+{
+    if (bytes > a->bytes_max - a->used)
+        return gal_fail(err, GAL_TOO_LARGE, "%s: more than the %zu bytes that a request may take",
+                        what, a->bytes_max);
+    return gal_fail(err, GAL_NO_MEMORY, "%s: out of memory", what);
+}

@@ -41,5 +41,9 @@ void *gal_arena_grow(struct gal_arena *a, void *p, size_t from, size_t to);
 char *gal_arena_strdup(struct gal_arena *a, struct gal_str s); /* NUL-terminated copy */
 char *gal_arena_printf(struct gal_arena *a, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* Why a call for `bytes` has just returned NULL: TOO_LARGE (bytes_max) or NO_MEMORY, with a
+ * message that names `what` was wanted. */
+enum gal_status gal_arena_fail(const struct gal_arena *a, size_t bytes, const char *what,
+                               struct gal_err *err);
 
 #endif

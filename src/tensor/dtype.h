@@ -24,8 +24,8 @@ enum gal_dtype {
     GAL_DT_COUNT
 };
 
-const char *gal_dtype_name(enum gal_dtype t);             /* "FP32"; "NONE" for GAL_DT_NONE */
-enum gal_dtype gal_dtype_parse(struct gal_str name);      /* GAL_DT_NONE when unknown */
+const char *gal_dtype_name(enum gal_dtype t);        /* "FP32"; "NONE" for GAL_DT_NONE */
+enum gal_dtype gal_dtype_parse(struct gal_str name); /* GAL_DT_NONE when unknown */
 /* Bytes an element in memory; for BYTES sizeof(struct gal_str), for NONE 0. */
 size_t gal_dtype_size(enum gal_dtype t);
 bool gal_dtype_is_float(enum gal_dtype t);

@@ -9,7 +9,7 @@
 #include "tensor/dtype.h"
 
 struct gal_tensor {
-    struct gal_str name;  /* borrowed */
+    struct gal_str name; /* borrowed */
     enum gal_dtype dtype;
     size_t rank;          /* 0 for a scalar; at most GAL_RANK_MAX */
     const int64_t *shape; /* rank sizes, each >= 0; borrowed; may be NULL when rank is 0 */
@@ -42,12 +42,13 @@ char *gal_shape_format(const int64_t *shape, size_t rank, char *out, size_t size
  * Decode: fills t->data from `raw` for t's dtype and count (set by the caller). Numeric data is
  * borrowed from raw when its address suits the datatype, else copied into the arena. INVALID with
  * a message that names the tensor, the bytes expected and the bytes got. BOOL bytes other than 0
- * and 1 are refused. BYTES elements borrow from raw. */
+ * and 1 are refused. BYTES elements borrow from raw. TOO_LARGE or NO_MEMORY from the arena. */
 enum gal_status gal_tensor_from_raw(struct gal_tensor *t, struct gal_str raw,
                                     struct gal_arena *arena, struct gal_err *err);
 /* Bytes that the binary layout takes for t. */
 size_t gal_tensor_raw_size(const struct gal_tensor *t);
-/* Writes exactly gal_tensor_raw_size(t) bytes. */
+/* Writes exactly gal_tensor_raw_size(t) bytes. A BYTES element is shorter than 4 GiB: the bound on
+ * a response, checked when room for it is made, sees to that. */
 void gal_tensor_to_raw(const struct gal_tensor *t, void *out);
 
 #endif
