@@ -139,8 +139,8 @@ static size_t first_guess(enum gal_coding c, struct gal_str in, size_t max)
     size_t guess = in.n * 4 + 64;
     if (c == GAL_CODING_GZIP && in.n >= 18) {
         const unsigned char *tail = (const unsigned char *)in.p + in.n - 4;
-        guess = (size_t)tail[0] | (size_t)tail[1] << 8 | (size_t)tail[2] << 16 |
-                (size_t)tail[3] << 24;
+        guess =
+            (size_t)tail[0] | (size_t)tail[1] << 8 | (size_t)tail[2] << 16 | (size_t)tail[3] << 24;
     }
     return guess < max ? guess + 1 : max + 1;
 }

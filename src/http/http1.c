@@ -30,14 +30,14 @@ struct gal_http1 {
     llhttp_t parser; /* first: the callbacks' argument is the codec too */
     struct gal_http1_limits limits;
     enum state state;
-    bool begun;       /* a byte of the request line has come */
-    bool refused;     /* a callback has filled err */
-    char *base;       /* of this call, */
-    size_t seen;      /* with so many bytes */
-    size_t fed;       /* of which the parser has taken so many */
-    size_t head_end;  /* bytes of the head */
-    size_t body_n;    /* bytes of the body that have been gathered behind the head */
-    size_t end;       /* bytes of the request; known in FIXED and DONE */
+    bool begun;      /* a byte of the request line has come */
+    bool refused;    /* a callback has filled err */
+    char *base;      /* of this call, */
+    size_t seen;     /* with so many bytes */
+    size_t fed;      /* of which the parser has taken so many */
+    size_t head_end; /* bytes of the head */
+    size_t body_n;   /* bytes of the body that have been gathered behind the head */
+    size_t end;      /* bytes of the request; known in FIXED and DONE */
     enum gal_status failure;
     struct gal_err *err; /* of this call */
     struct span target;
@@ -322,8 +322,8 @@ static enum gal_status explain_header(struct gal_http1 *h, size_t at)
     unsigned char c = at < h->seen ? (unsigned char)h->base[at] : 0;
     if (!in_value)
         return gal_fail(h->err, GAL_INVALID,
-                        "a %s's name holds 0x%02x at byte %zu, which is not allowed there", what,
-                        c, at);
+                        "a %s's name holds 0x%02x at byte %zu, which is not allowed there", what, c,
+                        at);
     int name_n = open.n < 64 ? (int)open.n : 64;
     if ((c == ' ' || c == '\t') && h->base[at - 1] == '\n')
         return gal_fail(h->err, GAL_INVALID, "the %s %.*s is folded over two lines (byte %zu)",
@@ -425,8 +425,8 @@ static enum gal_status read_request(struct gal_http1 *h)
     r->target = span_str(h, h->target);
     r->header_count = h->field_count;
     for (size_t i = 0; i < h->field_count; i++)
-        r->headers[i] = (struct gal_header){span_str(h, h->fields[i].name),
-                                            span_str(h, h->fields[i].value)};
+        r->headers[i] =
+            (struct gal_header){span_str(h, h->fields[i].name), span_str(h, h->fields[i].value)};
     return gal_http1_check_head(r, h->base, &h->limits, h->err);
 }
 

@@ -157,8 +157,7 @@ static enum gal_status check_framing(struct gal_http_request *r, const char *bas
                         "the header Content-Length is not a number of bytes (byte %zu)",
                         offset(base, length));
     if (bytes > limits->body_bytes_max)
-        return gal_fail(err, GAL_TOO_LARGE,
-                        "the body has %llu bytes, at most %zu are taken",
+        return gal_fail(err, GAL_TOO_LARGE, "the body has %llu bytes, at most %zu are taken",
                         (unsigned long long)bytes, limits->body_bytes_max);
     r->content_length = (int64_t)bytes;
     return GAL_OK;

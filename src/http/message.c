@@ -4,10 +4,10 @@
 const char *gal_method_name(enum gal_method m)
 {
     static const char *const names[GAL_METHOD_COUNT] = {
-        [GAL_METHOD_GET] = "GET",         [GAL_METHOD_HEAD] = "HEAD",
-        [GAL_METHOD_POST] = "POST",       [GAL_METHOD_PUT] = "PUT",
-        [GAL_METHOD_DELETE] = "DELETE",   [GAL_METHOD_OPTIONS] = "OPTIONS",
-        [GAL_METHOD_PATCH] = "PATCH",     [GAL_METHOD_OTHER] = "OTHER",
+        [GAL_METHOD_GET] = "GET",       [GAL_METHOD_HEAD] = "HEAD",
+        [GAL_METHOD_POST] = "POST",     [GAL_METHOD_PUT] = "PUT",
+        [GAL_METHOD_DELETE] = "DELETE", [GAL_METHOD_OPTIONS] = "OPTIONS",
+        [GAL_METHOD_PATCH] = "PATCH",   [GAL_METHOD_OTHER] = "OTHER",
     };
     GAL_ASSERT((unsigned)m < GAL_METHOD_COUNT);
     return names[m];

@@ -15,7 +15,8 @@ extern const struct gal_clock gal_clock_system;
 
 enum gal_status gal_loop_new(struct gal_loop **out, struct gal_err *err);
 /* Frees a loop that is not running; its listeners and connections are closed first (callbacks
- * on_close run inside). NULL is fine. */
+ * on_close run inside), and tasks that were posted before, or by those, are run. Nobody may post
+ * any more; timers must have been freed. NULL is fine. */
 void gal_loop_free(struct gal_loop *loop);
 /* Runs until gal_loop_stop. */
 void gal_loop_run(struct gal_loop *loop);
@@ -29,12 +30,15 @@ struct gal_task {
 };
 void gal_loop_post(struct gal_loop *loop, struct gal_task *task); /* any thread */
 
-/* Called at the end of each turn of the loop (after all sockets of the turn were read), before it
- * sleeps: where logs are flushed and, later, batches are cut. One hook a loop; NULL removes it. */
+/* Called at the end of each turn of the loop, the last thing before it sleeps: after all sockets of
+ * the turn were read, and after its timers, tasks and on_close calls, so that what they leave is
+ * not left lying while the loop sleeps. Where logs are flushed and, later, batches are cut. One
+ * hook a loop; NULL removes it. */
 void gal_loop_on_turn(struct gal_loop *loop, void (*on_turn)(void *ctx), void *ctx);
 
-/* Time at the start of this turn (cheap, cached) and now (a clock call), microseconds monotonic. */
-uint64_t gal_loop_turn_us(const struct gal_loop *loop);
+/* Time of this turn (cheap: read once, when first asked for) and now (a clock call), microseconds
+ * monotonic. */
+uint64_t gal_loop_turn_us(struct gal_loop *loop);
 uint64_t gal_loop_now_us(const struct gal_loop *loop);
 
 /* Timers, loop's thread only. on_fire runs every `period_us` (0: once) after `delay_us`. */
@@ -43,7 +47,7 @@ enum gal_status gal_timer_new(struct gal_loop *loop, void (*on_fire)(void *ctx),
                               struct gal_timer **out, struct gal_err *err);
 void gal_timer_start(struct gal_timer *t, uint64_t delay_us, uint64_t period_us);
 void gal_timer_stop(struct gal_timer *t);
-void gal_timer_free(struct gal_timer *t); /* NULL is fine */
+void gal_timer_free(struct gal_timer *t); /* also within on_fire; NULL is fine */
 
 /* Signals, on the main loop only: on_signal runs on the loop's thread. */
 enum gal_status gal_loop_on_signal(struct gal_loop *loop, int signum,

@@ -16,6 +16,8 @@
 struct gal_stream;
 struct gal_listener;
 
+/* All but on_open, on_space, on_data and on_close may be NULL: then an end of file or a passed
+ * deadline closes. Any of them may call any function of the stream. */
 struct gal_stream_ops {
     /* A peer has connected. Returns the user's object for the other calls, NULL to refuse (the
      * connection is closed, on_close is not called). listener_ctx as given to gal_listener_new. */
@@ -34,8 +36,10 @@ struct gal_stream_ops {
 };
 
 /* Listens on host:port (numeric address or name; port 0 lets the system choose) with SO_REUSEPORT,
- * so that every loop has a listener of its own on one port. `host` "" or "::" is all addresses.
- * IO with the address and the reason, hint what to do when the port is taken. */
+ * so that every loop has a listener of its own on one port. `host` "" or "::" is all addresses, of
+ * IPv4 too. Of a name, the first address that this machine has.
+ * IO with the address and the reason, hint what to do when the port is taken. When the process has
+ * no descriptor or memory for a peer, accepting rests for 100 ms; the peer waits in the backlog. */
 enum gal_status gal_listener_new(struct gal_loop *loop, const char *host, uint16_t port,
                                  int backlog, const struct gal_stream_ops *ops, void *ctx,
                                  struct gal_listener **out, struct gal_err *err);
@@ -51,10 +55,13 @@ void gal_listener_free(struct gal_listener *l); /* stops accepting; open connect
  * a time. A broken connection counts as false and ends in on_close. */
 #define GAL_STREAM_PARTS_MAX 64
 bool gal_stream_write(struct gal_stream *s, const struct gal_str *parts, size_t count);
-/* Shuts down after pending writes, waits briefly for the peer, closes: the peer reads all of the
- * answer even when it still sends. */
+/* Shuts down after pending writes, throws away what the peer still sends until its end (at most a
+ * second), closes: the peer reads all of the answer even when it still sends. Only on_close is
+ * called from here on; a deadline that is set holds for the pending writes (30 s when none is). */
 void gal_stream_finish(struct gal_stream *s);
-void gal_stream_close(struct gal_stream *s); /* at once; on_close comes in a later turn */
+/* At once, from any callback; on_close comes later, never inside. Nothing else is called. Both this
+ * and finish may be called again. */
+void gal_stream_close(struct gal_stream *s);
 void gal_stream_read_stop(struct gal_stream *s);
 void gal_stream_read_resume(struct gal_stream *s);
 /* Absolute, gal_loop_turn_us's clock; 0 clears. Coarse: fires up to 100 ms late. Setting it is a

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/loop.h"
+
+#include "base/mem.h"
+#include "net/net_impl.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+#define TICK_MS 100
+
+struct gal_timer {
+    uv_timer_t uv;
+    void (*on_fire)(void *ctx);
+    void *ctx;
+};
+
+struct gal_signal {
+    uv_signal_t uv;
+    struct gal_signal *next;
+    void (*on_signal)(int signum, void *ctx);
+    void *ctx;
+};
+
+/* --- clocks --- */
+
+static uint64_t read_clock(clockid_t id)
+{
+    struct timespec t;
+    (void)clock_gettime(id, &t); /* fails for unknown clocks only */
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static uint64_t system_mono_us(void *ctx)
+{
+    (void)ctx;
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+static uint64_t system_wall_us(void *ctx)
+{
+    (void)ctx;
+    return read_clock(CLOCK_REALTIME);
+}
+
+const struct gal_clock gal_clock_system = {system_mono_us, system_wall_us, NULL};
+
+/* Read when first asked for in a turn: most turns ask many times, idle ones never. */
+uint64_t gal_loop_turn_us(struct gal_loop *loop)
+{
+    if (loop->turn_us == 0)
+        loop->turn_us = read_clock(CLOCK_MONOTONIC);
+    return loop->turn_us;
+}
+
+uint64_t gal_loop_now_us(const struct gal_loop *loop)
+{
+    (void)loop;
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+/* --- tasks --- */
+
+/* The latest lies on top, so the pile is turned over. Tasks that are posted meanwhile wait for the
+ * next turn: sockets get their share. */
+static void run_tasks(struct gal_loop *loop)
+{
+    struct gal_task *pile = atomic_exchange_explicit(&loop->inbox, NULL, memory_order_acquire);
+    struct gal_task *first = NULL;
+    while (pile) {
+        struct gal_task *next = pile->next;
+        pile->next = first;
+        first = pile;
+        pile = next;
+    }
+    while (first) {
+        struct gal_task *task = first;
+        first = task->next; /* read before run, which may post or free the task */
+        task->run(task);
+    }
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    struct gal_loop *loop = wake->data;
+    run_tasks(loop);
+    if (atomic_load_explicit(&loop->stopping, memory_order_acquire))
+        uv_stop(&loop->uv);
+}
+
+/* Who finds the pile empty wakes the loop. Who puts its task on top of another need not: the loop
+ * has not taken that one yet, so the wake-up of the one below is still to come, or to be seen. */
+void gal_loop_post(struct gal_loop *loop, struct gal_task *task)
+{
+    struct gal_task *top = atomic_load_explicit(&loop->inbox, memory_order_relaxed);
+    do
+        task->next = top;
+    while (!atomic_compare_exchange_weak_explicit(&loop->inbox, &top, task, memory_order_release,
+                                                  memory_order_relaxed));
+    if (!top)
+        (void)uv_async_send(&loop->wake);
+}
+
+/* --- life --- */
+
+static void *realloc_again(void *p, size_t bytes)
+{
+    void *q = gal_realloc(p, bytes);
+    return q ? q : gal_realloc(p, bytes);
+}
+
+/* libuv aborts when the table of its sockets cannot grow, which is the one thing that it reallocs:
+ * it gets a second try. SIGPIPE is ignored: a broken connection is a write's result. */
+static void prepare_process(void)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    (void)sigaction(SIGPIPE, &ignore, NULL);
+    (void)uv_replace_allocator(gal_alloc, realloc_again, gal_calloc, gal_free);
+}
+
+static void before_sleep(uv_prepare_t *prepare)
+{
+    struct gal_loop *loop = prepare->data;
+    if (loop->on_turn)
+        loop->on_turn(loop->on_turn_ctx);
+    loop->turn_us = 0;
+}
+
+static void on_tick(uv_timer_t *tick)
+{
+    gal_streams_check_deadlines(tick->data);
+}
+
+static int start_handles(struct gal_loop *loop)
+{
+    int rc = uv_async_init(&loop->uv, &loop->wake, on_wake);
+    if (rc)
+        return rc;
+    (void)uv_prepare_init(&loop->uv, &loop->before_sleep); /* these cannot fail */
+    (void)uv_prepare_start(&loop->before_sleep, before_sleep);
+    (void)uv_timer_init(&loop->uv, &loop->tick);
+    loop->wake.data = loop->before_sleep.data = loop->tick.data = loop;
+    return 0;
+}
+
+enum gal_status gal_loop_new(struct gal_loop **out, struct gal_err *err)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, prepare_process);
+    struct gal_loop *loop = gal_calloc(1, sizeof *loop);
+    if (!loop)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for an event loop");
+    loop->deadline_us = UINT64_MAX;
+    int rc = uv_loop_init(&loop->uv);
+    if (rc == 0) {
+        rc = start_handles(loop);
+        if (rc)
+            (void)uv_loop_close(&loop->uv);
+    }
+    if (rc) {
+        gal_free(loop);
+        return gal_fail(err, rc == UV_ENOMEM ? GAL_NO_MEMORY : GAL_IO,
+                        "no event loop could be made: %s", uv_strerror(rc));
+    }
+    *out = loop;
+    return GAL_OK;
+}
+
+static void on_signal_closed(uv_handle_t *handle)
+{
+    gal_free(handle->data);
+}
+
+void gal_loop_free(struct gal_loop *loop)
+{
+    if (!loop)
+        return;
+    run_tasks(loop);
+    gal_listeners_close(loop);
+    gal_streams_close(loop);
+    while (loop->stream_count)
+        (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+    run_tasks(loop); /* what the ends of connections have posted */
+    for (struct gal_signal *s = loop->signals; s; s = s->next)
+        uv_close((uv_handle_t *)&s->uv, on_signal_closed);
+    uv_close((uv_handle_t *)&loop->wake, NULL);
+    uv_close((uv_handle_t *)&loop->before_sleep, NULL);
+    uv_close((uv_handle_t *)&loop->tick, NULL);
+    while (uv_run(&loop->uv, UV_RUN_DEFAULT))
+        continue;
+    GAL_ASSERT(uv_loop_close(&loop->uv) == 0); /* a timer has outlived its loop */
+    gal_streams_free_kept(loop);
+    gal_free(loop);
+}
+
+void gal_loop_run(struct gal_loop *loop)
+{
+    (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+    atomic_store_explicit(&loop->stopping, false, memory_order_relaxed);
+}
+
+void gal_loop_stop(struct gal_loop *loop)
+{
+    atomic_store_explicit(&loop->stopping, true, memory_order_release);
+    (void)uv_async_send(&loop->wake);
+}
+
+void gal_loop_on_turn(struct gal_loop *loop, void (*on_turn)(void *ctx), void *ctx)
+{
+    loop->on_turn = on_turn;
+    loop->on_turn_ctx = ctx;
+}
+
+void gal_loop_tick(struct gal_loop *loop, bool on)
+{
+    if (on)
+        (void)uv_timer_start(&loop->tick, on_tick, TICK_MS, TICK_MS);
+    else
+        (void)uv_timer_stop(&loop->tick);
+}
+
+/* --- timers --- */
+
+static void on_timer(uv_timer_t *uv)
+{
+    struct gal_timer *t = uv->data;
+    t->on_fire(t->ctx);
+}
+
+enum gal_status gal_timer_new(struct gal_loop *loop, void (*on_fire)(void *ctx), void *ctx,
+                              struct gal_timer **out, struct gal_err *err)
+{
+    struct gal_timer *t = gal_alloc(sizeof *t);
+    if (!t)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for a timer");
+    (void)uv_timer_init(&loop->uv, &t->uv);
+    t->uv.data = t;
+    t->on_fire = on_fire;
+    t->ctx = ctx;
+    *out = t;
+    return GAL_OK;
+}
+
+static uint64_t ms_of(uint64_t us)
+{
+    return us / 1000 + (us % 1000 != 0);
+}
+
+/* libuv counts from the time that it knows, which is old before the loop runs and late in a turn.
+ */
+void gal_timer_start(struct gal_timer *t, uint64_t delay_us, uint64_t period_us)
+{
+    uv_update_time(t->uv.loop);
+    (void)uv_timer_start(&t->uv, on_timer, ms_of(delay_us), ms_of(period_us));
+}
+
+void gal_timer_stop(struct gal_timer *t)
+{
+    (void)uv_timer_stop(&t->uv);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    gal_free(handle->data);
+}
+
+void gal_timer_free(struct gal_timer *t)
+{
+    if (t)
+        uv_close((uv_handle_t *)&t->uv, on_timer_closed);
+}
+
+/* --- signals --- */
+
+static void on_signal(uv_signal_t *uv, int signum)
+{
+    struct gal_signal *s = uv->data;
+    s->on_signal(signum, s->ctx);
+}
+
+enum gal_status gal_loop_on_signal(struct gal_loop *loop, int signum,
+                                   void (*on)(int signum, void *ctx), void *ctx,
+                                   struct gal_err *err)
+{
+    struct gal_signal *s = gal_alloc(sizeof *s);
+    if (!s)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory to watch for signal %d", signum);
+    int rc = uv_signal_init(&loop->uv, &s->uv);
+    if (rc) {
+        gal_free(s);
+        return gal_fail(err, GAL_IO, "signal %d cannot be watched: %s", signum, uv_strerror(rc));
+    }
+    s->uv.data = s;
+    s->on_signal = on;
+    s->ctx = ctx;
+    rc = uv_signal_start(&s->uv, on_signal, signum);
+    if (rc) {
+        uv_close((uv_handle_t *)&s->uv, on_signal_closed);
+        return gal_fail(err, GAL_IO, "signal %d cannot be watched: %s", signum, uv_strerror(rc));
+    }
+    s->next = loop->signals;
+    loop->signals = s;
+    return GAL_OK;
+}
