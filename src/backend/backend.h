@@ -23,7 +23,11 @@ struct gal_port {
     const int64_t *shape;      /* -1 for a size that the model leaves open */
     const char *const *dims;   /* symbolic names, "" when none; rank entries */
     bool shape_known;          /* false: the model tells no rank */
+    const struct gal_str *values; /* BYTES input: texts that the model's encoder knows; NULL when it
+                                     has none. At most GAL_PORT_VALUES_MAX stand here */
+    size_t value_count;           /* how many it knows; may be more than stand in values */
 };
+#define GAL_PORT_VALUES_MAX 256u
 
 struct gal_meta {
     struct gal_str key, value;

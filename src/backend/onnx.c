@@ -126,6 +126,19 @@ static void onnx_free(struct gal_session *session)
     gal_free(s);
 }
 
+static enum gal_status find_categories(struct gal_ort_session *s, struct gal_str file,
+                                       struct gal_err *err)
+{
+    enum gal_status status = GAL_OK;
+    for (size_t i = 0; !status && i < s->info.input_count; i++) {
+        struct gal_port *port = &s->ports[i];
+        if (port->kind == GAL_KIND_TENSOR && port->dtype == GAL_DT_BYTES)
+            status = gal_onnx_categories(file, port->name, &s->arena, &port->values,
+                                         &port->value_count, err);
+    }
+    return status;
+}
+
 static enum gal_status load_mapped(struct gal_ort_session *s, const char *path, struct gal_str file,
                                    const struct gal_backend_options *options, struct gal_err *err)
 {
@@ -135,6 +148,8 @@ static enum gal_status load_mapped(struct gal_ort_session *s, const char *path, 
         status = make_session(s, path, options, err);
     if (!status)
         status = gal_ort_describe(s, &head, err);
+    if (!status)
+        status = find_categories(s, file, err);
     if (!status)
         make_absents(s);
     return status;

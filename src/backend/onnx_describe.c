@@ -250,6 +250,7 @@ static enum gal_status read_inputs(const struct describer *d)
         return gal_fail(d->err, GAL_NO_MEMORY, "no memory for the model's description");
     memset(own, 0, (count + defaults) * sizeof *own);
     info->inputs = ports;
+    d->s->ports = ports;
     info->input_count = count + defaults;
     d->s->inputs = own;
     status = read_ports(d, d->api->SessionGetInputName, d->api->SessionGetInputTypeInfo, count,

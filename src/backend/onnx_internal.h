@@ -51,6 +51,13 @@ struct gal_onnx_head {
 enum gal_status gal_onnx_head_read(struct gal_str file, struct gal_arena *arena,
                                    struct gal_onnx_head *out, struct gal_err *err);
 
+/* The texts that the encoder behind a text input knows, in its order: *values gets the first
+ * GAL_PORT_VALUES_MAX (the arena's copies), *count how many there are; NULL and 0 when the input
+ * runs into no encoder. NO_MEMORY alone can fail: a broken graph gives nothing. */
+enum gal_status gal_onnx_categories(struct gal_str file, struct gal_str input,
+                                    struct gal_arena *arena, const struct gal_str **values,
+                                    size_t *count, struct gal_err *err);
+
 /* Bytes of an ONNX model without inputs whose one output "y" is an empty sequence of tensors of
  * `element`, or an absent optional of such a tensor or sequence: the C API can make neither of
  * these values, a model can. Returns the length; out has room for GAL_ORT_ABSENT_MAX bytes. */
@@ -72,6 +79,7 @@ struct gal_ort_session {
     OrtSession *session; /* owned */
     struct gal_model_info info;
     struct gal_ort_port *inputs; /* info.input_count */
+    struct gal_port *ports;      /* the same array as info.inputs, to be filled */
     struct gal_arena arena;      /* all text and arrays of the description */
 };
 
