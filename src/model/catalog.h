@@ -37,20 +37,23 @@ enum gal_status gal_catalog_model(const struct gal_catalog *c, struct gal_str na
  * hint that lists the names when there are several. */
 enum gal_status gal_catalog_default(const struct gal_catalog *c, struct gal_str preferred,
                                     struct gal_model **out, struct gal_err *err);
-/* True when every name has a READY newest version. The reason names the first that has not. */
+/* True when every name has a READY newest version and there is a name. The reason names the first
+ * that has not. */
 bool gal_catalog_ready(const struct gal_catalog *c, struct gal_err *reason);
 
-/* Orders versions: integers by value, MAJOR.MINOR.PATCH by parts, integers below dotted ones when
- * mixed (1 is 1.0.0). <0, 0, >0. */
+/* Orders versions: integers by value, MAJOR.MINOR.PATCH by parts; mixed, 2 stands for 2.0.0 and
+ * comes right below it. 0 only for equal text. What is no version comes first, by its bytes. */
 int gal_version_compare(struct gal_str a, struct gal_str b);
-bool gal_version_valid(struct gal_str v);
+bool gal_version_valid(struct gal_str v); /* 3 or 3.0.1: no signs, no leading zeros */
 
-/* What PATHs hold, without loading anything: `x.onnx`; a directory with model.onnx; a directory of
- * NAME/model.onnx and NAME/VERSION/model.onnx. A single model is called as `name` says (may be
- * empty: then the directory or the file without .onnx, and for KServe's /mnt/models style
- * directories the caller gives INFERENCE_SERVICE_NAME). NOT_FOUND with what was looked for when a
- * PATH holds no model. New models are LOADING, each with one reference that the caller owns;
- * *models is owned (gal_free). */
+/* What PATHs hold, without loading anything: `x.onnx`; a directory with model.onnx or with
+ * VERSION/model.onnx (one model); a directory of such directories, named by them. Without a
+ * version directory the version is "1"; other content and names that begin with a dot are passed
+ * over, links are followed. When all PATHs hold one model it is called as `name` says (may be
+ * empty: then the directory, or the file without .onnx; for KServe's /mnt/models style directories
+ * the caller gives INFERENCE_SERVICE_NAME). NOT_FOUND with what was looked for when a PATH holds
+ * no model, CONFLICT for a model.onnx beside version directories. New models are LOADING, each
+ * with one reference that the caller owns; *models is owned (gal_free). */
 enum gal_status gal_catalog_scan(const char *const *paths, size_t path_count, const char *name,
                                  struct gal_model ***models, size_t *count, struct gal_err *err);
 

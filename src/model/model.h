@@ -26,25 +26,28 @@ struct gal_model_options {
 };
 
 struct gal_model {
-    char *name;    /* owned, NUL-terminated */
-    char *version; /* "1", "2.1.0" */
-    char *path;    /* of the model file */
-    _Atomic int state; /* enum gal_model_state; READY is published with release order */
-    struct gal_err error;               /* FAILED: why */
+    char *name;           /* owned, NUL-terminated */
+    char *version;        /* "1", "2.1.0" */
+    char *path;           /* of the model file */
+    _Atomic int state;    /* enum gal_model_state; READY is published with release order */
+    struct gal_err error; /* FAILED: why */
     const struct gal_backend_ops *ops;
-    struct gal_session *session;        /* READY */
-    const struct gal_model_info *info;  /* READY; the session's */
-    struct gal_sched *sched;            /* READY */
+    struct gal_session *session;       /* READY */
+    const struct gal_model_info *info; /* READY; the session's */
+    struct gal_sched *sched;           /* READY */
     uint64_t file_bytes;
-    char sha256[65];                    /* of the model file, hex */
-    uint64_t load_us;                   /* start of load to READY, warm-up included */
+    char sha256[65];  /* of the model file, hex */
+    uint64_t load_us; /* start of load to READY, warm-up included */
     uint64_t loaded_wall_us;
-    bool batch_dim;      /* first dimension of all inputs and outputs is open: rows may be stacked */
-    const char *const *feature_names; /* metadata `feature_names` (JSON array) of a model with one
-                                         vector input; NULL when none */
+    bool batch_dim; /* first dimension of all inputs that must be given and of all outputs is
+                       open (a sequence of maps counts): rows may be stacked */
+    const char *const *feature_names; /* metadata `feature_names` (JSON array of text) of a model
+                                         with one tensor input; NULL when none, or when it is in
+                                         another tool's format */
     size_t feature_count;
-    struct gal_arena arena;             /* what the fields above borrow */
-    unsigned index;      /* dense number in the process, for per-model metrics slots */
+    unsigned probe_try;     /* the made-up input that the model has answered, see model/probe.h */
+    struct gal_arena arena; /* what the fields above borrow */
+    unsigned index; /* number in the process, from 0, never given twice: for metrics slots */
     _Atomic uint32_t refs;
 };
 
@@ -55,9 +58,9 @@ enum gal_status gal_model_new(const char *name, const char *version, const char 
  * loader's thread. */
 enum gal_status gal_model_load(struct gal_model *m, const struct gal_model_options *options,
                                struct gal_err *err);
-/* One inference with zeros (empty text for BYTES, 1 for each open dimension), outputs thrown away:
- * warm-up and deep health. Blocking. *shape_text (optional, >= 64 bytes) gets the first output's
- * shape, "[1,3]". */
+/* One inference with zeros (empty text for BYTES, 1 for each open dimension; where the model did
+ * not take that, with what it took when it was loaded), outputs thrown away: warm-up and deep
+ * health. Blocking. *shape_text (optional, >= 64 bytes) gets the first output's shape, "[1,3]". */
 enum gal_status gal_model_probe(const struct gal_model *m, const struct gal_clock *clock,
                                 char *shape_text, size_t size, struct gal_err *err);
 struct gal_model *gal_model_ref(struct gal_model *m);

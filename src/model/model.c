@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/model.h"
+
+#include "base/digest.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "model/features.h"
+#include "model/probe.h"
+
+#include <stdatomic.h>
+
+#define MODEL_BYTES_MAX (16u << 20) /* of names and metadata, not of weights */
+
+/* ---- life ---- */
+
+static void model_free(struct gal_model *m)
+{
+    gal_sched_free(m->sched);
+    if (m->session)
+        m->ops->free(m->session);
+    gal_arena_release(&m->arena);
+    gal_free(m->name);
+    gal_free(m->version);
+    gal_free(m->path);
+    gal_free(m);
+}
+
+enum gal_status gal_model_new(const char *name, const char *version, const char *path,
+                              struct gal_model **out, struct gal_err *err)
+{
+    static _Atomic unsigned made;
+    *out = NULL;
+    struct gal_model *m = gal_calloc(1, sizeof *m);
+    if (!m)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for a model");
+    gal_arena_init(&m->arena, 4096, 0, MODEL_BYTES_MAX);
+    m->name = gal_strdup(name);
+    m->version = gal_strdup(version);
+    m->path = gal_strdup(path);
+    if (!m->name || !m->version || !m->path) {
+        model_free(m);
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for a model");
+    }
+    m->refs = 1;
+    m->index = atomic_fetch_add_explicit(&made, 1, memory_order_relaxed);
+    *out = m;
+    return GAL_OK;
+}
+
+struct gal_model *gal_model_ref(struct gal_model *m)
+{
+    atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
+    return m;
+}
+
+void gal_model_unref(struct gal_model *m)
+{
+    if (m && atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) == 1)
+        model_free(m);
+}
+
+/* ---- load ---- */
+
+static bool is_open_first(const struct gal_port *p)
+{
+    if (p->kind == GAL_KIND_SEQUENCE)
+        return p->of_maps;
+    return p->kind == GAL_KIND_TENSOR && p->shape_known && p->rank > 0 && p->shape[0] < 0;
+}
+
+static bool has_batch_dim(const struct gal_model_info *info)
+{
+    for (size_t i = 0; i < info->input_count; i++) {
+        if (!info->inputs[i].optional && !is_open_first(&info->inputs[i]))
+            return false;
+    }
+    for (size_t i = 0; i < info->output_count; i++) {
+        if (!is_open_first(&info->outputs[i]))
+            return false;
+    }
+    return info->input_count > 0 && info->output_count > 0;
+}
+
+static enum gal_status open_file(struct gal_model *m, const struct gal_model_options *o,
+                                 struct gal_err *err)
+{
+    struct gal_file_info file;
+    enum gal_status status = gal_file_stat(m->path, &file, err);
+    if (!status && file.kind == GAL_FILE_NONE)
+        status = gal_fail(err, GAL_NOT_FOUND, "the file is gone");
+    if (!status)
+        status = o->ops->load(m->path, &o->backend, &m->session, err);
+    if (!status)
+        status = gal_sha256_file(m->path, m->sha256, err);
+    m->file_bytes = file.bytes;
+    return status;
+}
+
+/* The first made-up input that the model takes; the first one's error when it takes none. What is
+ * refused for another reason than its content is not tried otherwise. */
+static enum gal_status find_input(struct gal_model *m, const struct gal_probe_target *t,
+                                  uint64_t *cost_us, struct gal_err *err)
+{
+    enum gal_status first = gal_probe_run(t, 0, cost_us, NULL, 0, err), status = first;
+    for (unsigned i = 1; status == GAL_INVALID && i < GAL_PROBE_TRIES; i++) {
+        status = gal_probe_run(t, i, cost_us, NULL, 0, NULL);
+        m->probe_try = i;
+    }
+    return status ? first : GAL_OK;
+}
+
+/* The first run pays for what the engine puts off: it counts only when there is no other. */
+static enum gal_status warm_up(struct gal_model *m, const struct gal_model_options *o,
+                               struct gal_err *err)
+{
+    const struct gal_probe_target t = {m->ops, m->session, o->clock};
+    uint64_t cost_us = 0;
+    if (o->warmup_runs == 0)
+        return GAL_OK;
+    enum gal_status status = find_input(m, &t, &cost_us, err);
+    if (!status && o->warmup_runs == 1)
+        gal_sched_observe(m->sched, 1, cost_us);
+    for (unsigned i = 1; !status && i < o->warmup_runs; i++) {
+        status = gal_probe_run(&t, m->probe_try, &cost_us, NULL, 0, err);
+        if (!status)
+            gal_sched_observe(m->sched, 1, cost_us);
+    }
+    if (status)
+        gal_err_hint(
+            err,
+            "this is a warm-up inference with made-up input; --warmup 0 serves the model untried");
+    return status;
+}
+
+static enum gal_status load(struct gal_model *m, const struct gal_model_options *o,
+                            struct gal_err *err)
+{
+    m->ops = o->ops;
+    enum gal_status status = open_file(m, o, err);
+    if (status)
+        return status;
+    m->info = m->ops->info(m->session);
+    m->batch_dim = has_batch_dim(m->info);
+    status = gal_features_read(m->info, &m->arena, &m->feature_names, &m->feature_count, err);
+    if (status)
+        return status;
+    const struct gal_sched_options sched = {
+        .ops = m->ops,
+        .session = m->session,
+        .clock = o->clock,
+        .mode = o->sched_mode,
+        .workers = o->workers,
+        .queue_max = o->queue_max,
+        .inline_us_max = o->inline_us_max,
+    };
+    status = gal_sched_new(&sched, &m->sched, err);
+    return status ? status : warm_up(m, o, err);
+}
+
+enum gal_status gal_model_load(struct gal_model *m, const struct gal_model_options *options,
+                               struct gal_err *err)
+{
+    uint64_t start_us = gal_mono_us(options->clock);
+    enum gal_status status = load(m, options, &m->error);
+    m->load_us = gal_mono_us(options->clock) - start_us;
+    m->loaded_wall_us = gal_wall_us(options->clock);
+    if (!status) {
+        gal_err_clear(&m->error); /* a first made-up input may have been refused */
+        atomic_store_explicit(&m->state, GAL_MODEL_READY, memory_order_release);
+        return GAL_OK;
+    }
+    if (m->error.place[0] == '\0')
+        gal_err_place(&m->error, "%s", m->path);
+    gal_sched_free(m->sched);
+    if (m->session)
+        m->ops->free(m->session);
+    m->sched = NULL;
+    m->session = NULL;
+    m->info = NULL;
+    m->feature_names = NULL;
+    m->feature_count = 0;
+    if (err)
+        *err = m->error;
+    atomic_store_explicit(&m->state, GAL_MODEL_FAILED, memory_order_release);
+    return status;
+}
+
+enum gal_status gal_model_probe(const struct gal_model *m, const struct gal_clock *clock,
+                                char *shape_text, size_t size, struct gal_err *err)
+{
+    const struct gal_probe_target t = {m->ops, m->session, clock};
+    return gal_probe_run(&t, m->probe_try, NULL, shape_text, size, err);
+}

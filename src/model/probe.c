@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/probe.h"
+
+#include "base/limits.h"
+
+#include <stdio.h>
+
+#define PROBE_BYTES_MAX (256ul << 20)
+
+struct
+try {
+    bool ones;
+    int64_t dim; /* of open dimensions behind the first */
+};
+
+static const struct try tries[GAL_PROBE_TRIES] = {
+    {false, 1}, {true, 1},   {false, 2}, {true, 2},    {false, 16},
+    {true, 16}, {false, 32}, {true, 32}, {false, 224}, {true, 224},
+};
+
+static void fill_ones(enum gal_dtype dtype, void *data, size_t count)
+{
+    uint64_t bits = 1;
+    double d = 1.0;
+    float f = 1.0f;
+    if (dtype == GAL_DT_FP64)
+        memcpy(&bits, &d, sizeof d);
+    else if (dtype == GAL_DT_FP32)
+        memcpy(&bits, &f, sizeof f);
+    else if (dtype == GAL_DT_FP16)
+        bits = gal_fp16_from_fp32(1.0f);
+    else if (dtype == GAL_DT_BF16)
+        bits = gal_bf16_from_fp32(1.0f);
+    size_t size = gal_dtype_size(dtype);
+    for (size_t i = 0; i < count; i++)
+        memcpy((char *)data + i * size, &bits,
+               size); /* little-endian, as all of galley's tensors */
+}
+
+static enum gal_status fill(struct gal_tensor *t, const struct try *try, struct gal_arena *arena,
+                            struct gal_err *err)
+{
+    enum gal_status status = gal_shape_count(t->shape, t->rank, t->dtype, &t->count, err);
+    if (status)
+        return GAL_NO_MEMORY;
+    void *data = gal_arena_array(arena, t->count, gal_dtype_size(t->dtype));
+    if (!data)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for a made-up input");
+    t->data = data;
+    if (t->dtype == GAL_DT_BYTES) {
+        for (size_t i = 0; i < t->count; i++)
+            ((struct gal_str *)data)[i] = try->ones ? GAL_STR("1") : GAL_STR("");
+    } else if (try->ones) {
+        fill_ones(t->dtype, data, t->count);
+    } else if (t->count > 0) {
+        memset(data, 0, t->count * gal_dtype_size(t->dtype));
+    }
+    return GAL_OK;
+}
+
+/* The port's tensor, or its sequence's element. */
+static enum gal_status make_tensor(const struct gal_port *port, const struct try *try,
+                                   struct gal_arena *arena, struct gal_value *v,
+                                   struct gal_err *err)
+{
+    size_t rank = port->shape_known ? port->rank : try->dim == 1 ? 1 : 2;
+    int64_t *shape = gal_arena_array(arena, rank, sizeof *shape);
+    if (!shape)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for a made-up input");
+    for (size_t i = 0; i < rank; i++) {
+        bool is_open = !port->shape_known || port->shape[i] < 0;
+        shape[i] = !is_open ? port->shape[i] : i == 0 ? 1 : try->dim;
+    }
+    *v = (struct gal_value){
+        .kind = GAL_KIND_TENSOR,
+        .tensor = {.name = port->name, .dtype = port->dtype, .rank = rank, .shape = shape}};
+    return fill(&v->tensor, try, arena, err);
+}
+
+static enum gal_status make_items(struct gal_value *v, enum gal_kind kind, size_t count,
+                                  struct gal_arena *arena, struct gal_err *err)
+{
+    v->items = gal_arena_array(arena, count, sizeof *v->items);
+    if (!v->items)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for a made-up input");
+    v->kind = kind;
+    v->count = count;
+    return GAL_OK;
+}
+
+/* One key with its value. */
+static enum gal_status make_map(const struct gal_port *port, const struct try *try,
+                                struct gal_arena *arena, struct gal_value *v, struct gal_err *err)
+{
+    static const int64_t one[] = {1};
+    enum gal_status status = make_items(v, GAL_KIND_MAP, 2, arena, err);
+    for (size_t i = 0; !status && i < 2; i++) {
+        v->items[i] = (struct gal_value){
+            .kind = GAL_KIND_TENSOR,
+            .tensor = {.dtype = i ? port->dtype : port->key_dtype, .rank = 1, .shape = one}};
+        status = fill(&v->items[i].tensor, try, arena, err);
+    }
+    return status;
+}
+
+static enum gal_status make_input(const struct gal_port *port, const struct try *try,
+                                  struct gal_arena *arena, struct gal_value *v, struct gal_err *err)
+{
+    *v = (struct gal_value){.kind = GAL_KIND_NONE, .tensor.name = port->name};
+    if (port->optional)
+        return GAL_OK;
+    if (port->dtype == GAL_DT_NONE)
+        return gal_fail(err, GAL_UNSUPPORTED, "input %s is a %s: no datatype of the protocol",
+                        port->name.p, port->type_text);
+    if (port->kind == GAL_KIND_TENSOR)
+        return make_tensor(port, try, arena, v, err);
+    if (port->kind == GAL_KIND_MAP)
+        return make_map(port, try, arena, v, err);
+    enum gal_status status = make_items(v, GAL_KIND_SEQUENCE, 1, arena, err);
+    if (status)
+        return status;
+    return port->of_maps ? make_map(port, try, arena, &v->items[0], err)
+                         : make_tensor(port, try, arena, &v->items[0], err);
+}
+
+static void say_shape(const struct gal_value *v, char *text, size_t size)
+{
+    if (v->kind == GAL_KIND_TENSOR)
+        gal_shape_format(v->tensor.shape, v->tensor.rank, text, size);
+    else
+        snprintf(text, size, "[%zu]", v->count);
+}
+
+static enum gal_status run(const struct gal_probe_target *t, const struct try *try,
+                           struct gal_arena *arena, uint64_t *cost_us, char *shape_text,
+                           size_t size, struct gal_err *err)
+{
+    const struct gal_model_info *info = t->ops->info(t->session);
+    size_t in = info->input_count, out = info->output_count;
+    struct gal_value *inputs = gal_arena_array(arena, in, sizeof *inputs);
+    struct gal_value *outputs = gal_arena_array(arena, out, sizeof *outputs);
+    size_t *wanted = gal_arena_array(arena, out, sizeof *wanted);
+    if (!inputs || !outputs || !wanted)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for a made-up input");
+    enum gal_status status = GAL_OK;
+    for (size_t i = 0; !status && i < in; i++)
+        status = make_input(&info->inputs[i], try, arena, &inputs[i], err);
+    for (size_t i = 0; i < out; i++)
+        wanted[i] = i;
+    if (status)
+        return status;
+    uint64_t start_us = gal_mono_us(t->clock);
+    status = t->ops->run(t->session, inputs, wanted, out, arena, outputs, err);
+    if (cost_us)
+        *cost_us = gal_mono_us(t->clock) - start_us;
+    if (!status && shape_text && out > 0)
+        say_shape(&outputs[0], shape_text, size);
+    for (size_t i = 0; !status && i < out; i++)
+        t->ops->release_output(t->session, &outputs[i]);
+    return status;
+}
+
+enum gal_status gal_probe_run(const struct gal_probe_target *target, unsigned try,
+                              uint64_t *cost_us, char *shape_text, size_t size, struct gal_err *err)
+{
+    GAL_ASSERT(try < GAL_PROBE_TRIES);
+    struct gal_arena arena;
+    gal_arena_init(&arena, GAL_ARENA_FIRST_BYTES, 0, PROBE_BYTES_MAX);
+    enum gal_status status = run(target, &tries[try], &arena, cost_us, shape_text, size, err);
+    gal_arena_release(&arena);
+    return status;
+}
