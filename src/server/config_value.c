@@ -67,8 +67,8 @@ static bool parse_scaled(const char *text, const struct unit *units, uint64_t *o
     unit = unit_find(units, gal_str_trim((struct gal_str){s.p + end, s.n - end}));
     if (!unit || __builtin_mul_overflow(whole, unit->factor, out))
         return false;
-    * / return !__builtin_mul_overflow(fraction, unit->factor, &fraction) &&
-        !__builtin_add_overflow(*out, fraction / scale, out);
+    return !__builtin_mul_overflow(fraction, unit->factor, &fraction) &&
+           !__builtin_add_overflow(*out, fraction / scale, out);
 }
 
 static bool parse_bool(const char *text, uint64_t *out)
