@@ -128,23 +128,35 @@ static const char digit_pairs[] = "000102030405060708091011121314151617181920212
                                   "50515253545556575859606162636465666768697071727374"
                                   "75767778798081828384858687888990919293949596979899";
 
+static unsigned count_digits(uint64_t v)
+{
+    /* clang-format off */
+    static const uint64_t powers[] = {
+        1u, 10u, 100u, 1000u, 10000u, 100000u, 1000000u, 10000000u, 100000000u, 1000000000u,
+        10000000000u, 100000000000u, 1000000000000u, 10000000000000u, 100000000000000u,
+        1000000000000000u, 10000000000000000u, 100000000000000000u, 1000000000000000000u,
+        10000000000000000000u,
+    };
+    /* clang-format on */
+    unsigned bits = 64 - (unsigned)__builtin_clzll(v | 1);
+    unsigned low = bits * 1233 >> 12; /* bits * log10(2): the count, or one less */
+    return low + (v >= powers[low]) + (v == 0);
+}
+
 char *gal_u64_write(char *p, uint64_t v)
 {
-    char digits[GAL_U64_CHARS_MAX];
-    size_t at = sizeof digits;
+    char *end = p + count_digits(v);
+    char *at = end;
     while (v >= 100) {
         at -= 2;
-        memcpy(digits + at, digit_pairs + 2 * (v % 100), 2);
+        memcpy(at, digit_pairs + 2 * (v % 100), 2);
         v /= 100;
     }
-    if (v >= 10) {
-        at -= 2;
-        memcpy(digits + at, digit_pairs + 2 * v, 2);
-    } else {
-        digits[--at] = (char)('0' + v);
-    }
-    memcpy(p, digits + at, sizeof digits - at);
-    return p + (sizeof digits - at);
+    if (v >= 10)
+        memcpy(p, digit_pairs + 2 * v, 2);
+    else
+        *p = (char)('0' + v);
+    return end;
 }
 
 char *gal_i64_write(char *p, int64_t v)

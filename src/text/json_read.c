@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "text/json.h"
+
+/* yyjson's allocator over an arena: what it frees stays with the arena. */
+struct arena_ctx {
+    struct gal_arena *arena;
+    size_t refused; /* bytes of the call that got nothing */
+};
+
+static void *on_alloc(void *ctx, size_t bytes)
+{
+    struct arena_ctx *c = ctx;
+    void *p = gal_arena_alloc(c->arena, bytes);
+    if (!p)
+        c->refused = bytes;
+    return p;
+}
+
+static void *on_realloc(void *ctx, void *p, size_t from, size_t to)
+{
+    struct arena_ctx *c = ctx;
+    void *grown = to > from ? gal_arena_grow(c->arena, p, from, to) : p;
+    if (!grown)
+        c->refused = to;
+    return grown;
+}
+
+static void on_free(void *ctx, void *p)
+{
+    (void)ctx;
+    (void)p;
+}
+
+#define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
+
+/* Not 0 when one of the eight bytes is zero: its lowest bit is that of the first such byte. */
+static uint64_t has_zero(uint64_t w)
+{
+    return (w - EACH_BYTE(1)) & ~w & EACH_BYTE(0x80);
+}
+
+/* The same for a quote, a bracket or a brace. */
+static uint64_t has_structure(uint64_t w)
+{
+    uint64_t folded = w | EACH_BYTE(0x20); /* brackets become braces */
+    return has_zero(w ^ EACH_BYTE('"')) | has_zero(folded ^ EACH_BYTE('{')) |
+           has_zero(folded ^ EACH_BYTE('}'));
+}
+
+/* Offset behind the string that begins at the quote `at`; n when it does not end. */
+static size_t skip_string(struct gal_str text, size_t at)
+{
+    for (size_t i = at + 1; i < text.n;) {
+        const char *quote = memchr(text.p + i, '"', text.n - i);
+        if (!quote)
+            return text.n;
+        size_t slashes = 0;
+        for (const char *p = quote - 1; p > text.p + at && *p == '\\'; p--)
+            slashes++;
+        i = (size_t)(quote - text.p) + 1;
+        if (slashes % 2 == 0)
+            return i;
+    }
+    return text.n;
+}
+
+/* Offset of the first opening bracket outside strings that lies deeper than depth_max; n when
+ * there is none. One pass before anything is parsed: no memory is taken for nesting that is
+ * refused. Text that is not JSON may give any answer, the parser refuses it. */
+static size_t find_too_deep(struct gal_str text, unsigned depth_max)
+{
+    size_t depth = 0;
+    for (size_t i = 0; i < text.n;) {
+        uint64_t word;
+        if (text.n - i >= sizeof word) {
+            memcpy(&word, text.p + i, sizeof word);
+            uint64_t hits = has_structure(word);
+            if (!hits) {
+                i += sizeof word;
+                continue;
+            }
+            i += (size_t)__builtin_ctzll(hits) / 8;
+        }
+        char c = text.p[i];
+        if (c == '"') {
+            i = skip_string(text, i);
+            continue;
+        }
+        if ((c == '[' || c == '{') && ++depth > depth_max)
+            return i;
+        if ((c == ']' || c == '}') && depth > 0)
+            depth--;
+        i++;
+    }
+    return text.n;
+}
+
+static void put_place(struct gal_err *err, struct gal_str text, size_t at)
+{
+    size_t line, column, character;
+    if (yyjson_locate_pos(text.p, text.n, at, &line, &column, &character))
+        gal_err_place(err, "%zu:%zu", line, column);
+}
+
+enum gal_status gal_json_read(struct gal_str text, struct gal_arena *arena, unsigned depth_max,
+                              yyjson_val **root, struct gal_err *err)
+{
+    if (gal_str_trim(text).n == 0)
+        return gal_fail(err, GAL_INVALID, "JSON expected, got nothing");
+    size_t deep = find_too_deep(text, depth_max);
+    if (deep < text.n) {
+        gal_fail(err, GAL_INVALID, "JSON is nested deeper than %u levels", depth_max);
+        put_place(err, text, deep);
+        return GAL_INVALID;
+    }
+    struct arena_ctx ctx = {arena, 0};
+    const yyjson_alc alc = {on_alloc, on_realloc, on_free, &ctx};
+    yyjson_read_err why;
+    /* The cast: without the in-situ flag yyjson does not write to its input. */
+    yyjson_doc *doc =
+        yyjson_read_opts((char *)(uintptr_t)text.p, text.n, YYJSON_READ_NOFLAG, &alc, &why);
+    if (doc) {
+        *root = yyjson_doc_get_root(doc);
+        return GAL_OK;
+    }
+    if (why.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
+        return gal_arena_fail(arena, ctx.refused, "JSON document", err);
+    gal_fail(err, GAL_INVALID, "invalid JSON: %s", why.msg);
+    put_place(err, text, why.pos);
+    return GAL_INVALID;
+}
+
+const char *gal_json_type_name(const yyjson_val *v)
+{
+    switch (yyjson_get_type((yyjson_val *)(uintptr_t)v)) {
+    case YYJSON_TYPE_NULL:
+        return "null";
+    case YYJSON_TYPE_BOOL:
+        return "boolean";
+    case YYJSON_TYPE_NUM:
+        return "number";
+    case YYJSON_TYPE_STR:
+        return "string";
+    case YYJSON_TYPE_ARR:
+        return "array";
+    case YYJSON_TYPE_OBJ:
+        return "object";
+    default:
+        return "nothing";
+    }
+}
