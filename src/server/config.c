@@ -296,11 +296,6 @@ static enum gal_status fail_at(const char *file, const struct gal_yaml *node, st
     return GAL_INVALID;
 }
 
-static bool is_text(const struct gal_yaml *node)
-{
-    return node->type == GAL_YAML_SCALAR && !memchr(node->scalar.p, '\0', node->scalar.n);
-}
-
 static enum gal_status read_models(struct gal_config *c, const char *file,
                                    const struct gal_yaml *node, struct gal_err *err)
 {
@@ -309,7 +304,7 @@ static enum gal_status read_models(struct gal_config *c, const char *file,
     if (node->type != GAL_YAML_LIST)
         return fail_at(file, node, err, "must be a list of paths, each on a line as `- PATH`");
     for (const struct gal_yaml *item = node->child; item && status == GAL_OK; item = item->next) {
-        if (!is_text(item) || item->scalar.n == 0) {
+        if (item->type != GAL_YAML_SCALAR || item->scalar.n == 0) {
             fail_at(file, node, err, "must hold paths only");
             gal_err_place(err, "%s:%u", file, item->line);
             return GAL_INVALID;
@@ -337,7 +332,7 @@ static enum gal_status read_entry(struct gal_config *c, const char *file,
             gal_err_hint(err, "see galley help serve for the keys");
         return GAL_INVALID;
     }
-    if (!is_text(node))
+    if (node->type != GAL_YAML_SCALAR)
         return fail_at(file, node, err, "must be one value");
     snprintf(where, sizeof(where), "%s:%u: %s", file, node->line, row->name);
     return gal_config_set(c, row, GAL_FROM_FILE, node->scalar.n ? node->scalar.p : "", where, err);

@@ -360,7 +360,8 @@ static void what_is_wrong_in_a_file_is_named_with_its_line(void **state)
     check_refused("models: a.onnx\n", ":1",
                   "models: must be a list of paths, each on a line as `- PATH`", NULL);
     check_refused("models:\n  - a\n  - {b: c}\n", ":3", "models: must hold paths only", NULL);
-    check_refused("models:\n  - \"a\\0b\"\n", ":2", "models: must hold paths only", NULL);
+    check_refused("models:\n  - \"\"\n", ":2", "models: must hold paths only", NULL);
+    check_refused("host: \"a\\0b\"\n", ":1", NULL, NULL);
     check_refused("- a\n", ":1", "a configuration is a mapping of keys to values", NULL);
 }
 
