@@ -3,6 +3,7 @@
 
 #include "cli/help.h"
 #include "cli/options.h"
+#include "cli/print.h"
 
 const struct gal_command *const gal_commands[] = {
     &gal_command_serve,   &gal_command_predict,    &gal_command_inspect, &gal_command_health,
@@ -26,12 +27,25 @@ static void put_prefix(struct gal_cli *cli)
             cli->command ? ": " : "");
 }
 
+static void put_see(struct gal_cli *cli)
+{
+    fprintf(cli->err, "see: galley help%s%s\n", cli->command ? " " : "",
+            cli->command ? cli->command->name : "");
+}
+
 int gal_cli_fail(struct gal_cli *cli, int code, const struct gal_err *err)
 {
     put_prefix(cli);
-    fprintf(cli->err, "%s%s%s\n", err->place, err->place[0] ? ": " : "", err->message);
-    if (err->hint[0])
-        fprintf(cli->err, "%s\n", err->hint);
+    gal_print_text(cli->err, gal_str_of(err->place));
+    fputs(err->place[0] ? ": " : "", cli->err);
+    gal_print_text(cli->err, gal_str_of(err->message));
+    fputc('\n', cli->err);
+    if (err->hint[0]) {
+        gal_print_text(cli->err, gal_str_of(err->hint));
+        fputc('\n', cli->err);
+    } else if (code == GAL_EXIT_USAGE) {
+        put_see(cli);
+    }
     return code;
 }
 
@@ -43,8 +57,8 @@ int gal_cli_usage(struct gal_cli *cli, const char *format, ...)
     va_start(args, format);
     vfprintf(cli->err, format, args);
     va_end(args);
-    fprintf(cli->err, "\nsee: galley help%s%s\n", cli->command ? " " : "",
-            cli->command ? cli->command->name : "");
+    fputc('\n', cli->err);
+    put_see(cli);
     return GAL_EXIT_USAGE;
 }
 

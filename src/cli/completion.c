@@ -36,33 +36,38 @@ static void put_escaped(FILE *out, const char *text, const char *special)
 
 static void bash_pattern(FILE *out, const char *command, const struct gal_option_view *o)
 {
-    fprintf(out, "        %s:--%s", command, o->name);
+    fprintf(out, "%s:--%s", command, o->name);
     if (o->alias)
         fprintf(out, " | %s:--%s", command, o->alias);
     if (o->letter)
         fprintf(out, " | %s:-%c", command, o->letter);
-    fputs(") ", out);
 }
 
-/* What may follow an option that takes a value. */
+/* What may follow an option that takes a value: words, files, or (one arm for all) free text. */
 static void bash_values(FILE *out, const struct gal_command *c)
 {
     struct gal_option_view o;
+    bool has_free = false;
 
     for (size_t i = 0; gal_option_at(c, i, &o); i++) {
         const char *words = gal_option_words(&o);
-        if (!o.arg)
+        if (!o.arg || (!words && !takes_files(o.arg)))
             continue;
+        fputs("        ", out);
         bash_pattern(out, c->name, &o);
-        if (words) {
-            fputs("words='", out);
+        fputs(words ? ") words='" : ") files=1", out);
+        if (words)
             put_words(out, words);
-            fputs("'", out);
-        } else {
-            fputs(takes_files(o.arg) ? "files=1" : "return", out);
-        }
-        fputs(" ;;\n", out);
+        fputs(words ? "' ;;\n" : " ;;\n", out);
     }
+    for (size_t i = 0; gal_option_at(c, i, &o); i++) {
+        if (!o.arg || gal_option_words(&o) || takes_files(o.arg))
+            continue;
+        fputs(has_free ? " | " : "        ", out);
+        bash_pattern(out, c->name, &o);
+        has_free = true;
+    }
+    fputs(has_free ? ") return ;;\n" : "", out);
 }
 
 static void bash_operands(FILE *out, const struct gal_command *c)

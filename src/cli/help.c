@@ -45,11 +45,8 @@ static void put_wrapped(FILE *out, const char *text, unsigned column, unsigned i
 static void put_meaning(FILE *out, const struct gal_option_view *o)
 {
     char text[512];
-    const char *words = gal_option_words(o);
     bool shows_default = o->row && o->row->default_text[0];
 
-    if (words && o->arg && strchr(o->arg, '|'))
-        words = NULL; /* the column of names has them */
     snprintf(text, sizeof(text), "%s%s%s%s", o->help, shows_default ? " [" : "",
              shows_default ? o->row->default_text : "", shows_default ? "]" : "");
     put_wrapped(out, text, OPTION_WIDTH, OPTION_WIDTH);
@@ -113,9 +110,10 @@ void gal_help_command(FILE *out, const struct gal_command *c)
     put_options(out, c);
     if (c->example_count)
         put_title(out, "Examples");
-    for (size_t i = 0; i < c->example_count; i++)
-        fprintf(out, "%s  %s\n      %s\n", i ? "\n" : "", c->examples[i].line,
-                c->examples[i].meaning);
+    for (size_t i = 0; i < c->example_count; i++) {
+        fprintf(out, "%s  %s\n      ", i ? "\n" : "", c->examples[i].line);
+        put_wrapped(out, c->examples[i].meaning, 6, 6);
+    }
 }
 
 void gal_help_overview(FILE *out)
