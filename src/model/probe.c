@@ -37,8 +37,16 @@ static void fill_ones(enum gal_dtype dtype, void *data, size_t count)
                size); /* little-endian, as all of galley's tensors */
 }
 
-static enum gal_status fill(struct gal_tensor *t, const struct try *try, struct gal_arena *arena,
-                            struct gal_err *err)
+/* A text that the model knows where it tells one: encoders may refuse any other. */
+static struct gal_str made_up_text(const struct gal_port *port, const struct try *try)
+{
+    if (port->values)
+        return port->values[0];
+    return try->ones ? GAL_STR("1") : GAL_STR("");
+}
+
+static enum gal_status fill(struct gal_tensor *t, const struct gal_port *port,
+                            const struct try *try, struct gal_arena *arena, struct gal_err *err)
 {
     enum gal_status status = gal_shape_count(t->shape, t->rank, t->dtype, &t->count, err);
     if (status)
@@ -49,7 +57,7 @@ static enum gal_status fill(struct gal_tensor *t, const struct try *try, struct 
     t->data = data;
     if (t->dtype == GAL_DT_BYTES) {
         for (size_t i = 0; i < t->count; i++)
-            ((struct gal_str *)data)[i] = try->ones ? GAL_STR("1") : GAL_STR("");
+            ((struct gal_str *)data)[i] = made_up_text(port, try);
     } else if (try->ones) {
         fill_ones(t->dtype, data, t->count);
     } else if (t->count > 0) {
@@ -74,7 +82,7 @@ static enum gal_status make_tensor(const struct gal_port *port, const struct try
     *v = (struct gal_value){
         .kind = GAL_KIND_TENSOR,
         .tensor = {.name = port->name, .dtype = port->dtype, .rank = rank, .shape = shape}};
-    return fill(&v->tensor, try, arena, err);
+    return fill(&v->tensor, port, try, arena, err);
 }
 
 static enum gal_status make_items(struct gal_value *v, enum gal_kind kind, size_t count,
@@ -98,7 +106,7 @@ static enum gal_status make_map(const struct gal_port *port, const struct try *t
         v->items[i] = (struct gal_value){
             .kind = GAL_KIND_TENSOR,
             .tensor = {.dtype = i ? port->dtype : port->key_dtype, .rank = 1, .shape = one}};
-        status = fill(&v->items[i].tensor, try, arena, err);
+        status = fill(&v->items[i].tensor, port, try, arena, err);
     }
     return status;
 }
