@@ -9,6 +9,7 @@
 #ifndef GAL_API_EXCHANGE_H
 #define GAL_API_EXCHANGE_H
 
+#include "api/check.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/digest.h"
@@ -38,6 +39,7 @@ struct gal_process {
     _Atomic uint64_t in_flight;   /* requests between their last byte and their answer's */
     _Atomic uint64_t connections; /* open */
     _Atomic uint64_t catalog_age; /* bumped with each new catalog */
+    struct gal_check check;       /* deep health */
 };
 
 /* Immutable while a loop uses it; replaced whole on reload. */

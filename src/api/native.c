@@ -110,10 +110,10 @@ static enum gal_status open_request(struct gal_exchange *x, yyjson_val *root, bo
     if (version.n == 0)
         version = n->version;
     if (n->rows > x->api->options->instances_max) {
-        gal_fail(err, GAL_TOO_LARGE, "%zu instances are more than the %zu of one request", n->rows,
+        gal_fail(err, GAL_INVALID, "%zu instances; a request may have %zu (max_instances)", n->rows,
                  x->api->options->instances_max);
-        gal_err_hint(err, "send several requests, or raise max_instances");
-        return GAL_TOO_LARGE;
+        gal_native_wrong(n, &x->arena, GAL_STR("instances"), "length", err->message);
+        return GAL_INVALID;
     }
     return gal_infer_resolve(x, x->params[0], version, err);
 }

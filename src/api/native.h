@@ -22,7 +22,7 @@ struct gal_native_error {
     size_t row;          /* SIZE_MAX: none */
     struct gal_str key;  /* p NULL: none */
     const char *indexes; /* "[1][0]"; "" */
-    const char *type;    /* missing, unknown, duplicate, type, length, range; static */
+    const char *type;    /* missing, unknown, duplicate, type, length, range, value; static */
     const char *message;
 };
 
