@@ -12,17 +12,17 @@
 
 /* One input or output of a model. Owned by the session's description. */
 struct gal_port {
-    struct gal_str name;       /* NUL-terminated */
-    enum gal_kind kind;        /* TENSOR, SEQUENCE, MAP */
-    enum gal_dtype dtype;      /* TENSOR: element; SEQUENCE and MAP: element or value type */
-    enum gal_dtype key_dtype;  /* MAP and SEQUENCE of maps: INT64 or BYTES; else NONE */
-    bool of_maps;              /* SEQUENCE of maps (ZipMap's output) */
-    bool optional;             /* input: may be left out */
-    const char *type_text;     /* the model's own words: "tensor(float)", "seq(map(string,float))" */
+    struct gal_str name;      /* NUL-terminated */
+    enum gal_kind kind;       /* TENSOR, SEQUENCE, MAP */
+    enum gal_dtype dtype;     /* TENSOR: element; SEQUENCE and MAP: element or value type */
+    enum gal_dtype key_dtype; /* MAP and SEQUENCE of maps: INT64 or BYTES; else NONE */
+    bool of_maps;             /* SEQUENCE of maps (ZipMap's output) */
+    bool optional;            /* input: may be left out */
+    const char *type_text;    /* the model's own words: "tensor(float)", "seq(map(string,float))" */
     size_t rank;
-    const int64_t *shape;      /* -1 for a size that the model leaves open */
-    const char *const *dims;   /* symbolic names, "" when none; rank entries */
-    bool shape_known;          /* false: the model tells no rank */
+    const int64_t *shape;         /* -1 for a size that the model leaves open */
+    const char *const *dims;      /* symbolic names, "" when none; rank entries */
+    bool shape_known;             /* false: the model tells no rank */
     const struct gal_str *values; /* BYTES input: texts that the model's encoder knows; NULL when it
                                      has none. At most GAL_PORT_VALUES_MAX stand here */
     size_t value_count;           /* how many it knows; may be more than stand in values */
@@ -34,16 +34,16 @@ struct gal_meta {
 };
 
 struct gal_model_info {
-    const char *platform;   /* "onnxruntime_onnx" */
+    const char *platform; /* "onnxruntime_onnx" */
     const struct gal_port *inputs;
     size_t input_count;
     const struct gal_port *outputs;
     size_t output_count;
-    const char *producer;   /* "skl2onnx 1.17", empty when unknown */
+    const char *producer; /* "skl2onnx 1.17", empty when unknown */
     const char *graph_name, *description, *domain;
-    int64_t model_version;  /* the file's own number, 0 when unset */
-    int64_t ir_version;     /* 0 when unknown */
-    struct gal_str opsets;  /* "ai.onnx 17, ai.onnx.ml 3" */
+    int64_t model_version;       /* the file's own number, 0 when unset */
+    int64_t ir_version;          /* 0 when unknown */
+    struct gal_str opsets;       /* "ai.onnx 17, ai.onnx.ml 3" */
     const struct gal_meta *meta; /* custom metadata, sorted by key */
     size_t meta_count;
 };
@@ -51,7 +51,7 @@ struct gal_model_info {
 struct gal_backend_options {
     unsigned intra_op_threads; /* threads inside one inference; 1 unless the user asks */
     unsigned inter_op_threads;
-    const char *library;       /* path of the backend's shared library; NULL: search */
+    const char *library; /* path of the backend's shared library; NULL: search */
 };
 
 struct gal_session; /* a backend's loaded model */

@@ -67,13 +67,13 @@ static enum gal_status make_session(struct gal_ort_session *s, const char *path,
     return status;
 }
 
-/* Runs a model of one node to get a value that stands for "nothing". */
-static enum gal_status make_absent(const struct gal_ort *ort, enum gal_ort_absent what,
-                                   enum gal_dtype dtype, OrtValue **out, struct gal_err *err)
+/* Runs a model of one node to get an empty sequence. */
+static enum gal_status make_empty(const struct gal_ort *ort, enum gal_dtype dtype, OrtValue **out,
+                                  struct gal_err *err)
 {
     static const char *const names[] = {"y"};
-    uint8_t model[GAL_ORT_ABSENT_MAX];
-    size_t n = gal_ort_absent_model(what, gal_ort_element(dtype), model);
+    uint8_t model[GAL_ORT_EMPTY_MAX];
+    size_t n = gal_ort_empty_model(gal_ort_element(dtype), model);
     const OrtApi *api = ort->api;
     OrtSessionOptions *o = NULL;
     OrtSession *session = NULL;
@@ -93,21 +93,15 @@ static enum gal_status make_absent(const struct gal_ort *ort, enum gal_ort_absen
     return status;
 }
 
-/* What cannot be made stays NULL and is an error only when a request needs it. */
-static void make_absents(struct gal_ort_session *s)
+static enum gal_status make_empties(struct gal_ort_session *s, struct gal_err *err)
 {
-    for (size_t i = 0; i < s->info.input_count; i++) {
+    enum gal_status status = GAL_OK;
+    for (size_t i = 0; !status && i < s->info.input_count; i++) {
         const struct gal_port *port = &s->info.inputs[i];
-        bool is_sequence = port->kind == GAL_KIND_SEQUENCE && !port->of_maps;
-        if (port->dtype == GAL_DT_NONE)
-            continue;
-        if (is_sequence)
-            (void)make_absent(s->ort, GAL_ORT_EMPTY_SEQUENCE, port->dtype, &s->inputs[i].empty,
-                              NULL);
-        if (s->inputs[i].is_optional && (is_sequence || port->kind == GAL_KIND_TENSOR))
-            (void)make_absent(s->ort, is_sequence ? GAL_ORT_NO_SEQUENCE : GAL_ORT_NO_TENSOR,
-                              port->dtype, &s->inputs[i].absent, NULL);
+        if (port->kind == GAL_KIND_SEQUENCE && !port->of_maps && port->dtype != GAL_DT_NONE)
+            status = make_empty(s->ort, port->dtype, &s->empty[i], err);
     }
+    return status;
 }
 
 static void onnx_free(struct gal_session *session)
@@ -116,10 +110,8 @@ static void onnx_free(struct gal_session *session)
     if (!s)
         return;
     const OrtApi *api = s->ort->api;
-    for (size_t i = 0; s->inputs && i < s->info.input_count; i++) {
-        api->ReleaseValue(s->inputs[i].absent);
-        api->ReleaseValue(s->inputs[i].empty);
-    }
+    for (size_t i = 0; s->empty && i < s->info.input_count; i++)
+        api->ReleaseValue(s->empty[i]);
     if (s->session)
         api->ReleaseSession(s->session);
     gal_arena_release(&s->arena);
@@ -151,7 +143,7 @@ static enum gal_status load_mapped(struct gal_ort_session *s, const char *path, 
     if (!status)
         status = find_categories(s, file, err);
     if (!status)
-        make_absents(s);
+        status = make_empties(s, err);
     return status;
 }
 
@@ -208,20 +200,20 @@ static enum gal_status feed_in(const struct gal_ort_session *s, const struct gal
                                struct feed *f, struct gal_err *err)
 {
     for (size_t i = 0; i < s->info.input_count; i++) {
-        const struct gal_ort_port *port = &s->inputs[i];
-        OrtValue *value = port->absent;
-        if (inputs[i].kind == GAL_KIND_NONE && !value)
-            continue; /* a default, or the engine says what is missing */
-        if (inputs[i].kind != GAL_KIND_NONE) {
-            enum gal_status status = gal_ort_value_in(s->ort, port, &inputs[i], &value, err);
-            if (status) {
-                gal_err_place(err, "%.100s", s->info.inputs[i].name.p);
-                return status;
-            }
+        OrtValue *value = NULL;
+        if (inputs[i].kind == GAL_KIND_NONE)
+            continue; /* a default, an empty optional, or the engine says what is missing */
+        if (inputs[i].kind == GAL_KIND_SEQUENCE && inputs[i].count == 0)
+            value = s->empty[i];
+        bool is_own = !value;
+        enum gal_status status = value ? GAL_OK : gal_ort_value_in(s->ort, &inputs[i], &value, err);
+        if (status) {
+            gal_err_place(err, "%.100s", s->info.inputs[i].name.p);
+            return status;
         }
         f->in_names[f->in_count] = s->info.inputs[i].name.p;
         f->in_values[f->in_count] = value;
-        f->is_own[f->in_count++] = value != port->absent && value != port->empty;
+        f->is_own[f->in_count++] = is_own;
     }
     return GAL_OK;
 }

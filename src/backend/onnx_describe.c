@@ -201,7 +201,7 @@ typedef OrtStatus *(ORT_API_CALL *get_name)(const OrtSession *, size_t, OrtAlloc
 typedef OrtStatus *(ORT_API_CALL *get_type)(const OrtSession *, size_t, OrtTypeInfo **);
 
 static enum gal_status read_ports(const struct describer *d, get_name name_at, get_type type_at,
-                                  size_t count, struct gal_port *ports, struct gal_ort_port *own)
+                                  size_t count, struct gal_port *ports)
 {
     enum gal_status status = GAL_OK;
     for (size_t i = 0; i < count && !status; i++) {
@@ -218,8 +218,6 @@ static enum gal_status read_ports(const struct describer *d, get_name name_at, g
             status = fill_port(d, name, &t, &ports[i]);
         if (status && name)
             gal_err_place(d->err, "%.100s", name);
-        if (own)
-            own[i] = (struct gal_ort_port){.is_optional = t.is_optional};
         if (info)
             d->api->ReleaseTypeInfo(info);
         if (name)
@@ -245,24 +243,22 @@ static enum gal_status read_inputs(const struct describer *d)
     if (defaults > GAL_TENSORS_MAX - count)
         defaults = 0;
     struct gal_port *ports = gal_arena_array(&d->s->arena, count + defaults, sizeof *ports);
-    struct gal_ort_port *own = gal_arena_array(&d->s->arena, count + defaults, sizeof *own);
-    if (!ports || !own)
+    OrtValue **empty = gal_arena_array(&d->s->arena, count + defaults, sizeof(OrtValue *));
+    if (!ports || !empty)
         return gal_fail(d->err, GAL_NO_MEMORY, "no memory for the model's description");
-    memset(own, 0, (count + defaults) * sizeof *own);
+    memset(empty, 0, (count + defaults) * sizeof(OrtValue *));
     info->inputs = ports;
     d->s->ports = ports;
     info->input_count = count + defaults;
-    d->s->inputs = own;
-    status = read_ports(d, d->api->SessionGetInputName, d->api->SessionGetInputTypeInfo, count,
-                        ports, own);
+    d->s->empty = empty;
+    status =
+        read_ports(d, d->api->SessionGetInputName, d->api->SessionGetInputTypeInfo, count, ports);
     if (!status)
-        status = read_ports(d, d->api->SessionGetOverridableInitializerName,
-                            d->api->SessionGetOverridableInitializerTypeInfo, defaults,
-                            ports + count, own + count);
-    for (size_t i = count; i < count + defaults; i++) {
+        status =
+            read_ports(d, d->api->SessionGetOverridableInitializerName,
+                       d->api->SessionGetOverridableInitializerTypeInfo, defaults, ports + count);
+    for (size_t i = count; i < count + defaults; i++)
         ports[i].optional = true;
-        own[i].is_initializer = true;
-    }
     return status;
 }
 
@@ -282,7 +278,7 @@ static enum gal_status read_outputs(const struct describer *d)
     info->outputs = ports;
     info->output_count = count;
     return read_ports(d, d->api->SessionGetOutputName, d->api->SessionGetOutputTypeInfo, count,
-                      ports, NULL);
+                      ports);
 }
 
 /* The file's text is mapped only while it is loaded. */

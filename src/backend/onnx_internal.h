@@ -59,37 +59,27 @@ enum gal_status gal_onnx_categories(struct gal_str file, struct gal_str input,
                                     size_t *count, struct gal_err *err);
 
 /* Bytes of an ONNX model without inputs whose one output "y" is an empty sequence of tensors of
- * `element`, or an absent optional of such a tensor or sequence: the C API can make neither of
- * these values, a model can. Returns the length; out has room for GAL_ORT_ABSENT_MAX bytes. */
-#define GAL_ORT_ABSENT_MAX 128
-enum gal_ort_absent { GAL_ORT_EMPTY_SEQUENCE, GAL_ORT_NO_TENSOR, GAL_ORT_NO_SEQUENCE };
-size_t gal_ort_absent_model(enum gal_ort_absent what, ONNXTensorElementDataType element,
-                            uint8_t out[GAL_ORT_ABSENT_MAX]);
-
-/* A port's side that only this backend needs. */
-struct gal_ort_port {
-    bool is_initializer; /* an input with a default in the file: left out when absent */
-    bool is_optional;    /* ONNX optional type */
-    OrtValue *absent;    /* input: what stands for an absent optional; owned, may be NULL */
-    OrtValue *empty;     /* input: an empty sequence; owned, may be NULL */
-};
+ * `element`: the C API cannot make this value, a model can. Returns the length. */
+#define GAL_ORT_EMPTY_MAX 128
+size_t gal_ort_empty_model(ONNXTensorElementDataType element, uint8_t out[GAL_ORT_EMPTY_MAX]);
 
 struct gal_ort_session {
     const struct gal_ort *ort;
     OrtSession *session; /* owned */
     struct gal_model_info info;
-    struct gal_ort_port *inputs; /* info.input_count */
-    struct gal_port *ports;      /* the same array as info.inputs, to be filled */
-    struct gal_arena arena;      /* all text and arrays of the description */
+    struct gal_port *ports; /* the same array as info.inputs, to be filled */
+    OrtValue **empty;       /* an input that is a sequence of tensors: an empty one; owned */
+    struct gal_arena arena; /* all text and arrays of the description */
 };
 
-/* Fills s->info and s->inputs from the session and the file's head. */
+/* Fills s->info, s->ports and s->empty (with NULL) from the session and the file's head. */
 enum gal_status gal_ort_describe(struct gal_ort_session *s, const struct gal_onnx_head *head,
                                  struct gal_err *err);
 
-/* Makes *out for a value that is not absent. Numeric tensors are not copied: `v` must stay. */
-enum gal_status gal_ort_value_in(const struct gal_ort *ort, const struct gal_ort_port *port,
-                                 const struct gal_value *v, OrtValue **out, struct gal_err *err);
+/* Makes *out for a value that is not absent and no empty sequence. Numeric tensors are not copied:
+ * `v` must stay. */
+enum gal_status gal_ort_value_in(const struct gal_ort *ort, const struct gal_value *v,
+                                 OrtValue **out, struct gal_err *err);
 /* Fills *out (but for tensor.name) from `value`, which is of `kind` and is taken on success:
  * out->handle keeps it where bytes are borrowed. */
 enum gal_status gal_ort_value_out(const struct gal_ort *ort, OrtValue *value, enum gal_kind kind,

@@ -103,7 +103,7 @@ static enum gal_status compound_in(const struct gal_ort *ort, const struct gal_v
     size_t made = 0;
     enum gal_status status = GAL_OK;
     for (; !status && made < v->count; made += !status)
-        status = gal_ort_value_in(ort, NULL, &v->items[made], &items[made], err);
+        status = gal_ort_value_in(ort, &v->items[made], &items[made], err);
     if (!status)
         status = check(
             ort,
@@ -116,19 +116,15 @@ static enum gal_status compound_in(const struct gal_ort *ort, const struct gal_v
     return status;
 }
 
-enum gal_status gal_ort_value_in(const struct gal_ort *ort, const struct gal_ort_port *port,
-                                 const struct gal_value *v, OrtValue **out, struct gal_err *err)
+enum gal_status gal_ort_value_in(const struct gal_ort *ort, const struct gal_value *v,
+                                 OrtValue **out, struct gal_err *err)
 {
     switch (v->kind) {
     case GAL_KIND_TENSOR:
         return tensor_in(ort, &v->tensor, out, err);
     case GAL_KIND_SEQUENCE:
-        if (v->count == 0 && port && port->empty) {
-            *out = port->empty;
-            return GAL_OK;
-        }
         if (v->count == 0)
-            return gal_fail(err, GAL_UNSUPPORTED, "an empty sequence of maps");
+            return gal_fail(err, GAL_UNSUPPORTED, "an empty sequence of this type");
         return compound_in(ort, v, out, err);
     case GAL_KIND_MAP:
         return compound_in(ort, v, out, err);
