@@ -11,6 +11,7 @@
 #define WINDOW_GZIP (15 + 16)
 #define WINDOW_RAW (-15)
 #define LEVEL_SPEED 1
+#define PIECE_BYTES 65536u
 #define INFLATE_FREE_BYTES 65536u /* decoded bytes that the ratio does not count */
 
 enum gal_coding gal_coding_parse(struct gal_str value)
@@ -213,13 +214,18 @@ enum gal_status gal_inflate(enum gal_coding c, struct gal_str in, size_t bytes_m
     return status;
 }
 
-/* Takes all of z's input (and ends the stream with Z_FINISH). */
+/* Takes all of z's input (and ends the stream with Z_FINISH). Room is made piece by piece: zlib's
+ * own bound is more than the input, and most bodies become much smaller. */
 static enum gal_status deflate_some(z_stream *z, int flush, struct gal_buf *out)
 {
     int rc;
     do {
         size_t want = deflateBound(z, z->avail_in);
-        char *to = gal_buf_reserve(out, want);
+        if (want > PIECE_BYTES)
+            want = PIECE_BYTES;
+        if (want > out->max - out->n)
+            want = out->max - out->n;
+        char *to = want ? gal_buf_reserve(out, want) : NULL;
         if (!to)
             return GAL_TOO_LARGE;
         z->next_out = (Bytef *)to;

@@ -258,17 +258,22 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Behind "HTTP/" a method of another protocol is refused; behind "1.2" the version. */
-static enum gal_status explain_version(struct gal_http1 *h, size_t at, unsigned char c)
+static enum gal_status explain_version(struct gal_http1 *h, size_t at)
 {
     const char *p = h->base + at;
     bool numbered = at >= 3 && is_digit(p[-3]) && p[-2] == '.' && is_digit(p[-1]);
     if (numbered && (h->parser.http_major != 1 || h->parser.http_minor > 1))
         return wrong_version(h);
-    if (at >= 5 && memcmp(p - 5, "HTTP/", 5) == 0 && is_digit((char)c))
-        return gal_fail(h->err, GAL_UNSUPPORTED, "the request's method is not one of HTTP's");
     return gal_fail(h->err, GAL_INVALID,
                     "the request line must end in HTTP/1.1 and CR LF (byte %zu)", at);
+}
+
+/* The protocol is not HTTP, or it is, and the method is another protocol's. */
+static enum gal_status explain_protocol(struct gal_http1 *h, size_t at)
+{
+    if (at >= 5 && memcmp(h->base + at - 5, "HTTP/", 5) == 0)
+        return gal_fail(h->err, GAL_UNSUPPORTED, "the request's method is not one of HTTP's");
+    return explain_version(h, at);
 }
 
 /* The parser stops before a number would overflow. */
@@ -350,8 +355,9 @@ static enum gal_status explain(struct gal_http1 *h, llhttp_errno_t e, size_t at)
     case HPE_INVALID_URL:
         return explain_target(h, at, c);
     case HPE_INVALID_VERSION:
+        return explain_version(h, at);
     case HPE_INVALID_CONSTANT:
-        return explain_version(h, at, c);
+        return explain_protocol(h, at);
     case HPE_UNEXPECTED_SPACE:
     case HPE_INVALID_HEADER_TOKEN:
         return explain_header(h, at);
