@@ -5,8 +5,7 @@
  * broken model never causes a restart. Ready needs the newest version of every model READY and a
  * deep check (api/check.h) not older than readiness_ttl_us; it is 503 while the server drains.
  * `?deep=1` on a liveness path runs a new deep check. */
-#include "api/exchange.h"
-#include "api/route.h"
+#include "api/links.h"
 #include "http/url.h"
 #include "text/json.h"
 
@@ -91,14 +90,6 @@ void gal_handle_health(struct gal_exchange *x)
 
 /* --- ready --- */
 
-static const char *state_text(const struct gal_model *m)
-{
-    static const char *const text[] = {
-        [GAL_MODEL_LOADING] = "LOADING", [GAL_MODEL_READY] = "READY", [GAL_MODEL_FAILED] = "FAILED"};
-
-    return text[gal_model_state(m)];
-}
-
 static void put_models(struct gal_exchange *x)
 {
     const struct gal_catalog *c = x->api->catalog;
@@ -112,7 +103,7 @@ static void put_models(struct gal_exchange *x)
         gal_buf_puts(&x->out, ",\"version\":");
         gal_json_put_str(&x->out, gal_str_of(m->version));
         gal_buf_puts(&x->out, ",\"state\":\"");
-        gal_buf_puts(&x->out, state_text(m));
+        gal_buf_puts(&x->out, gal_state_text(m));
         gal_buf_puts(&x->out, "\"}");
     }
     gal_buf_putc(&x->out, ']');

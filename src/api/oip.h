@@ -53,4 +53,8 @@ enum gal_status gal_oip_encode(const struct gal_model *m, const struct gal_oip_r
                                struct gal_buf *out, struct gal_oip_answer *answer,
                                struct gal_err *err);
 
+/* Appends `,"key":[{"name", "datatype", "shape"}, ...]`: ports as model metadata shows them. */
+void gal_oip_put_ports(struct gal_buf *out, const char *key, const struct gal_port *ports,
+                       size_t count);
+
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The Open Inference Protocol's health and metadata. Bodies of health answers, which the protocol
  * leaves open, hold what KServe's client reads. */
-#include "api/exchange.h"
+#include "api/oip.h"
 #include "api/route.h"
 #include "text/json.h"
 
@@ -124,8 +124,8 @@ static void put_port(struct gal_buf *out, const struct gal_port *port)
     gal_buf_puts(out, "]}");
 }
 
-static void put_ports(struct gal_buf *out, const char *key, const struct gal_port *ports,
-                      size_t count)
+void gal_oip_put_ports(struct gal_buf *out, const char *key, const struct gal_port *ports,
+                       size_t count)
 {
     gal_buf_putc(out, ',');
     gal_json_put_key(out, key);
@@ -173,8 +173,8 @@ void gal_handle_oip_model(struct gal_exchange *x)
     put_versions(&x->out, gal_catalog_find(x->api->catalog, gal_str_of(m->name)));
     gal_buf_puts(&x->out, ",\"platform\":");
     gal_json_put_str(&x->out, gal_str_of(m->info->platform));
-    put_ports(&x->out, "inputs", m->info->inputs, m->info->input_count);
-    put_ports(&x->out, "outputs", m->info->outputs, m->info->output_count);
+    gal_oip_put_ports(&x->out, "inputs", m->info->inputs, m->info->input_count);
+    gal_oip_put_ports(&x->out, "outputs", m->info->outputs, m->info->output_count);
     gal_buf_putc(&x->out, '}');
     finish(x, 200);
 }
