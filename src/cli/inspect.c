@@ -112,10 +112,13 @@ static void print_meta(FILE *out, const struct gal_model_info *info)
     for (size_t i = 0; i < info->meta_count; i++) {
         struct gal_str value = info->meta[i].value;
         bool is_long = value.n > META_BYTES_SHOWN;
+        size_t shown = is_long ? META_BYTES_SHOWN : value.n;
+        while (is_long && shown > 0 && ((unsigned char)value.p[shown] & 0xc0) == 0x80)
+            shown--; /* never half a character */
         fputs("    ", out);
         gal_print_text(out, info->meta[i].key);
         fputs(": ", out);
-        gal_print_text(out, (struct gal_str){value.p, is_long ? META_BYTES_SHOWN : value.n});
+        gal_print_text(out, (struct gal_str){value.p, shown});
         fputs(is_long ? " ... (--json shows all)\n" : "\n", out);
     }
 }
@@ -134,7 +137,7 @@ static void print_info(FILE *out, const struct gal_model_info *info)
     print_fact(out, "domain", gal_str_of(info->domain));
     if (info->model_version) {
         snprintf(number, sizeof(number), "%" PRId64, info->model_version);
-        print_fact(out, "file's own", gal_str_of(number));
+        print_fact(out, "own version", gal_str_of(number));
     }
     print_fact(out, "description", gal_str_of(info->description));
     print_ports(out, "inputs", info->inputs, info->input_count);

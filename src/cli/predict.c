@@ -98,7 +98,7 @@ static enum gal_status open_model(struct gal_cli *cli, const struct gal_config *
     status = gal_catalog_scan(cli->operands, cli->operand_count, "", &models, &count, err);
     if (status == GAL_OK)
         status = gal_catalog_new(models, count, catalog, err);
-    if (status == GAL_OK)
+    if (status == GAL_OK && name.n == 0)
         status = gal_catalog_default(*catalog, name, model, err);
     if (status == GAL_OK && (name.n || version.n))
         status = gal_catalog_model(*catalog, name.n ? name : gal_str_of((*model)->name), version,

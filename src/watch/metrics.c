@@ -372,7 +372,9 @@ static void put_seconds(struct gal_buf *out, uint64_t us)
 
 static void put_double(struct gal_buf *out, double v)
 {
-    if (isfinite(v))
+    if (fabs(v) < 1e15 && v == trunc(v))
+        gal_buf_put_i64(out, (int64_t)v);
+    else if (isfinite(v))
         gal_json_put_f64(out, v);
     else
         gal_buf_puts(out, isnan(v) ? "NaN" : v > 0 ? "+Inf" : "-Inf");
