@@ -23,7 +23,8 @@ void gal_handle_oip_live(struct gal_exchange *x)
     finish(x, 200);
 }
 
-/* {..., "ready": false, "error": "why"} and 503, which load balancers understand. */
+/* "ready" ends the object that was begun. Not ready is 503, which load balancers understand, with
+ * the reason where clients look for it. */
 static void finish_ready(struct gal_exchange *x, const char *reason)
 {
     gal_buf_puts(&x->out, reason == NULL ? "\"ready\":true" : "\"ready\":false,\"error\":");
@@ -33,20 +34,34 @@ static void finish_ready(struct gal_exchange *x, const char *reason)
     finish(x, reason == NULL ? 200 : 503);
 }
 
-void gal_handle_oip_ready(struct gal_exchange *x)
+static void finish_server(struct gal_exchange *x, const char *reason)
 {
-    const struct gal_process *p = x->api->process;
-    const char *reason = NULL;
-    struct gal_err err;
-
-    if (p->draining)
-        reason = "Service shutting down";
-    else if (!p->loaded)
-        reason = "models are being loaded";
-    else if (!gal_catalog_ready(x->api->catalog, &err))
-        reason = err.message;
     gal_buf_puts(&x->out, "{\"live\":true,");
     finish_ready(x, reason);
+}
+
+static void answer_check(struct gal_exchange *x, const struct gal_check_result *result)
+{
+    finish_server(x, result->failed ? result->text : NULL);
+}
+
+static bool stopping(const struct gal_exchange *x)
+{
+    return x->api->process->draining || x->api->process->refusing;
+}
+
+void gal_handle_oip_ready(struct gal_exchange *x)
+{
+    struct gal_err reason;
+
+    if (stopping(x))
+        finish_server(x, "Service shutting down");
+    else if (!gal_catalog_ready(x->api->catalog, &reason))
+        finish_server(x, reason.message);
+    else if (!x->api->process->loaded)
+        finish_server(x, "models are being loaded");
+    else
+        gal_check_run(x, x->api->options->readiness_ttl_us, answer_check);
 }
 
 void gal_handle_oip_models(struct gal_exchange *x)
@@ -97,7 +112,7 @@ void gal_handle_oip_model_ready(struct gal_exchange *x)
     gal_buf_puts(&x->out, "{\"name\":");
     gal_json_put_str(&x->out, gal_str_of(m->name));
     gal_buf_putc(&x->out, ',');
-    finish_ready(x, x->api->process->draining ? "Service shutting down" : reason_of(m));
+    finish_ready(x, stopping(x) ? "Service shutting down" : reason_of(m));
 }
 
 /* Maps and sequences of maps are answered as a matrix of their values. A rank that the model does

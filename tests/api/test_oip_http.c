@@ -112,7 +112,7 @@ static uint64_t no_time(void *ctx)
 }
 
 static const struct gal_clock clock_at_rest = {no_time, no_time, NULL};
-static const struct gal_api_options options = {.body_bytes_max = 1 << 20};
+static const struct gal_api_options options = {.body_bytes_max = 1 << 20, .readiness_ttl_us = 1};
 static struct gal_process process;
 static struct gal_api api;
 static struct gal_model models[4];
@@ -162,6 +162,7 @@ static int start(void **state)
     memset(&api, 0, sizeof(api));
     memset(&process, 0, sizeof(process));
     process.loaded = true;
+    process.check.ended_us = no_time(NULL); /* a deep check has just ended well */
     api.options = &options;
     api.process = &process;
     api.clock = &clock_at_rest;
@@ -278,6 +279,11 @@ static void not_ready_is_503_with_the_reason(void **state)
     assert_int_equal(ask(GAL_METHOD_GET, "/v2/health/ready", nothing), 503);
     gal_exchange_reset(&x);
     process.loaded = true;
+    process.check.last.failed = true;
+    snprintf(process.check.last.text, sizeof(process.check.last.text), "no answer");
+    ask(GAL_METHOD_GET, "/v2/health/ready", nothing);
+    expect(503, "{\"live\":true,\"ready\":false,\"error\":\"no answer\"}");
+    process.check.last.failed = false;
     make_model(&broken, "bad", "1", GAL_MODEL_FAILED, NULL);
     assert_int_equal(gal_catalog_new(list, 1, &api.catalog, NULL), GAL_OK);
     assert_int_equal(ask(GAL_METHOD_GET, "/v2/health/ready", nothing), 503);
