@@ -206,17 +206,20 @@ static enum gal_status get(const struct target *t, uint64_t timeout_us, struct g
 
 /* --- the answer --- */
 
-/* "HTTP/1.1 503 Service Unavailable" in front; false when it is no HTTP. */
+/* "HTTP/1.1 503 Service Unavailable" in front; false when it is no HTTP. The status line alone
+ * counts: a head or body that is cut off changes nothing in the verdict. */
 static bool split(struct gal_str answer, uint64_t *status, struct gal_str *reason,
                   struct gal_str *body)
 {
     struct gal_str line, version, code;
-    const char *end = answer.n ? memmem(answer.p, answer.n, "\r\n\r\n", 4) : NULL;
+    const char *line_end = answer.n ? memmem(answer.p, answer.n, "\r\n", 2) : NULL;
+    const char *head_end = answer.n ? memmem(answer.p, answer.n, "\r\n\r\n", 4) : NULL;
 
-    if (!end || !gal_str_starts(answer, GAL_STR("HTTP/1.")))
+    if (!line_end || !gal_str_starts(answer, GAL_STR("HTTP/1.")))
         return false;
-    *body = (struct gal_str){end + 4, (size_t)(answer.p + answer.n - end - 4)};
-    gal_str_cut(&answer, '\r', &line);
+    *body = head_end ? (struct gal_str){head_end + 4, (size_t)(answer.p + answer.n - head_end - 4)}
+                     : GAL_STR("");
+    line = (struct gal_str){answer.p, (size_t)(line_end - answer.p)};
     if (!gal_str_cut(&line, ' ', &version) || !gal_str_cut(&line, ' ', &code) ||
         gal_str_u64(code, status) != GAL_OK)
         return false;

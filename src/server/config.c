@@ -153,11 +153,11 @@ size_t gal_name_distance(struct gal_str typed, const char *known)
     if (typed.n == 0 || longer > NAME_BYTES_MAX)
         return SIZE_MAX;
     distance = edits(typed, name);
-    if (distance <= 2 && distance * 5 <= longer * 2)
+    if (distance <= 3 && distance * 5 <= longer * 2)
         return distance;
     if (typed.n > 2 && typed.n < name.n && folded(name.p[name.n - typed.n - 1]) == '_' &&
         same_name(name.p + name.n - typed.n, typed.p, typed.n))
-        return 3;
+        return 4;
     return SIZE_MAX;
 }
 
