@@ -7,8 +7,8 @@
 
 /* Swagger UI sets style attributes and draws icons from data: URLs; scripts are files. */
 #define POLICY                                                                                     \
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "                   \
-    "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; "          \
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "                    \
+    "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; "           \
     "form-action 'none'; frame-ancestors 'none'"
 
 static const char page[] =
@@ -34,11 +34,17 @@ struct asset {
 };
 
 static const struct asset assets[] = {
-    {"swagger-ui-bundle.js", {"text/javascript; charset=utf-8", 30}, gal_asset_swagger_ui_js,
+    {"swagger-ui-bundle.js",
+     {"text/javascript; charset=utf-8", 30},
+     gal_asset_swagger_ui_js,
      &gal_asset_swagger_ui_js_size},
-    {"swagger-ui.css", {"text/css; charset=utf-8", 23}, gal_asset_swagger_ui_css,
+    {"swagger-ui.css",
+     {"text/css; charset=utf-8", 23},
+     gal_asset_swagger_ui_css,
      &gal_asset_swagger_ui_css_size},
-    {"LICENSE", {"text/plain; charset=utf-8", 25}, gal_asset_swagger_ui_license,
+    {"LICENSE",
+     {"text/plain; charset=utf-8", 25},
+     gal_asset_swagger_ui_license,
      &gal_asset_swagger_ui_license_size},
 };
 

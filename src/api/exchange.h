@@ -67,6 +67,7 @@ struct gal_api {
     struct gal_loop *loop;
     struct gal_rng rng;
     struct gal_series_cache *series;       /* api/account.c's */
+    struct gal_openapi *openapi;           /* api/openapi.c's; gal_openapi_free */
 };
 
 #define GAL_PATH_PARAMS_MAX 3

@@ -155,8 +155,8 @@ static const struct gal_model *find_state(const struct gal_catalog *c, enum gal_
 
 static void refuse_failed(struct gal_exchange *x, const struct gal_model *m)
 {
-    const char *text = gal_arena_printf(&x->arena, "model '%.100s' version %.40s failed to load: ",
-                                        m->name, m->version);
+    const char *text = gal_arena_printf(
+        &x->arena, "model '%.100s' version %.40s failed to load: ", m->name, m->version);
 
     refuse_ready(x, text != NULL ? text : "", m->error.message);
 }

@@ -48,6 +48,12 @@ void gal_link_put_path(struct gal_buf *out, const struct gal_route *route, struc
     }
 }
 
+void gal_link_put_tail(struct gal_buf *out, const char *text)
+{
+    gal_buf_putc(out, '/');
+    put_segment(out, gal_str_of(text));
+}
+
 bool gal_link_has(const struct gal_route *route, const char *parameter)
 {
     return strstr(route->pattern, parameter) != NULL;

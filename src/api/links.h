@@ -11,6 +11,8 @@ void gal_link_put_id(struct gal_buf *out, const struct gal_route *route);
  * parameter stays. */
 void gal_link_put_path(struct gal_buf *out, const struct gal_route *route, struct gal_str model,
                        struct gal_str version);
+/* A slash and the text, percent-encoded. */
+void gal_link_put_tail(struct gal_buf *out, const char *text);
 /* The pattern has this parameter, "{model}". */
 bool gal_link_has(const struct gal_route *route, const char *parameter);
 /* Text of an HTML element or of an attribute in quotes. */

@@ -6,7 +6,8 @@
 
 #include <stdio.h>
 
-/* The JSON types, none at all, and what `curl -d` says when it is told nothing: the body decides. */
+/* The JSON types, none at all, and what `curl -d` says when it is told nothing: the body decides.
+ */
 static bool is_json_type(struct gal_str type)
 {
     static const struct gal_str plain[] = {{"application/json", 16},
@@ -22,8 +23,7 @@ static bool is_json_type(struct gal_str type)
     for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
         if (gal_str_ieq(media, plain[i]))
             return true;
-    return media.n > 5 &&
-           gal_str_ieq((struct gal_str){media.p + media.n - 5, 5}, GAL_STR("+json"));
+    return media.n > 5 && gal_str_ieq((struct gal_str){media.p + media.n - 5, 5}, GAL_STR("+json"));
 }
 
 static void note_outcome(struct gal_exchange *x, const char *field, const char *text)

@@ -42,7 +42,7 @@ enum gal_native_form {
 
 struct gal_native {
     enum gal_native_form form;
-    yyjson_val *data;       /* the row, or the array of rows */
+    yyjson_val *data; /* the row, or the array of rows */
     size_t rows;
     struct gal_str version; /* `model_version`; empty when absent or null */
     struct gal_native_errors errors;
@@ -64,15 +64,16 @@ void gal_native_wrong(struct gal_native *n, struct gal_arena *arena, struct gal_
 void gal_native_put_errors(const struct gal_native_errors *errors, const char *request_id,
                            struct gal_buf *out);
 
-/* Appends the answer, a JSON object, to out. INVALID, UNSUPPORTED: an output has no form in JSON. */
+/* Appends the answer, a JSON object, to out. INVALID, UNSUPPORTED: an output has no form in JSON.
+ */
 struct gal_native_answer {
     const char *request_id;
     const struct gal_model *model;
     const struct gal_value *outputs;
     size_t output_count;
     size_t rows;
-    bool single;           /* "prediction" beside "predictions" */
-    uint64_t now_us;       /* monotonic: since start_us is the time that it took */
+    bool single;     /* "prediction" beside "predictions" */
+    uint64_t now_us; /* monotonic: since start_us is the time that it took */
     uint64_t start_us;
     uint64_t wall_us;
 };

@@ -181,8 +181,8 @@ static const char *type_of(yyjson_val *v, enum gal_dtype dtype)
     return "type";
 }
 
-static void put_element(struct decode *d, const struct field *f, const struct at *at,
-                        yyjson_val *v, size_t i, bool indexed)
+static void put_element(struct decode *d, const struct field *f, const struct at *at, yyjson_val *v,
+                        size_t i, bool indexed)
 {
     _Alignas(8) char dropped[16];
     size_t row = f->data != NULL ? d->row * f->stride : 0;
@@ -343,8 +343,9 @@ static void put_named(struct decode *d, struct table *t, yyjson_val *row)
         if (f->seen == d->row + 1) {
             wrong(d, &at, "", "duplicate", "the field is given twice");
         } else if (f->absent) {
-            wrong(d, &at, "", "unknown", "the first instance leaves this optional field out: all "
-                                         "or none must have it");
+            wrong(d, &at, "", "unknown",
+                  "the first instance leaves this optional field out: all "
+                  "or none must have it");
         } else {
             required++;
             put_value(d, f, &at, v);
@@ -632,7 +633,8 @@ static enum gal_status decode_rows(struct decode *d, struct gal_value *inputs, s
         return gal_fail(err, GAL_INVALID, "%s", d->n->errors.at[0].message);
     for (size_t i = 0; i < d->inputs.count; i++)
         if (!d->inputs.fields[i].absent && d->inputs.fields[i].data == NULL)
-            return gal_fail(err, GAL_INTERNAL, "input '%s' was not filled", inputs[i].tensor.name.p);
+            return gal_fail(err, GAL_INTERNAL, "input '%s' was not filled",
+                            inputs[i].tensor.name.p);
     return GAL_OK;
 }
 

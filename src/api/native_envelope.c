@@ -59,7 +59,8 @@ static void take_instances(struct gal_native *n, struct gal_arena *arena, yyjson
     if (!yyjson_is_arr(v))
         wrong_type(n, arena, GAL_STR("instances"), "an array", v);
     else if (yyjson_arr_size(v) == 0)
-        gal_native_wrong(n, arena, GAL_STR("instances"), "length", "expected at least one instance");
+        gal_native_wrong(n, arena, GAL_STR("instances"), "length",
+                         "expected at least one instance");
     n->form = GAL_NATIVE_INSTANCES;
     n->data = v;
     n->rows = yyjson_arr_size(v);

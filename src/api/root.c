@@ -168,7 +168,8 @@ static void answer_html(struct gal_exchange *x)
     const struct gal_catalog *c = x->api->catalog;
 
     gal_page_begin(&x->out, "galley");
-    gal_buf_puts(&x->out, "<h1>galley</h1>\n<p>version " GAL_VERSION ", serving models.</p>\n<nav>");
+    gal_buf_puts(&x->out,
+                 "<h1>galley</h1>\n<p>version " GAL_VERSION ", serving models.</p>\n<nav>");
     put_html_link(&x->out, GAL_ROUTE_DOCS, NULL, "API explorer");
     put_html_link(&x->out, GAL_ROUTE_OPENAPI, NULL, "OpenAPI");
     put_html_link(&x->out, GAL_ROUTE_HEALTH, NULL, "health");

@@ -2,6 +2,7 @@
 #include "server/front.h"
 
 #include "api/account.h"
+#include "api/openapi.h"
 #include "base/mem.h"
 #include "base/thread.h"
 
@@ -118,6 +119,7 @@ void gal_front_free(struct gal_front *f)
     gal_loop_free(f->loop);
     gal_http_free_pools(f);
     gal_account_free(&f->api);
+    gal_openapi_free(&f->api);
     gal_catalog_unref(f->api.catalog);
     gal_buf_release(&f->api.log_lines);
     gal_free(f);

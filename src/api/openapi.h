@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The OpenAPI document: made from the table of routes and the loaded models, kept by each loop
+ * until its catalog or a model's state changes. */
+#ifndef GAL_API_OPENAPI_H
+#define GAL_API_OPENAPI_H
+
+#include "api/exchange.h"
+
+/* Appends the whole document. NO_MEMORY, or TOO_LARGE when out is full. */
+enum gal_status gal_openapi_write(const struct gal_catalog *catalog, struct gal_str default_model,
+                                  struct gal_arena *arena, struct gal_buf *out,
+                                  struct gal_err *err);
+/* Gives back what the loop has kept. */
+void gal_openapi_free(struct gal_api *api);
+
+/* --- parts of the document --- */
+
+/* Writes JSON members; a comma goes before what needs one. */
+void gal_doc_open(struct gal_buf *out, const char *key, char bracket); /* key NULL: in an array */
+void gal_doc_close(struct gal_buf *out, char bracket);
+void gal_doc_text(struct gal_buf *out, const char *key, const char *text);
+void gal_doc_str(struct gal_buf *out, const char *key, struct gal_str text);
+void gal_doc_raw(struct gal_buf *out, const char *key, const char *json);
+/* "key":{"$ref":"#/components/SECTION/PREFIXNAME"} */
+void gal_doc_ref(struct gal_buf *out, const char *key, const char *section, const char *prefix,
+                 const char *name);
+
+/* Members of components/schemas: those that all share, and a READY model's, "PREFIX" + Features,
+ * PredictRequest, PredictBatchRequest, Prediction, PredictResponse, InferRequest, InferResponse. */
+void gal_doc_shared_schemas(struct gal_buf *out);
+void gal_doc_model_schemas(struct gal_buf *out, const struct gal_model *m, const char *prefix);
+/* True when a row may be an object of named features. */
+bool gal_doc_has_names(const struct gal_model *m);
+
+enum gal_doc_form { GAL_DOC_FEATURES, GAL_DOC_INSTANCES, GAL_DOC_INFER };
+/* Appends a request that the model answers: its warm-up's input. False, and nothing, when there is
+ * none that is short and can be sent. */
+bool gal_doc_example(struct gal_buf *out, const struct gal_model *m, enum gal_doc_form form);
+
+#endif
