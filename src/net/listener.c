@@ -216,10 +216,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 static void on_handle_closed(uv_handle_t *handle)
 {
     struct gal_listener *l = handle->data;
-    if (--l->handles)
-        return;
-    (void)close(l->fd);
-    gal_free(l);
+    if (--l->handles == 0)
+        gal_free(l);
 }
 
 static void enlist(struct gal_listener *l)
@@ -287,6 +285,7 @@ void gal_listener_free(struct gal_listener *l)
     l->closing = true;
     uv_close((uv_handle_t *)&l->poll, on_handle_closed);
     uv_close((uv_handle_t *)&l->rest, on_handle_closed);
+    (void)close(l->fd); /* at once: peers are turned away from now on */
 }
 
 void gal_listeners_close(struct gal_loop *loop)

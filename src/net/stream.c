@@ -18,8 +18,9 @@
 #include <unistd.h>
 
 #define FINISH_US 1000000u
-#define PENDING_US (GAL_WRITE_TIMEOUT_MS * 1000u) /* of parts that a finishing stream still sends  \
-                                                   */
+#define PENDING_US                                                                                 \
+    (GAL_WRITE_TIMEOUT_MS * 1000u) /* of parts that a finishing stream still sends                 \
+                                    */
 #define KEEP_MAX 1024
 #define REQUEST_PARTS_MAX 4 /* uv_write allocates for more */
 
