@@ -14,7 +14,7 @@
 
 const struct gal_config_row gal_config_rows[GAL_KEY_COUNT] = {
 #define GAL_CONFIG_ROW(key, name, type, default_text, min, max, reload, arg, help)                 \
-    {GAL_KEY_##key, name, GAL_CONF_##type, default_text, min, max, reload, arg, help},
+    {GAL_KEY_##key, GAL_CONF_##type, name, default_text, min, max, arg, help, reload},
 #include "server/config.def"
 #undef GAL_CONFIG_ROW
 };

@@ -31,13 +31,13 @@ enum gal_config_key {
 
 struct gal_config_row {
     enum gal_config_key key;
-    const char *name; /* "http_port" */
     enum gal_config_type type;
+    const char *name; /* "http_port" */
     const char *default_text;
     uint64_t min, max;
-    bool reload; /* SIGHUP applies a change; else a change is reported and waits for a restart */
     const char *arg; /* what stands for the value in help: "PORT" */
     const char *help;
+    bool reload; /* SIGHUP applies a change; else a change is reported and waits for a restart */
 };
 extern const struct gal_config_row gal_config_rows[GAL_KEY_COUNT];
 
@@ -56,7 +56,7 @@ struct gal_config {
     const char **paths; /* what to serve */
     size_t path_count, path_cap;
     enum gal_config_source path_source;
-    const char *file;   /* --config; NULL: none */
+    const char *file; /* --config; NULL: none */
     struct gal_arena arena;
 };
 

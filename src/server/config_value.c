@@ -11,7 +11,7 @@ struct unit {
     uint64_t factor;
 };
 
-/* Ascending; the first is what a bare number means. */
+/* The first is what a bare number means, the second has the factor 1. */
 static const struct unit byte_units[] = {
     {"", 1},           {"B", 1},         {"KB", 1000},      {"Ki", 1024},       {"KiB", 1024},
     {"MB", 1000000},   {"Mi", 1u << 20}, {"MiB", 1u << 20}, {"GB", 1000000000}, {"Gi", 1u << 30},
@@ -205,10 +205,10 @@ enum gal_status gal_config_parse(const struct gal_config_row *row, const char *t
 /* The largest unit that divides n; of units of one factor the longest name. */
 static const char *scaled(uint64_t n, const struct unit *units, char out[24])
 {
-    const struct unit *best = NULL;
+    const struct unit *best = &units[1];
 
     for (const struct unit *u = units; u->name; u++) {
-        if (u->name[0] && n % u->factor == 0 && (!best || u->factor >= best->factor))
+        if (u->name[0] && n % u->factor == 0 && u->factor >= best->factor)
             best = u;
     }
     snprintf(out, 24, "%llu%s", (unsigned long long)(n / best->factor), best->name);

@@ -244,6 +244,7 @@ static char *labels_render(enum gal_metric metric, const struct gal_str *values)
 
     gal_buf_init(&b, LABELS_BYTES_MAX);
     for (size_t i = 0; rest.n && gal_str_cut(&rest, ',', &name); i++) {
+        GAL_ASSERT(values);
         gal_buf_puts(&b, i ? "," : "");
         gal_buf_put_str(&b, name);
         gal_buf_puts(&b, "=\"");
