@@ -101,12 +101,11 @@ static enum gal_status read_name(yyjson_val *v, struct gal_str *out, struct gal_
 
 /* --- parameters --- */
 
-/* What a request, an input or an output does with one of its parameters. */
-typedef enum gal_status take_param(struct gal_str key, yyjson_val *v, void *owner,
-                                   struct gal_err *err);
-
-static enum gal_status read_params(yyjson_val *object, take_param *take, void *owner,
-                                   struct gal_err *err)
+/* `take` is what a request, an input or an output does with one of its parameters. */
+static enum gal_status read_params(yyjson_val *object,
+                                   enum gal_status (*take)(struct gal_str key, yyjson_val *v,
+                                                           void *owner, struct gal_err *err),
+                                   void *owner, struct gal_err *err)
 {
     size_t i, n;
     yyjson_val *key, *value;
