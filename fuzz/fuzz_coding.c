@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void round_trip(enum gal_coding c, struct gal_str in, struct gal_arena *arena)
 {
     struct gal_buf coded;
-    struct gal_str out;
+    struct gal_str out = {NULL, 0};
     struct gal_str parts[2] = {{in.p, in.n / 3}, {in.p + in.n / 3, in.n - in.n / 3}};
     gal_buf_init(&coded, 4 * INPUT_BYTES_MAX);
     if (gal_deflate(c, parts, 2, arena, &coded, NULL) != GAL_OK)
@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     struct gal_arena arena;
     struct gal_str in = {(const char *)data + 1, size - 1};
-    struct gal_str out;
+    struct gal_str out = {NULL, 0};
     enum gal_coding c = data[0] & 1 ? GAL_CODING_GZIP : GAL_CODING_DEFLATE;
     gal_arena_init(&arena, 65536, 65536, 64u << 20);
     if (data[0] & 2) {

@@ -158,7 +158,7 @@ static enum gal_status bind_place(const char *host, uint16_t port, bool shared, 
  * listens on. */
 enum gal_status gal_listener_probe(const char *host, uint16_t port, struct gal_err *err)
 {
-    int fd;
+    int fd = -1;
     enum gal_status status = bind_place(host, port, false, &fd, err);
     if (status == GAL_OK)
         (void)close(fd);

@@ -26,12 +26,12 @@ struct gal_loop {
     struct gal_stream *streams;      /* all that are not closed; owned */
     struct gal_stream *free_streams; /* kept for the next peers; owned */
     size_t stream_count, free_count;
-    uint64_t deadline_us; /* no stream's deadline is earlier */
-    struct gal_listener *listeners; /* owned */
-    struct gal_signal *signals;     /* owned */
+    uint64_t deadline_us;            /* no stream's deadline is earlier */
+    struct gal_listener *listeners;  /* owned */
+    struct gal_signal *signals;      /* owned */
     char discard[GAL_DISCARD_BYTES]; /* where unwanted bytes go */
 
-    char apart[GAL_CACHE_LINE]; /* what follows is written by other threads */
+    char apart[GAL_CACHE_LINE];       /* what follows is written by other threads */
     _Atomic(struct gal_task *) inbox; /* latest first */
     atomic_bool stopping;
 };
