@@ -201,8 +201,12 @@ static enum gal_status feed_in(const struct gal_ort_session *s, const struct gal
 {
     for (size_t i = 0; i < s->info.input_count; i++) {
         OrtValue *value = NULL;
+        /* The engine does not look whether an input is missing: its operators would meet a null. */
+        if (inputs[i].kind == GAL_KIND_NONE && !s->info.inputs[i].optional)
+            return gal_fail(err, GAL_INVALID, "input '%.100s' is missing",
+                            s->info.inputs[i].name.p);
         if (inputs[i].kind == GAL_KIND_NONE)
-            continue; /* a default, an empty optional, or the engine says what is missing */
+            continue; /* a default of the file, or an empty optional */
         if (inputs[i].kind == GAL_KIND_SEQUENCE && inputs[i].count == 0)
             value = s->empty[i];
         bool is_own = !value;
@@ -266,7 +270,7 @@ static enum gal_status run_feed(const struct gal_ort_session *s, const struct ga
     enum gal_status status = feed_in(s, inputs, f, err);
     if (!status)
         status = gal_ort_check(s->ort,
-                               api->Run(s->session, NULL, f->in_names,
+                               api->Run(s->session, s->ort->run_options, f->in_names,
                                         (const OrtValue *const *)f->in_values, f->in_count,
                                         f->out_names, count, f->out_values),
                                GAL_ORT_RUN, err);

@@ -68,8 +68,12 @@ static bool find_reader(struct gal_str graph, struct gal_str name, struct node *
 /* True for a node that hands the texts, or a column of them, on as they are. */
 static bool passes_on(const struct node *n)
 {
-    static const char *const ops[] = {"Identity", "Reshape",   "Flatten",
-                                      "Squeeze",  "Unsqueeze", "Gather",
+    static const char *const ops[] = {"Identity",
+                                      "Reshape",
+                                      "Flatten",
+                                      "Squeeze",
+                                      "Unsqueeze",
+                                      "Gather",
                                       "ArrayFeatureExtractor"};
 
     for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)

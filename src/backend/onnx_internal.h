@@ -22,6 +22,7 @@ struct gal_ort {
     const char *version;  /* "1.29.0" */
     OrtEnv *env;
     OrtMemoryInfo *cpu;
+    OrtRunOptions *run_options; /* the defaults; read by all runs, which saves making them */
     OrtAllocator *allocator;
 };
 

@@ -24,7 +24,7 @@
 static struct {
     pthread_mutex_t lock;
     bool ready;
-    char asked[PATH_MAX]; /* the library that was opened */
+    char path[PATH_MAX]; /* of the library that was opened */
     struct gal_ort ort;
 } engine = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -60,6 +60,8 @@ static enum gal_status make_env(struct gal_ort *ort, struct gal_err *err)
     if (!status)
         status = gal_ort_check(ort, api->GetAllocatorWithDefaultOptions(&ort->allocator),
                                GAL_ORT_LOAD, err);
+    if (!status)
+        status = gal_ort_check(ort, api->CreateRunOptions(&ort->run_options), GAL_ORT_LOAD, err);
     return status;
 }
 
@@ -92,9 +94,12 @@ static enum gal_status adopt(void *library, const char *path, struct gal_err *er
         return status;
     }
     status = make_env(&ort, err);
-    if (!status)
-        engine.ort = ort;
-    return status;
+    if (status)
+        return status; /* half an environment may be left: the library stays */
+    snprintf(engine.path, sizeof engine.path, "%s", path);
+    engine.ort = ort;
+    engine.ready = true;
+    return GAL_OK;
 }
 
 static enum gal_status open_library(const char *path, struct gal_err *err)
@@ -150,18 +155,6 @@ static enum gal_status search(struct gal_err *err)
     return GAL_UNAVAILABLE;
 }
 
-static enum gal_status start_engine(const char *library, struct gal_err *err)
-{
-    if (library && strlen(library) >= sizeof engine.asked)
-        return gal_fail(err, GAL_INVALID, "the path of ONNX Runtime's library is too long");
-    enum gal_status status = library ? open_library(library, err) : search(err);
-    if (status)
-        return status;
-    snprintf(engine.asked, sizeof engine.asked, "%s", library ? library : "");
-    engine.ready = true;
-    return GAL_OK;
-}
-
 enum gal_status gal_ort_get(const char *library, const struct gal_ort **out, struct gal_err *err)
 {
     if (library && library[0] == '\0')
@@ -169,10 +162,9 @@ enum gal_status gal_ort_get(const char *library, const struct gal_ort **out, str
     pthread_mutex_lock(&engine.lock);
     enum gal_status status = GAL_OK;
     if (!engine.ready)
-        status = start_engine(library, err);
-    else if (library && engine.asked[0] && strcmp(library, engine.asked) != 0)
-        status =
-            gal_fail(err, GAL_CONFLICT, "ONNX Runtime is already loaded from %s", engine.asked);
+        status = library ? open_library(library, err) : search(err);
+    else if (library && strcmp(library, engine.path) != 0)
+        status = gal_fail(err, GAL_CONFLICT, "ONNX Runtime is already loaded from %s", engine.path);
     pthread_mutex_unlock(&engine.lock);
     *out = status ? NULL : &engine.ort;
     return status;
