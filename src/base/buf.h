@@ -8,11 +8,11 @@
 #include "base/str.h"
 
 struct gal_buf {
-    char *p;       /* owned; NULL until the first byte */
-    size_t n;      /* bytes in use */
-    size_t cap;    /* bytes owned */
-    size_t max;    /* n never passes it */
-    bool failed;   /* a write did not fit (max) or memory was out */
+    char *p;     /* owned; NULL until the first byte */
+    size_t n;    /* bytes in use */
+    size_t cap;  /* bytes owned */
+    size_t max;  /* n never passes it */
+    bool failed; /* a write did not fit (max) or memory was out */
 };
 
 void gal_buf_init(struct gal_buf *b, size_t max);

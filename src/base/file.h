@@ -14,15 +14,17 @@ struct gal_file_info {
     uint64_t inode;
 };
 
-/* NONE with OK when the path does not exist; IO for anything else that goes wrong. Follows links. */
+/* NONE with OK when the path does not exist; IO for anything else that goes wrong. Follows links.
+ */
 enum gal_status gal_file_stat(const char *path, struct gal_file_info *out, struct gal_err *err);
 /* Reads a file from front to end and hands it on in pieces (of up to 64 KiB); a status from
  * on_piece other than OK ends it and is returned. NOT_FOUND when there is none, IO for the rest. */
 enum gal_status gal_file_scan(const char *path,
                               enum gal_status (*on_piece)(struct gal_str piece, void *ctx),
                               void *ctx, struct gal_err *err);
-/* Whole file, at most bytes_max bytes (TOO_LARGE beyond); failures as for gal_file_scan. out is initialised by the call and owned
- * by the caller; it is released on failure. A NUL stands behind the content. */
+/* Whole file, at most bytes_max bytes (TOO_LARGE beyond); failures as for gal_file_scan. out is
+ * initialised by the call and owned by the caller; it is released on failure. A NUL stands behind
+ * the content. */
 enum gal_status gal_file_read(const char *path, size_t bytes_max, struct gal_buf *out,
                               struct gal_err *err);
 /* Names in a directory, sorted bytewise, without "." and ".." and names that begin with a dot.

@@ -5,40 +5,40 @@
 #define GAL_BASE_LIMITS_H
 
 /* http */
-#define GAL_HTTP_HEAD_BYTES_MAX 16384u   /* request line and headers; max_head_bytes */
-#define GAL_HTTP_HEADERS_MAX 100u        /* header lines a request: bounds the array in it */
-#define GAL_HTTP_TARGET_BYTES_MAX 8192u  /* request target: what proxies allow */
-#define GAL_BODY_BYTES_MAX (64u << 20)   /* body, after decoding too; max_body_bytes */
-#define GAL_INFLATE_RATIO_MAX 200u       /* decoded bytes a coded byte beyond the first 64 KiB: no bombs */
+#define GAL_HTTP_HEAD_BYTES_MAX 16384u  /* request line and headers; max_head_bytes */
+#define GAL_HTTP_HEADERS_MAX 100u       /* header lines a request: bounds the array in it */
+#define GAL_HTTP_TARGET_BYTES_MAX 8192u /* request target: what proxies allow */
+#define GAL_BODY_BYTES_MAX (64u << 20)  /* body, after decoding too; max_body_bytes */
+#define GAL_INFLATE_RATIO_MAX 200u      /* decoded bytes a coded byte beyond 64 KiB: no bombs */
 #define GAL_HTTP_RESPONSE_HEADERS_MAX 16u
-#define GAL_CONNECTIONS_MAX 10000u       /* open sockets of the process; max_connections */
-#define GAL_HEAD_TIMEOUT_MS 10000u       /* first byte of a request to its whole head; head_timeout */
-#define GAL_BODY_TIMEOUT_MS 30000u       /* no byte of the body for so long; body_timeout */
-#define GAL_IDLE_TIMEOUT_MS 75000u       /* keep-alive between requests; idle_timeout */
-#define GAL_WRITE_TIMEOUT_MS 30000u      /* no byte of the answer taken for so long; write_timeout */
+#define GAL_CONNECTIONS_MAX 10000u  /* open sockets of the process; max_connections */
+#define GAL_HEAD_TIMEOUT_MS 10000u  /* first byte of a request to its whole head; head_timeout */
+#define GAL_BODY_TIMEOUT_MS 30000u  /* no byte of the body for so long; body_timeout */
+#define GAL_IDLE_TIMEOUT_MS 75000u  /* keep-alive between requests; idle_timeout */
+#define GAL_WRITE_TIMEOUT_MS 30000u /* no byte of the answer taken for so long; write_timeout */
 
 /* json, yaml */
-#define GAL_JSON_DEPTH_MAX 64u           /* nesting of a request's JSON: far over any tensor's rank */
-#define GAL_YAML_BYTES_MAX (1u << 20)    /* a configuration file */
+#define GAL_JSON_DEPTH_MAX 64u        /* nesting of a request's JSON: far over any tensor's rank */
+#define GAL_YAML_BYTES_MAX (1u << 20) /* a configuration file */
 #define GAL_YAML_DEPTH_MAX 32u
-#define GAL_YAML_NODES_MAX 100000u       /* aliases are refused, so nodes bound the work */
+#define GAL_YAML_NODES_MAX 100000u /* aliases are refused, so nodes bound the work */
 
 /* tensors */
-#define GAL_RANK_MAX 32u                 /* dimensions of a tensor */
-#define GAL_TENSORS_MAX 1024u            /* inputs or outputs of a request or a model */
-#define GAL_NAME_BYTES_MAX 256u          /* name of a model, tensor or version */
-#define GAL_REQUEST_ID_BYTES_MAX 128u    /* `id`, X-Request-ID, X-Correlation-ID; longer is refused or replaced */
-#define GAL_INSTANCES_MAX 65536u         /* rows of a native request; max_instances */
+#define GAL_RANK_MAX 32u              /* dimensions of a tensor */
+#define GAL_TENSORS_MAX 1024u         /* inputs or outputs of a request or a model */
+#define GAL_NAME_BYTES_MAX 256u       /* name of a model, tensor or version */
+#define GAL_REQUEST_ID_BYTES_MAX 128u /* `id`, X-Request-ID, X-Correlation-ID */
+#define GAL_INSTANCES_MAX 65536u      /* rows of a native request; max_instances */
 
 /* memory of a request */
-#define GAL_ARENA_FIRST_BYTES 65536u     /* first block of a request's arena */
-#define GAL_ARENA_KEEP_BYTES (1u << 20)  /* kept between requests of a connection slot */
-#define GAL_ARENA_BYTES_MAX (1ul << 30)  /* one request's decoded tensors and documents */
+#define GAL_ARENA_FIRST_BYTES 65536u    /* first block of a request's arena */
+#define GAL_ARENA_KEEP_BYTES (1u << 20) /* kept between requests of a connection slot */
+#define GAL_ARENA_BYTES_MAX (1ul << 30) /* one request's decoded tensors and documents */
 #define GAL_RESPONSE_BYTES_MAX (1ul << 30)
 
 /* models */
 #define GAL_MODELS_MAX 4096u
-#define GAL_QUEUE_MAX 1024u              /* requests waiting for one model; max_queue_size */
-#define GAL_WARMUP_RUNS 10u              /* inferences before ready; warmup */
+#define GAL_QUEUE_MAX 1024u /* requests waiting for one model; max_queue_size */
+#define GAL_WARMUP_RUNS 10u /* inferences before ready; warmup */
 
 #endif

@@ -12,11 +12,11 @@ enum gal_log_level { GAL_LOG_DEBUG, GAL_LOG_INFO, GAL_LOG_WARN, GAL_LOG_ERROR, G
 enum gal_log_format { GAL_LOG_JSON, GAL_LOG_CONSOLE };
 
 struct gal_log {
-    int fd;                         /* borrowed */
-    _Atomic int level;              /* enum gal_log_level; may be changed at run time */
+    int fd;            /* borrowed */
+    _Atomic int level; /* enum gal_log_level; may be changed at run time */
     enum gal_log_format format;
-    bool colour;                    /* console only */
-    const struct gal_clock *clock;  /* borrowed */
+    bool colour;                   /* console only */
+    const struct gal_clock *clock; /* borrowed */
 };
 
 /* One field of a line. `value` is text; `raw` says that it is a JSON literal (number, true). */
@@ -26,8 +26,8 @@ struct gal_log_field {
     bool raw;
 };
 
-void gal_log_init(struct gal_log *log, int fd, enum gal_log_level level,
-                  enum gal_log_format format, bool colour, const struct gal_clock *clock);
+void gal_log_init(struct gal_log *log, int fd, enum gal_log_level level, enum gal_log_format format,
+                  bool colour, const struct gal_clock *clock);
 static inline bool gal_log_on(const struct gal_log *log, enum gal_log_level level)
 {
     return (int)level >= log->level;

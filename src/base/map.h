@@ -18,7 +18,7 @@ void gal_map_release(struct gal_map *m);
 void *gal_map_get(const struct gal_map *m, struct gal_str key); /* NULL when absent */
 /* Replaces the value of an equal key. NO_MEMORY leaves the map as it was. value is not NULL. */
 enum gal_status gal_map_set(struct gal_map *m, struct gal_str key, void *value);
-uint64_t gal_hash_bytes(struct gal_str s); /* with the process's key */
+uint64_t gal_hash_bytes(struct gal_str s);                       /* with the process's key */
 uint64_t gal_siphash13(const uint64_t key[2], struct gal_str s); /* pure */
 
 #endif

@@ -11,9 +11,9 @@
 void *gal_alloc(size_t bytes) __attribute__((malloc, alloc_size(1)));
 void *gal_calloc(size_t count, size_t bytes); /* zeroed; NULL on overflow too */
 void *gal_realloc(void *p, size_t bytes);
-void gal_free(void *p);                        /* NULL is fine */
-char *gal_strdup(const char *s);               /* returns owned */
-char *gal_strndup(const char *s, size_t n);    /* returns owned, NUL-terminated */
+void gal_free(void *p);                     /* NULL is fine */
+char *gal_strdup(const char *s);            /* returns owned */
+char *gal_strndup(const char *s, size_t n); /* returns owned, NUL-terminated */
 
 /* Calls to gal_alloc, gal_calloc and gal_realloc since the process started (relaxed count). */
 uint64_t gal_alloc_count(void);

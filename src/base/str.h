@@ -34,7 +34,7 @@ static inline bool gal_str_is(struct gal_str a, const char *nul_terminated)
 bool gal_str_ieq(struct gal_str a, struct gal_str b); /* ASCII case folded */
 bool gal_str_starts(struct gal_str s, struct gal_str prefix);
 bool gal_str_ends(struct gal_str s, struct gal_str suffix);
-struct gal_str gal_str_trim(struct gal_str s);              /* spaces, tabs, CR, LF at both ends */
+struct gal_str gal_str_trim(struct gal_str s); /* spaces, tabs, CR, LF at both ends */
 /* Cuts the part of *rest before `sep` (all of it when there is none) and moves *rest behind it.
  * Returns false when *rest was empty (NULL pointer) before the call. */
 bool gal_str_cut(struct gal_str *rest, char sep, struct gal_str *part);
