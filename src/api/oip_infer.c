@@ -110,8 +110,10 @@ void gal_handle_oip_infer(struct gal_exchange *x)
         st = check_ports(x->model, &err);
     if (st == GAL_OK)
         inf = gal_infer_new(x);
-    if (st == GAL_OK && (inf == NULL || req == NULL))
-        st = gal_fail(&err, GAL_NO_MEMORY, "no memory for the request");
+    if (st == GAL_OK && (inf == NULL || req == NULL)) {
+        st = GAL_NO_MEMORY;
+        gal_fail(&err, st, "no memory for the request");
+    }
     if (st == GAL_OK)
         st = decode(x, req, &err);
     if (st == GAL_OK)

@@ -285,7 +285,9 @@ static void long_lists_names_and_ids_are_bounded(void **state)
     assert_string_equal(b->err.message, "at most 32 dimensions, got 33");
 }
 
-/* Two inputs, 8 and 9 bytes: FP32 [2] and BYTES [2]. */
+static const char abc_and_empty[] = {3, 0, 0, 0, 'a', 'b', 'c', 0, 0, 0, 0};
+
+/* FP32 [2] of 8 bytes and BYTES [2] of 11, and one between them as JSON. */
 static const char two_binaries[] =
     "{\"inputs\":[{\"name\":\"x\",\"shape\":[2],\"datatype\":\"FP32\",\"parameters\":"
     "{\"binary_data_size\":8}},{\"name\":\"mixed\",\"shape\":[1],\"datatype\":\"INT8\","
@@ -300,7 +302,7 @@ static void binary_inputs_take_their_bytes_in_order(void **state)
     const struct gal_str *s;
 
     memcpy(bytes, v, 8);
-    memcpy(bytes + 8, "\3\0\0\0abc\0\0\0\0", 11);
+    memcpy(bytes + 8, abc_and_empty, sizeof(abc_and_empty));
     assert_int_equal(decode_both(b, two_binaries, (struct gal_str){bytes, 19}), GAL_OK);
     assert_memory_equal(b->req.inputs[0].data, v, 8);
     assert_ptr_equal(b->req.inputs[0].data, bytes); /* not copied */
@@ -315,7 +317,7 @@ static void binary_data_must_match_to_the_byte(void **state)
     struct bench *b = *state;
     char bytes[20] = {0};
 
-    memcpy(bytes + 8, "\3\0\0\0abc\0\0\0\0", 11);
+    memcpy(bytes + 8, abc_and_empty, sizeof(abc_and_empty));
     assert_int_equal(decode_both(b, two_binaries, (struct gal_str){bytes, 20}), GAL_INVALID);
     assert_non_null(strstr(b->err.message, "unexpected additional input data for model 'mlp'"));
     for (size_t n = 0; n < 19; n++) {
@@ -422,7 +424,7 @@ static void decoding_survives_any_allocation_that_fails(void **state)
     int refused = 0;
 
     (void)state;
-    memcpy(bytes + 8, "\3\0\0\0abc\0\0\0\0", 11);
+    memcpy(bytes + 8, abc_and_empty, sizeof(abc_and_empty));
     for (uint64_t i = 1; st != GAL_OK; i++) {
         struct gal_arena arena;
         struct gal_oip_request req;

@@ -378,7 +378,7 @@ static void infer_binary(const char *length, const char *json, const void *blob,
     static char all[1024];
     size_t n = strlen(json);
 
-    memcpy(all, json, n);
+    memcpy(all, json, n + 1);
     memcpy(all + n, blob, bytes);
     req.known[GAL_HDR_INFERENCE_HEADER_CONTENT_LENGTH] = gal_str_of(length);
     ask(GAL_METHOD_POST, "/v2/models/twice/infer", (struct gal_str){all, n + bytes});
