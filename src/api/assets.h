@@ -10,6 +10,10 @@
 
 #include <stddef.h>
 
+/* What starts the explorer on its page (src/api/assets/explorer.js), text/javascript. */
+extern const unsigned char gal_asset_explorer_js[];
+extern const size_t gal_asset_explorer_js_size;
+
 /* Swagger UI's script, text/javascript. */
 extern const unsigned char gal_asset_swagger_ui_js[];
 extern const size_t gal_asset_swagger_ui_js_size;

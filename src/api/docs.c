@@ -14,17 +14,12 @@
 static const char page[] =
     "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
     "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
-    "<title>galley API</title><link rel=\"icon\" href=\"data:,\">"
+    "<title>galley API</title>"
     "<link rel=\"stylesheet\" href=\"/docs/swagger-ui.css\"></head>\n"
     "<body><div id=\"explorer\"></div><noscript>The API explorer needs JavaScript; "
     "<a href=\"/openapi.json\">the OpenAPI document</a> does not.</noscript>"
     "<script src=\"/docs/swagger-ui-bundle.js\"></script>"
-    "<script src=\"/docs/start.js\"></script></body></html>\n";
-
-/* No validatorUrl: the document is not sent anywhere. */
-static const char start_js[] =
-    "SwaggerUIBundle({url: '/openapi.json', dom_id: '#explorer', deepLinking: true,"
-    " displayRequestDuration: true, tryItOutEnabled: true, validatorUrl: null});\n";
+    "<script src=\"/docs/explorer.js\"></script></body></html>\n";
 
 struct asset {
     const char *name;
@@ -34,6 +29,10 @@ struct asset {
 };
 
 static const struct asset assets[] = {
+    {"explorer.js",
+     {"text/javascript; charset=utf-8", 30},
+     gal_asset_explorer_js,
+     &gal_asset_explorer_js_size},
     {"swagger-ui-bundle.js",
      {"text/javascript; charset=utf-8", 30},
      gal_asset_swagger_ui_js,
@@ -114,11 +113,6 @@ void gal_handle_docs_asset(struct gal_exchange *x)
 {
     struct gal_err err;
 
-    if (gal_str_is(x->params[0], "start.js")) {
-        gal_buf_puts(&x->out, start_js);
-        gal_exchange_finish(x, 200, GAL_STR("text/javascript; charset=utf-8"));
-        return;
-    }
     for (size_t i = 0; i < sizeof(assets) / sizeof(assets[0]); i++)
         if (gal_str_is(x->params[0], assets[i].name) && *assets[i].size > 0) {
             answer_asset(x, &assets[i]);

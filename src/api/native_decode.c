@@ -80,7 +80,7 @@ __attribute__((format(printf, 5, 6))) static void wrong(struct decode *d, const 
     e->key = at->key;
     if (at->index != SIZE_MAX)
         indexes = gal_arena_printf(d->arena, "[%zu]%s", at->index, indexes);
-    else if (indexes[0] != '\0')
+    else /* the caller's may be gone before the answer is written, an empty one too */
         indexes = gal_arena_strdup(d->arena, gal_str_of(indexes));
     e->indexes = indexes != NULL ? indexes : "";
 }

@@ -5,15 +5,18 @@
 /* Longer examples help nobody. */
 #define ELEMENTS_MAX 1024u
 
-static const char *value_of(const struct gal_model *m, enum gal_dtype dtype)
+static void put_value(struct gal_buf *out, const struct gal_model *m, const struct gal_port *port)
 {
     bool one = m->probe_try == 1; /* the warm-up's other inputs are of other shapes */
 
-    if (dtype == GAL_DT_BOOL)
-        return one ? "true" : "false";
-    if (dtype == GAL_DT_BYTES)
-        return one ? "\"1\"" : "\"\"";
-    return one ? "1" : "0";
+    if (port->dtype == GAL_DT_BOOL)
+        gal_doc_raw(out, NULL, one ? "true" : "false");
+    else if (port->dtype == GAL_DT_BYTES && port->values != NULL)
+        gal_doc_str(out, NULL, port->values[0]);
+    else if (port->dtype == GAL_DT_BYTES)
+        gal_doc_text(out, NULL, one ? "1" : "");
+    else
+        gal_doc_raw(out, NULL, one ? "1" : "0");
 }
 
 static size_t elements(const int64_t *shape, size_t rank)
@@ -45,15 +48,16 @@ static bool has_example(const struct gal_model *m)
     return n > 0 && n <= ELEMENTS_MAX && m->probe_try <= 1;
 }
 
-static void put_nested(struct gal_buf *out, const int64_t *shape, size_t rank, const char *value)
+static void put_nested(struct gal_buf *out, const struct gal_model *m, const struct gal_port *port,
+                       const int64_t *shape, size_t rank)
 {
     if (rank == 0) {
-        gal_doc_raw(out, NULL, value);
+        put_value(out, m, port);
         return;
     }
     gal_doc_open(out, NULL, '[');
     for (int64_t i = 0; i < (shape[0] < 0 ? 1 : shape[0]); i++)
-        put_nested(out, shape + 1, rank - 1, value);
+        put_nested(out, m, port, shape + 1, rank - 1);
     gal_doc_close(out, ']');
 }
 
@@ -65,7 +69,7 @@ static void put_features(struct gal_buf *out, const struct gal_model *m)
     for (size_t i = 0; i < names; i++) {
         gal_doc_str(out, NULL, gal_str_of(m->feature_names[i]));
         gal_buf_putc(out, ':');
-        gal_buf_puts(out, value_of(m, m->info->inputs[0].dtype));
+        put_value(out, m, &m->info->inputs[0]);
     }
     for (size_t i = 0; names == 0 && i < m->info->input_count; i++) {
         const struct gal_port *p = &m->info->inputs[i];
@@ -75,7 +79,7 @@ static void put_features(struct gal_buf *out, const struct gal_model *m)
             continue;
         gal_doc_str(out, NULL, p->name);
         gal_buf_putc(out, ':');
-        put_nested(out, shape, gal_native_is_bare(m, p) ? 0 : rank, value_of(m, p->dtype));
+        put_nested(out, m, p, shape, gal_native_is_bare(m, p) ? 0 : rank);
     }
     gal_buf_putc(out, '}');
 }
@@ -91,7 +95,7 @@ static void put_row(struct gal_buf *out, const struct gal_model *m)
         return;
     }
     shape = gal_native_row_shape(m, p, &rank);
-    put_nested(out, shape, rank, value_of(m, p->dtype));
+    put_nested(out, m, p, shape, rank);
 }
 
 static void put_infer(struct gal_buf *out, const struct gal_model *m)
@@ -113,7 +117,7 @@ static void put_infer(struct gal_buf *out, const struct gal_model *m)
         gal_doc_text(out, "datatype", gal_dtype_name(p->dtype));
         gal_doc_open(out, "data", '[');
         for (size_t k = elements(p->shape, p->rank); k > 0; k--)
-            gal_doc_raw(out, NULL, value_of(m, p->dtype));
+            put_value(out, m, p);
         gal_doc_close(out, ']');
         gal_doc_close(out, '}');
     }

@@ -101,8 +101,28 @@ static const char *scalar_schema(enum gal_dtype dtype)
     return schema[dtype] != NULL ? schema[dtype] : "{}";
 }
 
+/* One element of a port; texts that the model knows stand as examples, since only its encoder can
+ * say whether it refuses others. */
+static void put_scalar(struct gal_buf *out, const char *key, const struct gal_port *port)
+{
+    size_t shown =
+        port->value_count < GAL_PORT_VALUES_MAX ? port->value_count : GAL_PORT_VALUES_MAX;
+
+    if (port->dtype != GAL_DT_BYTES || port->values == NULL) {
+        gal_doc_raw(out, key, scalar_schema(port->dtype));
+        return;
+    }
+    gal_doc_open(out, key, '{');
+    gal_doc_text(out, "type", "string");
+    gal_doc_open(out, "examples", '[');
+    for (size_t i = 0; i < shown; i++)
+        gal_doc_str(out, NULL, port->values[i]);
+    gal_doc_close(out, ']');
+    gal_doc_close(out, '}');
+}
+
 /* Nested arrays of this shape. */
-static void put_nested(struct gal_buf *out, const char *key, enum gal_dtype dtype,
+static void put_nested(struct gal_buf *out, const char *key, const struct gal_port *port,
                        const int64_t *shape, size_t rank)
 {
     for (size_t i = 0; i < rank; i++) {
@@ -115,7 +135,7 @@ static void put_nested(struct gal_buf *out, const char *key, enum gal_dtype dtyp
             put_int(out, "minItems", 1);
         }
     }
-    gal_doc_raw(out, rank == 0 ? key : "items", scalar_schema(dtype));
+    put_scalar(out, rank == 0 ? key : "items", port);
     for (size_t i = 0; i < rank; i++)
         gal_doc_close(out, '}');
 }
@@ -135,7 +155,7 @@ static void put_row_value(struct gal_buf *out, const char *key, const struct gal
     if (gal_native_is_bare(m, port))
         rank = 0;
     if (rank < 2) {
-        put_nested(out, key, port->dtype, shape, rank);
+        put_nested(out, key, port, shape, rank);
         return;
     }
     for (size_t i = 0; i < rank; i++)
@@ -143,8 +163,8 @@ static void put_row_value(struct gal_buf *out, const char *key, const struct gal
             count = -1;
     gal_doc_open(out, key, '{');
     gal_doc_open(out, "anyOf", '[');
-    put_nested(out, NULL, port->dtype, shape, rank);
-    put_nested(out, NULL, port->dtype, &(const int64_t){count < 0 ? -1 : count}, 1);
+    put_nested(out, NULL, port, shape, rank);
+    put_nested(out, NULL, port, &(const int64_t){count < 0 ? -1 : count}, 1);
     gal_doc_close(out, ']');
     gal_doc_close(out, '}');
 }
@@ -174,7 +194,7 @@ static void put_features(struct gal_buf *out, const struct gal_model *m, const c
     gal_doc_text(out, "type", "object");
     gal_doc_open(out, "properties", '{');
     for (size_t i = 0; i < names; i++)
-        gal_doc_raw(out, m->feature_names[i], scalar_schema(info->inputs[0].dtype));
+        put_scalar(out, m->feature_names[i], &info->inputs[0]);
     for (size_t i = 0; names == 0 && i < info->input_count; i++)
         put_row_value(out, info->inputs[i].name.p, m, &info->inputs[i]);
     gal_doc_close(out, '}');
@@ -220,7 +240,7 @@ static void put_row(struct gal_buf *out, const char *key, const struct gal_model
     gal_doc_ref(out, NULL, "schemas", prefix, "Features");
     put_vector(out, NULL, m);
     if (bare && m->info->input_count == 1 && gal_native_is_bare(m, &m->info->inputs[0]))
-        gal_doc_raw(out, NULL, scalar_schema(m->info->inputs[0].dtype));
+        put_scalar(out, NULL, &m->info->inputs[0]);
     gal_doc_close(out, ']');
     gal_doc_close(out, '}');
 }
@@ -298,9 +318,9 @@ static void put_output(struct gal_buf *out, const char *key, const struct gal_mo
                (!m->batch_dim && port->rank > 0 && port->shape[0] < 0)) {
         gal_doc_raw(out, key, "{}");
     } else if (is_bare_output(m, port)) {
-        gal_doc_raw(out, key, scalar_schema(port->dtype));
+        put_scalar(out, key, port);
     } else {
-        put_nested(out, key, port->dtype, port->shape + skip, port->rank - skip);
+        put_nested(out, key, port, port->shape + skip, port->rank - skip);
     }
 }
 
