@@ -87,7 +87,7 @@ void gal_arena_clear(struct gal_arena *a)
     if (!a->head)
         return;
     size_t sum = keep_largest(a);
-    if (sum <= a->keep_max && a->head->cap < sum) {
+    if (a->head && sum <= a->keep_max && a->head->cap < sum) {
         block_free(a->head);
         a->head = block_new(sum); /* NULL is fine: the next round begins anew */
     }

@@ -120,15 +120,12 @@ enum gal_status gal_map_set(struct gal_map *m, struct gal_str key, void *value)
 {
     GAL_ASSERT(value);
     uint64_t hash = gal_hash_bytes(key);
-    struct gal_map_slot *slot = m->cap ? slot_of(m, key, hash) : NULL;
-    if (slot && slot->value) {
+    if (4 * (m->count + 1) > 3 * m->cap && grow(m))
+        return GAL_NO_MEMORY;
+    struct gal_map_slot *slot = slot_of(m, key, hash);
+    if (slot->value) {
         slot->value = value;
         return GAL_OK;
-    }
-    if (4 * (m->count + 1) > 3 * m->cap) {
-        if (grow(m))
-            return GAL_NO_MEMORY;
-        slot = slot_of(m, key, hash);
     }
     *slot = (struct gal_map_slot){key, value, hash};
     m->count++;

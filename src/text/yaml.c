@@ -23,6 +23,7 @@ struct builder {
     struct gal_arena *arena;
     struct gal_err *err;
     struct gal_yaml *root;
+    enum gal_status status; /* of add_node that gave NULL */
     size_t nodes;
     size_t depth; /* levels in use */
     struct level levels[GAL_YAML_DEPTH_MAX];
@@ -63,18 +64,21 @@ static void attach(struct builder *b, struct gal_yaml *node)
     top->tail = &node->next;
 }
 
-static enum gal_status add_node(struct builder *b, enum gal_yaml_type type, size_t line,
-                                struct gal_yaml **out)
+/* NULL with b->status when it cannot. */
+static struct gal_yaml *add_node(struct builder *b, enum gal_yaml_type type, size_t line)
 {
-    if (++b->nodes > GAL_YAML_NODES_MAX)
-        return refuse(b, line, GAL_TOO_LARGE, "too many values in one file");
+    if (++b->nodes > GAL_YAML_NODES_MAX) {
+        b->status = refuse(b, line, GAL_TOO_LARGE, "too many values in one file");
+        return NULL;
+    }
     struct gal_yaml *node = gal_arena_small(b->arena, sizeof *node);
-    if (!node)
-        return gal_arena_fail(b->arena, sizeof *node, b->name, b->err);
+    if (!node) {
+        b->status = gal_arena_fail(b->arena, sizeof *node, b->name, b->err);
+        return NULL;
+    }
     *node = (struct gal_yaml){.type = type, .line = (unsigned)line + 1};
     attach(b, node);
-    *out = node;
-    return GAL_OK;
+    return node;
 }
 
 /* True when the next node of the innermost level is a map's key. */
@@ -102,7 +106,6 @@ static enum gal_status take_key(struct builder *b, struct gal_str key, size_t li
 static enum gal_status on_scalar(struct builder *b, const yaml_event_t *e)
 {
     size_t line = e->start_mark.line;
-    struct gal_yaml *node;
     if (e->data.scalar.anchor)
         return refuse(b, line, GAL_INVALID, "anchors are not supported");
     if (e->data.scalar.tag)
@@ -115,9 +118,9 @@ static enum gal_status on_scalar(struct builder *b, const yaml_event_t *e)
         return gal_arena_fail(b->arena, raw.n + 1, b->name, b->err);
     if (wants_key(b))
         return take_key(b, text, line);
-    enum gal_status status = add_node(b, GAL_YAML_SCALAR, line, &node);
-    if (status)
-        return status;
+    struct gal_yaml *node = add_node(b, GAL_YAML_SCALAR, line);
+    if (!node)
+        return b->status;
     node->scalar = text;
     node->quoted = e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
     return GAL_OK;
@@ -127,16 +130,15 @@ static enum gal_status open_level(struct builder *b, enum gal_yaml_type type, co
                                   bool decorated)
 {
     size_t line = e->start_mark.line;
-    struct gal_yaml *node;
     if (decorated)
         return refuse(b, line, GAL_INVALID, "anchors and tags are not supported");
     if (wants_key(b))
         return refuse(b, line, GAL_INVALID, "a key must be text");
     if (b->depth == GAL_YAML_DEPTH_MAX)
         return refuse(b, line, GAL_INVALID, "nested too deep");
-    enum gal_status status = add_node(b, type, line, &node);
-    if (status)
-        return status;
+    struct gal_yaml *node = add_node(b, type, line);
+    if (!node)
+        return b->status;
     struct level *top = &b->levels[b->depth++];
     *top = (struct level){.node = node, .tail = &node->child};
     gal_map_init(&top->keys);
@@ -191,12 +193,9 @@ static enum gal_status read_events(struct builder *b)
 static enum gal_status finish(struct builder *b, struct gal_yaml **root)
 {
     const struct gal_yaml *r = b->root;
-    struct gal_yaml *empty;
-    if (!r || (r->type == GAL_YAML_SCALAR && r->scalar.n == 0 && !r->quoted)) {
-        enum gal_status status = add_node(b, GAL_YAML_MAP, 0, &empty);
-        if (status)
-            return status;
-    }
+    bool empty = !r || (r->type == GAL_YAML_SCALAR && r->scalar.n == 0 && !r->quoted);
+    if (empty && !add_node(b, GAL_YAML_MAP, 0))
+        return b->status;
     *root = b->root;
     return GAL_OK;
 }

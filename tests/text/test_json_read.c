@@ -115,8 +115,7 @@ static void what_is_no_json_is_refused(void **state)
         "// c\n1",
         "/* c */1",
         "\"\xff\"",
-        "\xef\xbb\xbf"
-        "1",
+        "\xef\xbb\xbf 1",
         "\"\\ud800\"",
         "{\"a\"}",
         "{1:2}",
