@@ -174,6 +174,8 @@ static void truncated_texts_are_refused(void **state)
     t.count = SIZE_MAX / 8; /* refused before memory is taken */
     size_t used = arena.used;
     assert_int_equal(gal_tensor_from_raw(&t, raw, &arena, &err), GAL_INVALID);
+    t.count = raw.n / 4 + 1;
+    assert_int_equal(gal_tensor_from_raw(&t, raw, &arena, &err), GAL_INVALID);
     assert_int_equal(arena.used, used);
     assert_int_equal(gal_tensor_from_raw(&t, GAL_STR("\xff\xff\xff\xff"), &arena, &err),
                      GAL_INVALID);
