@@ -17,12 +17,13 @@ static void end_turn(void *ctx)
 {
     struct gal_front *f = ctx;
     struct gal_buf *lines = &f->api.log_lines;
+    bool lost = lines->failed;
 
     if (lines->n > 0)
-        gal_log_flush(f->api.log, gal_buf_str(lines));
-    if (lines->failed)
+        lost |= !gal_log_flush(f->api.log, gal_buf_str(lines));
+    if (lost)
         gal_shard_add(f->api.shard, f->log_dropped, 1);
-    if (lines->n > 0 || lines->failed)
+    if (lines->n > 0 || lost)
         gal_buf_clear(lines, LOG_LINES_KEEP_BYTES);
 }
 

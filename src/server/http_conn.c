@@ -21,6 +21,9 @@
 #define INPUT_KEEP_BYTES (1u << 20)
 #define WRITE_BYTES_PER_S 65536u
 #define HEAD_BYTES_MAX 8192u /* of an answer */
+/* A body of at most this many bytes is copied behind its head: one buffer costs the kernel less than
+ * two. */
+#define JOIN_BYTES_MAX 4096u
 
 enum conn_state { CONN_IDLE, CONN_READING, CONN_HANDLING, CONN_WRITING, CONN_CLOSING };
 
@@ -89,7 +92,7 @@ static struct gal_slot *slot_new(struct gal_front *f)
     if (s == NULL)
         return NULL;
     gal_exchange_init(&s->x, &f->api);
-    gal_buf_init(&s->head, HEAD_BYTES_MAX);
+    gal_buf_init(&s->head, HEAD_BYTES_MAX + JOIN_BYTES_MAX);
     gal_buf_init(&s->in, 0);
     if (gal_http1_new(&s->codec, &f->options->http1, NULL) != GAL_OK) {
         slot_free(s);
@@ -123,7 +126,7 @@ static void slot_give(struct gal_conn *c)
     c->slot = NULL;
     gal_exchange_reset(&s->x);
     gal_buf_clear(&s->in, INPUT_KEEP_BYTES);
-    gal_buf_clear(&s->head, HEAD_BYTES_MAX);
+    gal_buf_clear(&s->head, HEAD_BYTES_MAX + JOIN_BYTES_MAX);
     s->next = c->front->free_slots;
     c->front->free_slots = s;
 }
@@ -197,7 +200,7 @@ static void end_request(struct gal_conn *c)
     }
     gal_buf_shift(&s->in, gal_http1_next(s->codec));
     gal_exchange_reset(&s->x);
-    gal_buf_clear(&s->head, HEAD_BYTES_MAX);
+    gal_buf_clear(&s->head, HEAD_BYTES_MAX + JOIN_BYTES_MAX);
     if (s->in.n > 0) {
         set_state(c, CONN_READING);
         deadline_in(c, c->front->options->head_timeout_us);
@@ -250,10 +253,19 @@ static void on_written(void *user)
         end_request(c);
 }
 
+static void join_body(struct gal_conn *c, const struct gal_http_response *r)
+{
+    if (r->body_bytes > JOIN_BYTES_MAX || c->slot->x.req->method == GAL_METHOD_HEAD)
+        return;
+    while (c->parts_sent < r->part_count)
+        gal_buf_put_str(&c->slot->head, r->parts[c->parts_sent++]);
+}
+
 static void on_finished(struct gal_exchange *x)
 {
     struct gal_conn *c = x->carrier;
     struct gal_front *f = c->front;
+    size_t head_bytes;
 
     if (c->stream == NULL) { /* the client has gone meanwhile */
         conn_give(c);
@@ -266,11 +278,13 @@ static void on_finished(struct gal_exchange *x)
     c->parts_sent = 0;
     c->head_sent = false;
     gal_http1_write_head(&c->slot->head, &x->resp, x->req, date_text(f), c->keep_alive);
+    head_bytes = c->slot->head.n;
+    join_body(c, &x->resp);
     if (c->slot->head.failed) {
         close_now(c);
         return;
     }
-    gal_shard_add(f->api.shard, f->sent, c->slot->head.n + x->resp.body_bytes);
+    gal_shard_add(f->api.shard, f->sent, head_bytes + x->resp.body_bytes);
     deadline_in(c, f->options->write_timeout_us +
                        x->resp.body_bytes * 1000000 / WRITE_BYTES_PER_S);
     send_parts(c);
