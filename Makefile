@@ -8,7 +8,7 @@ export PORT HOST
 
 build: ## build/galley, the release binary (the default)
 	@tools/setup run
-	@tools/build release
+	@tools/build release galley
 
 run: build ## build it, serve examples/models, and ask every example a question
 	@exec tools/run
