@@ -101,7 +101,8 @@ static char *render(struct gal_metrics *m)
     gal_buf_init(&b, PAGE_BYTES_MAX);
     gal_metrics_render(m, &b);
     assert_false(b.failed);
-    text = strndup(b.p, b.n);
+    gal_buf_putc(&b, '\0');
+    text = strdup(b.p);
     gal_buf_release(&b);
     check_page(text);
     return text;
@@ -476,7 +477,8 @@ static void the_process_shows_its_figures(void **state)
     (void)state;
     gal_buf_init(&b, 65536);
     gal_metrics_render_process(&b, UINT64_C(1700000000123456));
-    text = strndup(b.p, b.n);
+    gal_buf_putc(&b, '\0');
+    text = strdup(b.p);
     gal_buf_release(&b);
     check_page(text);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
