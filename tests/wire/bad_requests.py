@@ -286,8 +286,8 @@ def without(row, *keys, **more):
 
 
 NATIVE = [
-    ("empty body", native(b""), 422, ""),
-    ("broken JSON", native("{"), 422, ""),
+    ("empty body", native(b""), 400, "empty"),
+    ("broken JSON", native("{"), 400, "1:2"),
     ("an array", native("[]"), 422, "object"),
     ("no features", native("{}"), 422, ""),
     ("input for features", native({"input": [1, 2, 3, 4]}), 422, "input"),
@@ -330,10 +330,10 @@ NATIVE = [
     ("unknown version", native({"features": IRIS}, "/v1/models/iris/versions/7/predict"), 404, "7"),
     ("unknown version in the body", native({"features": IRIS, "model_version": "7"}), 404, "7"),
     ("version a number", native({"features": IRIS, "model_version": [1]}), 422, "model_version"),
-    ("no default among many models", native({"features": IRIS}, "/v1/predict"), 404, "iris"),
+    ("no default among many models", native({"features": IRIS}, "/v1/predict"), 404, "several models"),
     ("text as XML", native("<a/>", headers={"Content-Type": "text/xml"}), 415, ""),
     ("a form", native("a=1", headers={"Content-Type": "multipart/form-data; boundary=x"}), 415, ""),
-    ("250,000 deep", native('{"features":' + "[" * 250000), 422, "deep"),
+    ("250,000 deep", native('{"features":' + "[" * 250000), 400, "deep"),
 ]
 
 # Rows of one name in different tables are told apart by the table's.

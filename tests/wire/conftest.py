@@ -45,9 +45,14 @@ def pytest_runtest_makereport(item, call):
     report = outcome.get_result()
     if report.failed:
         for s in harness.Server.alive:
-            report.sections.append((f"log of galley {' '.join(s.args)}", s.log()[-6000:]))
+            report.sections.append((f"log of galley {' '.join(s.args)}", s.tail()))
 
 
 def pytest_sessionfinish():
     for s in list(harness.Server.alive):
         s.kill()
+
+
+def pytest_sessionstart():
+    if not harness.Path(harness.BIN).is_file():
+        pytest.exit(f"there is no galley at {harness.BIN}: build it, or say where in GALLEY_BIN", 1)

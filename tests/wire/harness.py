@@ -173,10 +173,10 @@ class Server:
         Server.alive.append(self)
         if wait:
             try:
-                self.wait_for(wait)
+                self.wait_for(wait, starting=True)
             except BaseException:
                 self.kill()
-                print(self.log())
+                print(self.tail())
                 raise
 
     # --- the process ---
@@ -229,6 +229,15 @@ class Server:
                  if line.endswith("\n")]
         return [x for x in found if event is None or x["event"] == event]
 
+    def tail(self):
+        """For the report of a failed test: few of the many access lines."""
+        kept, requests = [], 0
+        for line in reversed(self.log().splitlines()[-400:]):
+            requests += '"event":"request"' in line
+            if requests <= 5 or '"event":"request"' not in line:
+                kept.append(line[:1000])
+        return "\n".join(reversed(kept[:40]))
+
     def wait_line(self, event, timeout=20, after=0, **fields):
         """The first line of this event with these fields, beyond the first `after` of the event."""
         def look():
@@ -270,11 +279,13 @@ class Server:
         return self.post(f"/v2/models/{model}/infer", {"inputs": tensors, **extra},
                          timeout=timeout)
 
-    def wait_for(self, what="ready", status=200, timeout=60):
+    def wait_for(self, what="ready", status=200, timeout=60, starting=False):
         path = what if what.startswith("/") else f"/health/{what}"
 
         def look():
             assert self.process.poll() is None, f"galley ended:\n{self.log()}"
+            if starting and what == "ready":
+                assert '"event":"not_ready"' not in self.log(), "a model did not load"
             try:
                 return self.get(path).status == status
             except (ConnectionError, Closed):

@@ -207,7 +207,7 @@ def test_every_line_is_json_with_level_time_and_event(iris):
     iris.get("/nowhere\x7f")
     for line in iris.lines():
         assert line["level"] in ("debug", "info", "warn", "error")
-        assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z$", line["timestamp"])
+        assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z$", line["time"])
         assert re.match(r"[a-z_]+$", line["event"])
 
 

@@ -40,7 +40,9 @@ def test_features_without_an_envelope(examples):
 
 
 def test_a_feature_vector_and_a_list_in_the_order_of_inputs(examples):
-    assert predict(examples, "digits", {"features": DIGIT}).json()["predictions"][0]["label"] == 6
+    case = json.loads((harness.EXAMPLES / "digits" / "cases.json").read_text())["cases"][0]
+    row = predict(examples, "digits", case["native"]).json()["predictions"][0]
+    assert row["label"] == case["expected"]["outputs"]["label"][0]
     assert predict(examples, "iris", {"features": list(IRIS.values())}).json()["predictions"] == \
         predict(examples, "iris", {"features": IRIS}).json()["predictions"]
     assert predict(examples, "fraud", {"features": list(FRAUD.values())}).status == 200
