@@ -108,23 +108,26 @@ static size_t next_write(struct gal_str lines)
     return end ? (size_t)(end - lines.p) + 1 : PIPE_BUF;
 }
 
-void gal_log_flush(const struct gal_log *log, struct gal_str lines)
+bool gal_log_flush(struct gal_log *log, struct gal_str lines)
 {
     while (lines.n > 0) {
         /* Asked before each write: a pipe that is not full has room for PIPE_BUF bytes, so that
          * a blocking one does not block. */
         struct pollfd p = {.fd = log->fd, .events = POLLOUT};
-        int ready = poll(&p, 1, STALL_MS_MAX);
+        int ready = poll(&p, 1, log->stalled ? 0 : STALL_MS_MAX);
         if (ready < 0 && errno == EINTR)
             continue;
+        if (log->stalled != (ready == 0)) /* loops share the line of this flag */
+            log->stalled = ready == 0;
         if (ready <= 0 || !(p.revents & POLLOUT))
-            return;
+            return false;
         ssize_t n = write(log->fd, lines.p, next_write(lines));
         if (n < 0 && errno != EINTR && errno != EAGAIN)
-            return;
+            return false;
         if (n > 0)
             lines = (struct gal_str){lines.p + n, lines.n - (size_t)n};
     }
+    return true;
 }
 
 void gal_log_write(struct gal_log *log, enum gal_log_level level, const char *event,

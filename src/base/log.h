@@ -15,7 +15,8 @@ struct gal_log {
     int fd;            /* borrowed */
     _Atomic int level; /* enum gal_log_level; may be changed at run time */
     enum gal_log_format format;
-    bool colour;                   /* console only */
+    bool colour;          /* console only */
+    _Atomic bool stalled; /* the reader took nothing for a while: lines do not wait for it */
     const struct gal_clock *clock; /* borrowed */
 };
 
@@ -42,8 +43,9 @@ void gal_log_msg(struct gal_log *log, enum gal_log_level level, const char *even
 void gal_log_render(const struct gal_log *log, struct gal_buf *out, enum gal_log_level level,
                     const char *event, const struct gal_log_field *fields, size_t count);
 /* Writes all of p to fd, over partial writes; a full or broken pipe loses the line, never blocks
- * the process for good. */
-void gal_log_flush(const struct gal_log *log, struct gal_str lines);
+ * the process for good: after one wait in vain no more is waited until the pipe takes bytes again.
+ * False when something was lost. */
+bool gal_log_flush(struct gal_log *log, struct gal_str lines);
 enum gal_status gal_log_level_parse(struct gal_str s, enum gal_log_level *out);
 enum gal_status gal_log_format_parse(struct gal_str s, enum gal_log_format *out);
 

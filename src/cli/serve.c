@@ -1,10 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/limits.h"
 #include "cli/command.h"
 #include "cli/help.h"
 #include "net/loop.h"
 #include "server/server.h"
 
+#include <malloc.h>
 #include <unistd.h>
+
+#ifdef M_MMAP_THRESHOLD
+/* What a large request took goes back to the system with it: left alone, glibc learns to keep
+ * freed buffers of up to 32 MiB in each thread's heap. */
+static void return_memory(void)
+{
+    mallopt(M_MMAP_THRESHOLD, GAL_ARENA_KEEP_BYTES);
+}
+#else
+static void return_memory(void)
+{
+}
+#endif
 
 /* Flags, environment and file, as at the start: the server calls it again on SIGHUP. */
 static enum gal_status read_config(struct gal_config *c, void *ctx, struct gal_err *err)
@@ -55,6 +70,7 @@ static int run_serve(struct gal_cli *cli)
     struct gal_err err;
     int code = GAL_EXIT_FAILURE;
 
+    return_memory();
     gal_config_init(&config);
     if (read_config(&config, cli, &err) != GAL_OK) {
         gal_cli_fail(cli, code, &err);
