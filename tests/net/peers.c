@@ -4,6 +4,7 @@
 #include "base/thread.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -140,8 +141,12 @@ void clean(struct server *s)
 
 void wait_closed(struct server *s)
 {
-    while (sem_wait(&s->closed) != 0)
-        continue;
+    struct timespec end = {.tv_sec = (time_t)(gal_wall_us(&gal_clock_system) / 1000000 + 60)};
+    int rc;
+    do
+        rc = sem_timedwait(&s->closed, &end);
+    while (rc != 0 && errno == EINTR);
+    assert_int_equal(rc, 0);
 }
 
 /* --- the client's side --- */

@@ -246,7 +246,7 @@ static void a_stream_may_be_closed_in_every_callback(void **state)
         struct server s;
         start(&s, close_there);
         s.big = big;
-        int fd = dial(s.port, 0);
+        int fd = dial(s.port, 4096); /* so that EV_WRITTEN comes */
         if (close_at != EV_DEADLINE)
             (void)send(fd, "abc", 3, MSG_NOSIGNAL);
         if (close_at == EV_EOF)
