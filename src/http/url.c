@@ -63,7 +63,7 @@ bool gal_query_get(struct gal_str query, const char *name, struct gal_arena *are
     struct gal_str pair;
     while (gal_str_cut(&query, '&', &pair)) {
         struct gal_str value = pair;
-        struct gal_str raw, key;
+        struct gal_str raw, key = {NULL, 0};
         if (!gal_str_cut(&value, '=', &raw))
             continue;
         if (gal_url_decode(raw, true, arena, &key, NULL) != GAL_OK || !gal_str_is(key, name))

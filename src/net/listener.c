@@ -167,7 +167,7 @@ enum gal_status gal_listener_probe(const char *host, uint16_t port, struct gal_e
 
 static uint16_t port_of(int fd)
 {
-    union gal_address a;
+    union gal_address a = {.any = {.sa_family = AF_UNSPEC}};
     socklen_t n = sizeof a;
     return getsockname(fd, &a.any, &n) == 0 ? ntohs(a.v4.sin_port) : 0;
 }
