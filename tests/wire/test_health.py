@@ -62,6 +62,7 @@ def test_a_broken_model_keeps_readiness_down_and_nothing_else(serve, zoo_dir, tm
     broken.write_bytes(whole[:len(whole) // 2])
     s = serve(paths=[tmp_path], wait="live")
     s.wait_line("model_failed", model="broken")
+    s.wait_line("model_ready", model="good")
     for path in READY:
         reply = s.get(path)
         assert reply.status == 503 and reply.json()["status"] == "not_ready"
