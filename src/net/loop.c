@@ -9,6 +9,7 @@
 #include <time.h>
 
 #define TICK_MS 100
+#define CLOSING_TURNS_MAX 100 /* one is enough, but for signals that are on their way */
 
 struct gal_timer {
     uv_timer_t uv;
@@ -187,9 +188,12 @@ void gal_loop_free(struct gal_loop *loop)
     uv_close((uv_handle_t *)&loop->wake, NULL);
     uv_close((uv_handle_t *)&loop->before_sleep, NULL);
     uv_close((uv_handle_t *)&loop->tick, NULL);
-    while (uv_run(&loop->uv, UV_RUN_DEFAULT))
-        continue;
-    GAL_ASSERT(uv_loop_close(&loop->uv) == 0); /* a timer has outlived its loop */
+    int rc = UV_EBUSY;
+    for (int turn = 0; rc == UV_EBUSY && turn < CLOSING_TURNS_MAX; turn++) {
+        (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+        rc = uv_loop_close(&loop->uv);
+    }
+    GAL_ASSERT(rc == 0); /* a timer has outlived its loop */
     gal_streams_free_kept(loop);
     gal_free(loop);
 }
