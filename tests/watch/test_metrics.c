@@ -17,18 +17,25 @@
 /* --- a reader of the text format, strict --- */
 
 struct page {
-    char *text; /* owned */
     char family[128], type[16];
     char buckets_of[512]; /* labels of the histogram series under way, without le */
     double last_bucket;
 };
 
-static char *line_end(char *line)
+/* Cuts the next line off the text; false at its end. Pages are long: nothing here may look at the
+ * rest of one for each line. */
+static bool next_line(struct gal_str *rest, char line[1024])
 {
-    char *end = strchr(line, '\n');
-    assert_non_null(end);
-    *end = '\0';
-    return end + 1;
+    struct gal_str part;
+
+    if (rest->n == 0)
+        return false;
+    assert_true(rest->p[rest->n - 1] == '\n');
+    gal_str_cut(rest, '\n', &part);
+    assert_true(part.n < 1024);
+    memcpy(line, part.p, part.n);
+    line[part.n] = '\0';
+    return true;
 }
 
 static void check_sample(struct page *p, const char *line)
@@ -63,11 +70,11 @@ static void check_sample(struct page *p, const char *line)
 /* Every line is HELP, TYPE or a sample of the family announced last. */
 static void check_page(const char *text)
 {
-    struct page p = {.text = strdup(text)};
-    char *line = p.text, name[128];
+    struct page p = {.family = ""};
+    struct gal_str rest = gal_str_of(text);
+    char line[1024], name[128];
 
-    while (*line) {
-        char *next = line_end(line);
+    while (next_line(&rest, line)) {
         if (sscanf(line, "# HELP %127s", name) == 1) {
             assert_string_not_equal(name, p.family);
             snprintf(p.family, sizeof(p.family), "%s", name);
@@ -76,17 +83,17 @@ static void check_page(const char *text)
         } else {
             check_sample(&p, line);
         }
-        line = next;
     }
-    free(p.text);
 }
 
 /* The value of a sample, by name and labels as they stand; -1 when it is not there. */
 static double value_of(const char *text, const char *sample)
 {
+    struct gal_str rest = gal_str_of(text);
     size_t n = strlen(sample);
+    char line[1024];
 
-    for (const char *line = text; *line; line = strchr(line, '\n') + 1) {
+    while (next_line(&rest, line)) {
         if (strncmp(line, sample, n) == 0 && line[n] == ' ')
             return strtod(line + n + 1, NULL);
     }
@@ -395,8 +402,9 @@ static void writers_and_readers_do_not_disturb_each_other(void **state)
 {
     struct state *s = *state;
     struct writer writers[WRITERS];
+    struct gal_str rest;
     double count = 0;
-    char *page = NULL, *at;
+    char *page, line[1024];
 
     for (unsigned i = 0; i < WRITERS; i++) {
         writers[i] = (struct writer){.m = s->m, .index = i};
@@ -406,10 +414,11 @@ static void writers_and_readers_do_not_disturb_each_other(void **state)
         free(render(s->m)); /* each page agrees with itself */
     for (unsigned i = 0; i < WRITERS; i++)
         pthread_join(writers[i].thread, NULL);
-    page = at = render(s->m);
-    while ((at = strstr(at, "inference_duration_seconds_count{"))) {
-        at = strchr(at, ' ');
-        count += strtod(at, NULL);
+    page = render(s->m);
+    rest = gal_str_of(page);
+    while (next_line(&rest, line)) {
+        if (strncmp(line, "inference_duration_seconds_count{", 33) == 0)
+            count += strtod(strchr(line, ' '), NULL);
     }
     assert_true(count == WRITERS * ROUNDS);
     assert_true(value_of(page, "http_requests_in_flight") == WRITERS * ROUNDS);
