@@ -94,60 +94,64 @@ static void encode(struct gal_exchange *x, struct gal_infer *inf)
     gal_exchange_fail(x, &err);
 }
 
-/* Body, envelope, model. INVALID with n->errors, or err. */
-static enum gal_status open_request(struct gal_exchange *x, yyjson_val *root, bool batch,
-                                    struct gal_native *n, struct gal_err *err)
+/* Which version the path or the body asks for. */
+static enum gal_status find_version(const struct gal_exchange *x, struct gal_native *n,
+                                    struct gal_str *version, struct gal_err *err)
 {
-    struct gal_str version = x->params[1];
+    *version = x->params[1];
+    if (version->n == 0)
+        *version = n->version;
+    if (n->version.n == 0 || gal_str_eq(n->version, *version))
+        return GAL_OK;
+    return gal_fail(err, GAL_INVALID, "the path names another version");
+}
 
-    if (gal_native_envelope(root, batch, &x->arena, n) != GAL_OK)
-        return gal_fail(err, GAL_INVALID, "%s", n->errors.at[0].message);
-    if (n->version.n > 0 && version.n > 0 && !gal_str_eq(n->version, version)) {
-        gal_native_wrong(n, &x->arena, GAL_STR("model_version"), "value",
-                         "the path names another version");
-        return gal_fail(err, GAL_INVALID, "%s", n->errors.at[0].message);
+/* From the document to the inputs. INVALID with n->errors, or err. */
+static enum gal_status prepare(struct gal_exchange *x, yyjson_val *root, bool batch,
+                               struct gal_native *n, struct gal_infer **out, struct gal_err *err)
+{
+    struct gal_str version;
+    enum gal_status st = gal_native_envelope(root, batch, &x->arena, n);
+
+    if (st != GAL_OK)
+        return st;
+    if (find_version(x, n, &version, err) != GAL_OK) {
+        gal_native_wrong(n, &x->arena, GAL_STR("model_version"), "value", err->message);
+        return GAL_INVALID;
     }
-    if (version.n == 0)
-        version = n->version;
     if (n->rows > x->api->options->instances_max) {
         gal_fail(err, GAL_INVALID, "%zu instances; a request may have %zu (max_instances)", n->rows,
                  x->api->options->instances_max);
         gal_native_wrong(n, &x->arena, GAL_STR("instances"), "length", err->message);
         return GAL_INVALID;
     }
-    return gal_infer_resolve(x, x->params[0], version, err);
+    st = gal_infer_resolve(x, x->params[0], version, err);
+    if (st != GAL_OK)
+        return st;
+    *out = gal_infer_new(x);
+    if (*out == NULL)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for the request");
+    return gal_native_decode(x->model, n, &x->arena, (*out)->inputs, err);
 }
 
 static void predict(struct gal_exchange *x, bool batch)
 {
     struct gal_native *n = gal_arena_small(&x->arena, sizeof(*n));
-    struct gal_infer *inf = NULL;
+    struct gal_infer *inf;
     yyjson_val *root;
     struct gal_err err;
     enum gal_status st;
 
-    if (!is_json_type(x->req->known[GAL_HDR_CONTENT_TYPE])) {
-        gal_fail(&err, GAL_MEDIA_TYPE, "the body's type is not JSON");
-        gal_err_hint(&err, "send Content-Type: application/json");
-        gal_exchange_fail(x, &err);
-        return;
-    }
-    st = gal_json_read(x->body, &x->arena, GAL_JSON_DEPTH_MAX, &root, &err);
-    if (st != GAL_OK) {
-        fail_json(x, &err);
-        return;
-    }
     if (n == NULL) {
         gal_fail(&err, GAL_NO_MEMORY, "no memory for the request");
         gal_exchange_fail(x, &err);
-        return;
-    }
-    st = open_request(x, root, batch, n, &err);
-    if (st == GAL_OK && (inf = gal_infer_new(x)) == NULL)
-        st = gal_fail(&err, GAL_NO_MEMORY, "no memory for the request");
-    if (st == GAL_OK)
-        st = gal_native_decode(x->model, n, &x->arena, inf->inputs, &err);
-    if (st == GAL_OK) {
+    } else if (!is_json_type(x->req->known[GAL_HDR_CONTENT_TYPE])) {
+        gal_fail(&err, GAL_MEDIA_TYPE, "the body's type is not JSON");
+        gal_err_hint(&err, "send Content-Type: application/json");
+        gal_exchange_fail(x, &err);
+    } else if (gal_json_read(x->body, &x->arena, GAL_JSON_DEPTH_MAX, &root, &err) != GAL_OK) {
+        fail_json(x, &err);
+    } else if ((st = prepare(x, root, batch, n, &inf, &err)) == GAL_OK) {
         inf->encode = encode;
         inf->state = n;
         gal_infer_run(x, inf, 0);

@@ -285,15 +285,15 @@ static struct field *find_sorted(struct decode *d, struct table *t, struct gal_s
     struct field key = {.name = name}, *wanted = &key, **found;
 
     if (t->sorted == NULL) {
-        t->sorted = gal_arena_array(d->arena, t->count, sizeof(*t->sorted));
+        t->sorted = gal_arena_array(d->arena, t->count, sizeof(struct field *));
         for (size_t i = 0; t->sorted != NULL && i < t->count; i++)
             t->sorted[i] = &t->fields[i];
         if (t->sorted != NULL)
-            qsort(t->sorted, t->count, sizeof(*t->sorted), by_name);
+            qsort(t->sorted, t->count, sizeof(struct field *), by_name);
     }
     if (t->sorted == NULL)
         return NULL;
-    found = bsearch(&wanted, t->sorted, t->count, sizeof(*t->sorted), by_name);
+    found = bsearch(&wanted, t->sorted, t->count, sizeof(struct field *), by_name);
     return found != NULL ? *found : NULL;
 }
 

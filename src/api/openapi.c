@@ -241,6 +241,7 @@ static void put_path(struct doc *d, const struct gal_route *r, const struct subj
     bool named = gal_link_has(r, "{model}");
     struct gal_str none = {NULL, 0};
 
+    GAL_ASSERT(!named || s->model != NULL);
     gal_doc_raw(d->out, NULL, "\"");
     gal_link_put_path(d->out, r, named ? gal_str_of(s->model->name) : none,
                       named ? gal_str_of(s->model->version) : none);
