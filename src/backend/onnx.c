@@ -293,10 +293,10 @@ static enum gal_status onnx_run(struct gal_session *session, const struct gal_va
     size_t in = s->info.input_count;
     if (in > PORTS_ON_STACK || output_count > PORTS_ON_STACK) {
         f.in_names = gal_arena_array(arena, in, sizeof *f.in_names);
-        f.in_values = gal_arena_array(arena, in, sizeof *f.in_values);
+        f.in_values = gal_arena_array(arena, in, sizeof(OrtValue *));
         f.is_own = gal_arena_array(arena, in, sizeof *f.is_own);
         f.out_names = gal_arena_array(arena, output_count, sizeof *f.out_names);
-        f.out_values = gal_arena_array(arena, output_count, sizeof *f.out_values);
+        f.out_values = gal_arena_array(arena, output_count, sizeof(OrtValue *));
         if (!f.in_names || !f.in_values || !f.is_own || !f.out_names || !f.out_values)
             return gal_fail(err, GAL_NO_MEMORY, "no memory for %zu inputs", in);
     }

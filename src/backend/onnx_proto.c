@@ -170,12 +170,10 @@ enum gal_status gal_onnx_head_read(struct gal_str file, struct gal_arena *arena,
     enum gal_status status = check_fields(file, &meta_count, err);
     if (status)
         return status;
-    if (meta_count > 0) {
-        out->meta = gal_arena_array(arena, meta_count, sizeof *out->meta);
-        if (!out->meta)
-            return gal_fail(err, GAL_NO_MEMORY, "no memory for %zu metadata entries", meta_count);
-        memset(out->meta, 0, meta_count * sizeof *out->meta);
-    }
+    out->meta = gal_arena_array(arena, meta_count, sizeof *out->meta);
+    if (!out->meta)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for %zu metadata entries", meta_count);
+    memset(out->meta, 0, meta_count * sizeof *out->meta);
     struct gal_str rest = file;
     struct gal_pb_field f;
     while (gal_pb_next(&rest, &f) == GAL_PB_FIELD) {
@@ -185,8 +183,7 @@ enum gal_status gal_onnx_head_read(struct gal_str file, struct gal_arena *arena,
             return refuse(GAL_PB_BAD, file, from, err);
         }
     }
-    if (out->meta_count > 1)
-        qsort(out->meta, out->meta_count, sizeof *out->meta, compare_meta);
+    qsort(out->meta, out->meta_count, sizeof *out->meta, compare_meta);
     if (!out->opsets.p)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for the model's opsets");
     return GAL_OK;

@@ -97,7 +97,8 @@ static enum gal_status compound_in(const struct gal_ort *ort, const struct gal_v
                                    OrtValue **out, struct gal_err *err)
 {
     const OrtApi *api = ort->api;
-    OrtValue **items = (OrtValue **)ort->allocator->Alloc(ort->allocator, v->count * sizeof *items);
+    OrtValue **items =
+        (OrtValue **)ort->allocator->Alloc(ort->allocator, v->count * sizeof(OrtValue *));
     if (!items)
         return no_memory(err);
     size_t made = 0;

@@ -50,7 +50,7 @@ enum gal_status gal_catalog_new(struct gal_model *const *models, size_t count,
     struct gal_catalog *c = gal_calloc(1, sizeof *c);
     /* One more each: an empty catalog asks for no memory of size 0. */
     struct gal_catalog_entry *entries = gal_calloc(count + 1, sizeof *entries);
-    struct gal_model **sorted = gal_calloc(count + 1, sizeof *sorted);
+    struct gal_model **sorted = gal_calloc(count + 1, sizeof(struct gal_model *));
     if (!c || !entries || !sorted) {
         gal_fail(err, status, "no memory for the catalog");
         goto out;
@@ -58,8 +58,8 @@ enum gal_status gal_catalog_new(struct gal_model *const *models, size_t count,
     gal_map_init(&c->by_name);
     c->entries = entries;
     if (count > 0) {
-        memcpy(sorted, models, count * sizeof *sorted);
-        qsort(sorted, count, sizeof *sorted, compare_models);
+        memcpy(sorted, models, count * sizeof(struct gal_model *));
+        qsort(sorted, count, sizeof(struct gal_model *), compare_models);
     }
     status = fill_entries(c, sorted, count, err);
     if (status) {
@@ -130,7 +130,8 @@ static void hint_names(const struct gal_catalog *c, struct gal_err *err)
     struct list l = {.n = 0};
     for (size_t i = 0; i < c->count; i++)
         list_add(&l, c->entries[i].versions[0]->name);
-    gal_err_hint(err, l.n ? "models: %s" : "no model is served%s", l.text);
+    if (l.n > 0)
+        gal_err_hint(err, "models: %s", l.text);
 }
 
 static void hint_versions(const struct gal_catalog_entry *e, struct gal_err *err)
@@ -179,16 +180,16 @@ enum gal_status gal_catalog_default(const struct gal_catalog *c, struct gal_str 
                                     struct gal_model **out, struct gal_err *err)
 {
     const struct gal_catalog_entry *e = preferred.n ? gal_catalog_find(c, preferred) : NULL;
-    if (!e && c->count == 1)
-        e = &c->entries[0];
-    *out = e ? newest(e) : NULL;
-    if (e)
-        return GAL_OK;
-    gal_fail(err, GAL_NOT_FOUND,
-             c->count ? "several models are served and none is the default" : "no model is served");
-    if (c->count)
+    *out = NULL;
+    if (!e && c->count == 0)
+        return gal_fail(err, GAL_NOT_FOUND, "no model is served");
+    if (!e && c->count > 1) {
+        gal_fail(err, GAL_NOT_FOUND, "several models are served and none is the default");
         hint_names(c, err);
-    return GAL_NOT_FOUND;
+        return GAL_NOT_FOUND;
+    }
+    *out = newest(e ? e : &c->entries[0]);
+    return GAL_OK;
 }
 
 bool gal_catalog_ready(const struct gal_catalog *c, struct gal_err *reason)

@@ -22,13 +22,14 @@ struct found {
 
 static enum gal_status no_memory(struct found *f)
 {
-    return gal_fail(f->err, GAL_NO_MEMORY, "no memory for the list of models");
+    gal_fail(f->err, GAL_NO_MEMORY, "no memory for the list of models");
+    return GAL_NO_MEMORY;
 }
 
 static enum gal_status grow(struct found *f)
 {
     size_t cap = f->cap ? 2 * f->cap : 8;
-    struct gal_model **models = gal_realloc(f->models, cap * sizeof *models);
+    struct gal_model **models = gal_realloc(f->models, cap * sizeof(struct gal_model *));
     if (!models)
         return no_memory(f);
     f->models = models;

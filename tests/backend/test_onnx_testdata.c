@@ -6,7 +6,8 @@
  * DATA is a folder of GROUP/CASE/ (default: what Debian's libonnx-testdata installs; without it the
  * test is skipped, exit 77). FILE names the cases that cannot pass, "GROUP/CASE reason" a line; the
  * file beside it, onnx_tolerances.txt, those that need another absolute tolerance. The test fails
- * when a case that is not listed fails, and when a listed one passes or is not there. */
+ * when a case that is not listed fails, and when a listed one passes or is not there. Data of
+ * another version than the lists are about is run and reported, and then counts as skipped. */
 #include "backend/onnx.h"
 #include "base/file.h"
 #include "base/map.h"
@@ -20,6 +21,8 @@
 #define LIST_DEFAULT "tests/backend/onnx_not_supported.txt"
 #define TOLERANCES "tests/backend/onnx_tolerances.txt"
 #define SKIPPED 77
+#define LISTED_VERSION "1.12" /* of libonnx-testdata, and how many cases it has */
+#define LISTED_CASES 1072
 
 static const char *const groups[] = {"node", "simple", "pytorch-converted", "pytorch-operator"};
 #define GROUPS (sizeof groups / sizeof *groups)
@@ -155,12 +158,16 @@ int main(int argc, char **argv)
         printf("%-20s %8u %8u %14u\n", groups[i], of[i].passed, of[i].failed, of[i].listed);
     printf("%-20s %8u %8u %14u\n", "all", all.passed, all.failed, all.listed);
     size_t listed = r.not_supported.of.count + r.tolerances.of.count;
-    if (listed != r.not_supported.met + r.tolerances.met) {
-        printf("FAILED: %zu cases are listed, %u of them are there\n", listed,
-               r.not_supported.met + r.tolerances.met);
-        all.failed++;
-    }
+    unsigned met = r.not_supported.met + r.tolerances.met;
+    bool is_whole = listed == met;
+    if (!is_whole)
+        printf("FAILED: %zu cases are listed, %u of them are there\n", listed, met);
     list_release(&r.not_supported);
     list_release(&r.tolerances);
-    return all.failed || all.passed == 0;
+    if (all.passed + all.failed + all.listed != LISTED_CASES && all.passed > 0) {
+        printf("skipped: the lists are about the %d cases of version " LISTED_VERSION "\n",
+               LISTED_CASES);
+        return SKIPPED;
+    }
+    return all.failed || all.passed == 0 || !is_whole;
 }
