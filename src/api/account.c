@@ -7,8 +7,8 @@
 #include <stdio.h>
 
 /* Status codes that have a slot of their own; others share the last one's look-up by name. */
-static const int codes[] = {200, 400, 404, 405, 408, 411, 413, 414, 415, 417, 422,
-                            429, 431, 499, 500, 501, 503, 504, 505};
+static const int codes[] = {200, 400, 404, 405, 408, 411, 413, 414, 415, 417,
+                            422, 429, 431, 499, 500, 501, 503, 504, 505};
 #define CODE_COUNT (sizeof(codes) / sizeof(codes[0]))
 #define ROUTE_SLOTS (GAL_ROUTE_COUNT + 1) /* the last: no route matched */
 
@@ -54,9 +54,8 @@ static struct http_series make_http(struct gal_api *api, const struct gal_route 
     labels[0] = gal_str_of(gal_method_name(method));
     labels[1] = route != NULL ? gal_str_of(route->pattern) : GAL_STR("(none)");
     labels[2] = gal_str_of(code);
-    return (struct http_series){
-        gal_metrics_series(api->metrics, GAL_METRIC_HTTP_REQUESTS, labels),
-        gal_metrics_series(api->metrics, GAL_METRIC_HTTP_DURATION, labels)};
+    return (struct http_series){gal_metrics_series(api->metrics, GAL_METRIC_HTTP_REQUESTS, labels),
+                                gal_metrics_series(api->metrics, GAL_METRIC_HTTP_DURATION, labels)};
 }
 
 static struct http_series find_http(struct gal_exchange *x)

@@ -123,8 +123,7 @@ static enum gal_status find_route(struct gal_exchange *x, struct gal_err *err)
 {
     struct gal_str raw[GAL_PATH_PARAMS_MAX] = {{NULL, 0}};
     char allow[64];
-    enum gal_status st =
-        gal_route_find(x->req->method, x->req->path, &x->route, raw, allow, err);
+    enum gal_status st = gal_route_find(x->req->method, x->req->path, &x->route, raw, allow, err);
 
     if (st == GAL_METHOD)
         gal_exchange_header(x, GAL_STR("Allow"), gal_str_of(allow));

@@ -171,7 +171,7 @@ void gal_handle_ready(struct gal_exchange *x)
         refuse_ready(x, "draining: service shutting down", "");
     else if (failed != NULL)
         refuse_failed(x, failed);
-    else if (find_state(x->api->catalog, GAL_MODEL_LOADING) != NULL)
+    else if (!p->loaded || find_state(x->api->catalog, GAL_MODEL_LOADING) != NULL)
         refuse_ready(x, "model loading", "");
     else if (!gal_catalog_ready(x->api->catalog, &reason))
         refuse_ready(x, "", reason.message);

@@ -46,8 +46,10 @@ enum gal_status gal_value_zipmap(const struct gal_value *v, struct gal_arena *ar
     for (size_t i = 0; i < rows; i++) {
         if (!is_map(&maps[i]) || !same_keys(keys, &maps[i].items[0].tensor) ||
             maps[i].items[1].tensor.dtype != first->dtype)
-            return gal_fail(err, GAL_INVALID, "output '%.*s': the maps of rows 0 and %zu differ in "
-                            "their keys", GAL_STR_ARG(v->tensor.name), i);
+            return gal_fail(err, GAL_INVALID,
+                            "output '%.*s': the maps of rows 0 and %zu differ in "
+                            "their keys",
+                            GAL_STR_ARG(v->tensor.name), i);
         memcpy(data + i * row_bytes, maps[i].items[1].tensor.data, row_bytes);
     }
     shape[0] = (int64_t)rows;

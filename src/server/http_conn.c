@@ -21,8 +21,8 @@
 #define INPUT_KEEP_BYTES (1u << 20)
 #define WRITE_BYTES_PER_S 65536u
 #define HEAD_BYTES_MAX 8192u /* of an answer */
-/* A body of at most this many bytes is copied behind its head: one buffer costs the kernel less than
- * two. */
+/* A body of at most this many bytes is copied behind its head: one buffer costs the kernel less
+ * than two. */
 #define JOIN_BYTES_MAX 4096u
 
 enum conn_state { CONN_IDLE, CONN_READING, CONN_HANDLING, CONN_WRITING, CONN_CLOSING };
@@ -112,8 +112,8 @@ static struct gal_slot *slot_take(struct gal_front *f)
     if (s == NULL)
         return NULL;
     gal_http1_reset(s->codec, &f->options->http1);
-    s->in.max = f->options->http1.head_bytes_max + f->options->http1.body_bytes_max +
-                INPUT_FIRST_BYTES;
+    s->in.max =
+        f->options->http1.head_bytes_max + f->options->http1.body_bytes_max + INPUT_FIRST_BYTES;
     return s;
 }
 
@@ -285,8 +285,7 @@ static void on_finished(struct gal_exchange *x)
         return;
     }
     gal_shard_add(f->api.shard, f->sent, head_bytes + x->resp.body_bytes);
-    deadline_in(c, f->options->write_timeout_us +
-                       x->resp.body_bytes * 1000000 / WRITE_BYTES_PER_S);
+    deadline_in(c, f->options->write_timeout_us + x->resp.body_bytes * 1000000 / WRITE_BYTES_PER_S);
     send_parts(c);
 }
 

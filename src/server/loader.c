@@ -34,12 +34,9 @@ static void log_end(struct gal_loader *l, const struct gal_model *m, bool ready)
 {
     char ms[32];
     struct gal_log_field f[6] = {
-        {"model", gal_str_of(m->name), false},
-        {"version", gal_str_of(m->version), false},
-        {"path", gal_str_of(m->path), false},
-        {"load_ms", {NULL, 0}, true},
-        {"error", gal_str_of(m->error.message), false},
-        {"hint", gal_str_of(m->error.hint), false},
+        {"model", gal_str_of(m->name), false},          {"version", gal_str_of(m->version), false},
+        {"path", gal_str_of(m->path), false},           {"load_ms", {NULL, 0}, true},
+        {"error", gal_str_of(m->error.message), false}, {"hint", gal_str_of(m->error.hint), false},
     };
 
     snprintf(ms, sizeof(ms), "%.3f", (double)m->load_us / 1000.0);
@@ -103,8 +100,7 @@ static enum gal_status start_threads(struct gal_loader *l, struct gal_err *err)
         return gal_fail(err, GAL_NO_MEMORY, "no memory to load models");
     l->alive = n;
     while (l->started < n) {
-        enum gal_status st =
-            gal_thread_start(&l->threads[l->started], "galley-load", run, l, err);
+        enum gal_status st = gal_thread_start(&l->threads[l->started], "galley-load", run, l, err);
         if (st != GAL_OK && l->started == 0)
             return st;
         if (st != GAL_OK) { /* fewer threads do as well; those that run may have ended already */

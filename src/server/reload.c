@@ -36,8 +36,8 @@ void gal_server_tell_fronts(struct gal_server *s,
             gal_log_msg(s->log, GAL_LOG_ERROR, "out_of_memory", "a change did not reach a loop");
             continue;
         }
-        *m = (struct message){{deliver, NULL}, s->fronts[i], gal_catalog_ref(s->catalog),
-                              s->settings, apply};
+        *m = (struct message){
+            {deliver, NULL}, s->fronts[i], gal_catalog_ref(s->catalog), s->settings, apply};
         gal_loop_post(s->fronts[i]->loop, &m->task);
     }
 }
@@ -72,11 +72,14 @@ void gal_server_drop_coming(struct gal_server *s)
 
 static void log_err(struct gal_server *s, const char *event, const struct gal_err *err)
 {
-    struct gal_log_field f[3] = {{"error", gal_str_of(err->message), false},
-                                 {"place", gal_str_of(err->place), false},
-                                 {"hint", gal_str_of(err->hint), false}};
+    struct gal_log_field f[3] = {{"error", gal_str_of(err->message), false}};
+    size_t n = 1;
 
-    gal_log_write(s->log, GAL_LOG_ERROR, event, f, 3);
+    if (err->place[0] != '\0')
+        f[n++] = (struct gal_log_field){"place", gal_str_of(err->place), false};
+    if (err->hint[0] != '\0')
+        f[n++] = (struct gal_log_field){"hint", gal_str_of(err->hint), false};
+    gal_log_write(s->log, GAL_LOG_ERROR, event, f, n);
 }
 
 /* Where the same name and version serves already, a failed newcomer gives way to it. */
@@ -90,9 +93,10 @@ static void keep_old_for_failed(struct gal_server *s)
                               NULL) != GAL_OK ||
             gal_model_state(old) != GAL_MODEL_READY)
             continue;
-        gal_log_msg(s->log, GAL_LOG_WARN, "old_version_kept",
-                    "%s version %s: the changed file does not load; the one loaded before serves on",
-                    m->name, m->version);
+        gal_log_msg(
+            s->log, GAL_LOG_WARN, "old_version_kept",
+            "%s version %s: the changed file does not load; the one loaded before serves on",
+            m->name, m->version);
         s->coming[i] = gal_model_ref(old);
         gal_model_unref(m);
     }

@@ -81,11 +81,10 @@ static enum gal_status start(struct gal_server *s, struct gal_err *err)
     return st;
 }
 
-enum gal_status gal_server_new(const struct gal_config *config,
-                               enum gal_status (*reread)(struct gal_config *out, void *ctx,
-                                                         struct gal_err *err),
-                               void *ctx, struct gal_log *log, struct gal_server **out,
-                               struct gal_err *err)
+enum gal_status
+gal_server_new(const struct gal_config *config,
+               enum gal_status (*reread)(struct gal_config *out, void *ctx, struct gal_err *err),
+               void *ctx, struct gal_log *log, struct gal_server **out, struct gal_err *err)
 {
     struct gal_server *s = gal_calloc(1, sizeof(*s));
     enum gal_status st;

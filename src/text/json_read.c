@@ -127,6 +127,8 @@ enum gal_status gal_json_read(struct gal_str text, struct gal_arena *arena, unsi
         return gal_arena_fail(arena, ctx.refused, "JSON document", err);
     gal_fail(err, GAL_INVALID, "invalid JSON: %s", why.msg);
     put_place(err, text, why.pos);
+    if (why.pos < text.n && (text.p[why.pos] == 'N' || text.p[why.pos] == 'I'))
+        gal_err_hint(err, "JSON has no NaN and no infinity: send them as strings, \"NaN\"");
     return GAL_INVALID;
 }
 
