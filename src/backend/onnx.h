@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ONNX Runtime behind the backend interface, by its C API. The library is opened with dlopen at
  * first use: options->library, GALLEY's own search (beside the executable, ../lib, the build's
- * ONNX Runtime), then the system's libonnxruntime.so.1. One environment a process, for good. */
+ * ONNX Runtime), then the system's libonnxruntime.so.1. One environment a process, for good. Its
+ * telemetry (official builds from 1.29 on) is turned off, which is done through the process's
+ * environment: ask for the version once before other threads may call getenv. */
 #ifndef GAL_BACKEND_ONNX_H
 #define GAL_BACKEND_ONNX_H
 

@@ -54,6 +54,8 @@ static enum gal_status make_env(struct gal_ort *ort, struct gal_err *err)
                                                           "galley", &ort->env),
                            GAL_ORT_LOAD, err);
     if (!status)
+        status = gal_ort_check(ort, api->DisableTelemetryEvents(ort->env), GAL_ORT_LOAD, err);
+    if (!status)
         status = gal_ort_check(
             ort, api->CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &ort->cpu),
             GAL_ORT_LOAD, err);
@@ -100,6 +102,14 @@ static enum gal_status adopt(void *library, const char *path, struct gal_err *er
     engine.ort = ort;
     engine.ready = true;
     return GAL_OK;
+}
+
+/* Official builds from 1.29 on report models and their use to Microsoft, by a thread of their own,
+ * unless this is set before they start. A model server talks to nobody unasked. */
+static void silence_telemetry(void)
+{
+    setenv("ORT_DISABLE_TELEMETRY", "1", 1);
+    setenv("ORT_TELEMETRY_DISABLED", "1", 1); /* its first name */
 }
 
 static enum gal_status open_library(const char *path, struct gal_err *err)
@@ -161,6 +171,8 @@ enum gal_status gal_ort_get(const char *library, const struct gal_ort **out, str
         library = NULL;
     pthread_mutex_lock(&engine.lock);
     enum gal_status status = GAL_OK;
+    if (!engine.ready)
+        silence_telemetry();
     if (!engine.ready)
         status = library ? open_library(library, err) : search(err);
     else if (library && strcmp(library, engine.path) != 0)

@@ -8,14 +8,17 @@
 #include <cmocka.h>
 
 #include "backend/onnx.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "support/onnx_model.h"
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static const struct gal_backend_ops *const ops = &gal_backend_onnx;
 static const struct gal_backend_options one_thread = {.intra_op_threads = 1};
+static size_t threads_at_start; /* a sanitizer may have one of its own */
 
 /* ---- helpers ---- */
 
@@ -106,6 +109,15 @@ static void a_missing_engine_is_unavailable_and_says_what_to_do(void **state)
     assert_non_null(strstr(err.message, "is not ONNX Runtime"));
 }
 
+static size_t count_threads(void)
+{
+    char **names = NULL;
+    size_t count = 0;
+    assert_int_equal(gal_dir_list("/proc/self/task", &names, &count, NULL), GAL_OK);
+    gal_free(names);
+    return count;
+}
+
 static void the_engine_is_found_and_tells_its_version(void **state)
 {
     (void)state;
@@ -116,6 +128,21 @@ static void the_engine_is_found_and_tells_its_version(void **state)
     assert_true(version[0] >= '1' && strchr(version, '.'));
     const struct gal_backend_options other = {.library = "/nowhere/other.so"};
     assert_int_equal(ops->version(&other, &version, &err), GAL_CONFLICT);
+}
+
+/* Telemetry would be a thread and a connection. */
+static void the_engine_starts_no_thread_of_its_own(void **state)
+{
+    (void)state;
+    struct bench b;
+    const float x[] = {1, 2};
+    const int64_t shape[] = {1, 2};
+    bench_open(&b, onnx_identity_model(ONNX_FLOAT, "-1,2", "alone.onnx"));
+    const struct gal_value in = floats(shape, 2, x);
+    assert_int_equal(bench_run(&b, &in), GAL_OK);
+    assert_string_equal(getenv("ORT_DISABLE_TELEMETRY"), "1");
+    assert_int_equal(count_threads(), threads_at_start);
+    bench_close(&b);
 }
 
 /* ---- loading ---- */
@@ -720,6 +747,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_missing_engine_is_unavailable_and_says_what_to_do),
         cmocka_unit_test(the_engine_is_found_and_tells_its_version),
+        cmocka_unit_test(the_engine_starts_no_thread_of_its_own),
         cmocka_unit_test(files_that_are_no_models_are_refused),
         cmocka_unit_test(a_model_cut_anywhere_is_refused_or_whole),
         cmocka_unit_test(unknown_operators_are_refused_in_the_engines_words),
@@ -743,5 +771,6 @@ int main(void)
         cmocka_unit_test(memory_that_runs_out_while_running_leaves_nothing_behind),
         cmocka_unit_test(one_session_serves_several_threads),
     };
+    threads_at_start = count_threads();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
