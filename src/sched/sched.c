@@ -71,7 +71,8 @@ static struct cell *my_cell(struct gal_sched *s)
 
 static void add(struct cell *c, enum count what, uint64_t by)
 {
-    atomic_fetch_add_explicit(&c->n[what], by, memory_order_relaxed);
+    if (by > 0)
+        atomic_fetch_add_explicit(&c->n[what], by, memory_order_relaxed);
 }
 
 static enum count outcome(enum gal_status status)
