@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The floor under every server: one thread that calls ONNX Runtime's C API in a loop, no network,
  * no text. usage: bare LIBRARY MODEL ROWS SECONDS; prints runs per second. */
-#include "onnxruntime_c_api.h"
+#include <onnxruntime_c_api.h>
 
 #include <dlfcn.h>
 #include <stdio.h>

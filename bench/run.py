@@ -24,6 +24,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MODEL = os.path.join(ROOT, "bench/models/mlp-30-64-32-1/model.onnx")
 PATH = "/v2/models/mlp-30-64-32-1/infer"
 SERVER_CORE, CLIENT_CORE = "0", "1"
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # for every server alike
 
 
 def free_port():

@@ -162,6 +162,12 @@ void gal_exchange_cancel(struct gal_exchange *x)
         gal_job_cancel(&x->job);
 }
 
+void gal_exchange_expire(struct gal_exchange *x)
+{
+    if (x->job_running)
+        gal_job_expire(&x->job);
+}
+
 void gal_exchange_header(struct gal_exchange *x, struct gal_str name, struct gal_str value)
 {
     char *copy = gal_arena_small(&x->arena, value.n + 1);

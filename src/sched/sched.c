@@ -305,19 +305,32 @@ void gal_sched_submit(struct gal_sched *s, struct gal_job *job)
     }
 }
 
-void gal_job_cancel(struct gal_job *job)
+/* Takes the job out of the queue; false when it is not there (any more). */
+static bool withdraw(struct gal_job *job)
 {
     struct gal_sched *s = job->sched;
-    atomic_store_explicit(&job->cancelled, true, memory_order_relaxed);
-    if (!s)
-        return;
     pthread_mutex_lock(&s->lock);
     bool is_mine = job->queued;
     if (is_mine)
         unlink_job(s, job);
     pthread_mutex_unlock(&s->lock);
-    if (is_mine) {
+    return is_mine;
+}
+
+void gal_job_cancel(struct gal_job *job)
+{
+    atomic_store_explicit(&job->cancelled, true, memory_order_relaxed);
+    if (job->sched && withdraw(job)) {
         job->status = gal_fail(&job->err, GAL_CANCELLED, "the client has gone");
+        send_home(job);
+    }
+}
+
+void gal_job_expire(struct gal_job *job)
+{
+    if (job->sched && withdraw(job)) {
+        job->status =
+            gal_fail(&job->err, GAL_DEADLINE, "the request's deadline passed before it ran");
         send_home(job);
     }
 }

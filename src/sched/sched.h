@@ -77,6 +77,9 @@ void gal_sched_submit(struct gal_sched *s, struct gal_job *job);
  * running; one that runs is finished and ends as CANCELLED. on_done still comes, from the loop,
  * never from inside this call. */
 void gal_job_cancel(struct gal_job *job);
+/* The deadline has passed: a job still waiting ends as DEADLINE at once instead of when a worker
+ * comes to it; one that runs is let finish. The home loop's; between submit and on_done. */
+void gal_job_expire(struct gal_job *job);
 /* Tells the scheduler what one inference of `rows` rows cost: warm-up does. */
 void gal_sched_observe(struct gal_sched *s, size_t rows, uint64_t cost_us);
 bool gal_sched_is_inline(const struct gal_sched *s, size_t rows);

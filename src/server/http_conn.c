@@ -8,7 +8,7 @@
  *   IDLE     no slot, or a slot without a byte       deadline: idle_timeout
  *   READING  part of a request is here               deadline: head_timeout from its first byte,
  *                                                    body_timeout from the last byte
- *   HANDLING the exchange has it                     none: the job's own deadline rules
+ *   HANDLING the exchange has it                     the job's own
  *   WRITING  the answer is on its way                deadline: write_timeout and a second for each
  *                                                    64 KiB
  *   CLOSING  only on_close is left
@@ -345,6 +345,8 @@ static bool step(struct gal_conn *c)
         c->continue_sent = false;
         begin(c, gal_http1_request(s->codec));
         gal_api_handle(&s->x);
+        if (c->state == CONN_HANDLING && s->x.submitted)
+            gal_stream_deadline(c->stream, s->x.job.deadline_us);
         return true;
     case GAL_HTTP1_ERROR:
         break;
@@ -452,6 +454,8 @@ static void on_deadline(void *user)
     } else if (c->state == CONN_READING) {
         gal_fail(&err, GAL_TIMEOUT_CLIENT, "the request did not arrive in time");
         reject(c, &err, c->front->refused_slow);
+    } else if (c->state == CONN_HANDLING) {
+        gal_exchange_expire(&c->slot->x);
     } else {
         close_now(c);
     }

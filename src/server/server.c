@@ -60,9 +60,24 @@ static enum gal_status catch_signals(struct gal_server *s, struct gal_err *err)
     return st;
 }
 
+/* Opens the engine before any thread runs: it reads the environment, which threads must not change
+ * (backend/onnx.h). One that is missing is told by the models that fail to load. */
+static void open_engine(struct gal_server *s)
+{
+    const struct gal_model_options *o = &s->settings->model;
+    const char *version;
+    struct gal_err err;
+
+    if (o->ops->version(&o->backend, &version, &err) == GAL_OK)
+        gal_log_msg(s->log, GAL_LOG_DEBUG, "engine", "%s %s", o->ops->name, version);
+}
+
 static enum gal_status start(struct gal_server *s, struct gal_err *err)
 {
-    enum gal_status st = gal_loop_new(&s->loop, err);
+    enum gal_status st;
+
+    open_engine(s);
+    st = gal_loop_new(&s->loop, err);
 
     if (st == GAL_OK)
         st = gal_metrics_new(&s->metrics, err);
