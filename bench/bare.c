@@ -49,9 +49,8 @@ static void run_once(OrtSession *session, OrtMemoryInfo *memory, float *data, in
     int64_t shape[2] = {rows, COLUMNS};
     OrtValue *x = NULL, *y = NULL;
 
-    must(api->CreateTensorWithDataAsOrtValue(memory, data,
-                                             (size_t)(rows * COLUMNS) * sizeof(float), shape, 2,
-                                             ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, &x));
+    must(api->CreateTensorWithDataAsOrtValue(memory, data, (size_t)(rows * COLUMNS) * sizeof(float),
+                                             shape, 2, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, &x));
     must(api->Run(session, NULL, in, (const OrtValue *const *)&x, 1, out, 1, &y));
     api->ReleaseValue(x);
     api->ReleaseValue(y);

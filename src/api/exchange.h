@@ -32,9 +32,9 @@ enum gal_dialect {
 
 /* What all loops share; written by server/ only. */
 struct gal_process {
-    _Atomic bool draining;  /* readiness is 503 */
-    _Atomic bool refusing;  /* new inference requests are refused with "Service shutting down" */
-    _Atomic bool loaded;    /* the first load of all models has ended, well or not */
+    _Atomic bool draining; /* readiness is 503 */
+    _Atomic bool refusing; /* new inference requests are refused with "Service shutting down" */
+    _Atomic bool loaded;   /* the first load of all models has ended, well or not */
     uint64_t start_wall_us, start_mono_us;
     _Atomic uint64_t in_flight;   /* requests between their last byte and their answer's */
     _Atomic uint64_t connections; /* open */
@@ -47,11 +47,11 @@ struct gal_api_options {
     struct gal_str default_model; /* may be empty */
     size_t body_bytes_max;        /* decoded */
     size_t instances_max;
-    uint64_t request_timeout_us;  /* deadline of a request that brings none; 0: none */
-    uint64_t readiness_ttl_us;    /* a deep readiness check is at most this old */
-    double access_sample;         /* share of requests with an access line: 0 off, 1 all; errors
-                                     (5xx) are always written unless 0 */
-    bool compress;                /* honour Accept-Encoding */
+    uint64_t request_timeout_us; /* deadline of a request that brings none; 0: none */
+    uint64_t readiness_ttl_us;   /* a deep readiness check is at most this old */
+    double access_sample;        /* share of requests with an access line: 0 off, 1 all; errors
+                                    (5xx) are always written unless 0 */
+    bool compress;               /* honour Accept-Encoding */
 };
 
 /* One a loop. */
@@ -66,8 +66,8 @@ struct gal_api {
     const struct gal_clock *clock;
     struct gal_loop *loop;
     struct gal_rng rng;
-    struct gal_series_cache *series;       /* api/account.c's */
-    struct gal_openapi *openapi;           /* api/openapi.c's; gal_openapi_free */
+    struct gal_series_cache *series; /* api/account.c's */
+    struct gal_openapi *openapi;     /* api/openapi.c's; gal_openapi_free */
 };
 
 #define GAL_PATH_PARAMS_MAX 3
@@ -85,9 +85,9 @@ struct gal_exchange {
     struct gal_buf out; /* JSON text of the answer; resp.parts usually point here */
     uint64_t start_us;  /* monotonic, request complete */
 
-    const struct gal_route *route; /* NULL until matched */
+    const struct gal_route *route;              /* NULL until matched */
     struct gal_str params[GAL_PATH_PARAMS_MAX]; /* decoded path parameters, route's order */
-    struct gal_str body;           /* of the request, content coding taken off */
+    struct gal_str body;                        /* of the request, content coding taken off */
     char request_id[GAL_REQUEST_ID_BYTES_MAX + 1];
     char correlation_id[GAL_REQUEST_ID_BYTES_MAX + 1];
 

@@ -15,11 +15,11 @@ enum gal_route_id {
 
 struct gal_route {
     enum gal_route_id id;
-    enum gal_method method;   /* HEAD is answered wherever GET is */
-    const char *pattern;      /* "/v2/models/{model}/versions/{version}/infer" */
+    enum gal_method method; /* HEAD is answered wherever GET is */
+    const char *pattern;    /* "/v2/models/{model}/versions/{version}/infer" */
     enum gal_dialect dialect;
     void (*handle)(struct gal_exchange *x);
-    const char *summary;      /* for OpenAPI and the discovery page */
+    const char *summary; /* for OpenAPI and the discovery page */
 };
 
 extern const struct gal_route gal_routes[GAL_ROUTE_COUNT];
@@ -32,7 +32,7 @@ enum gal_status gal_route_find(enum gal_method method, struct gal_str path,
                                struct gal_err *err);
 
 /* Every handler has this form; declared for the table. */
-#define GAL_ROUTE_ROW(id, method, pattern, dialect, handler, summary) \
+#define GAL_ROUTE_ROW(id, method, pattern, dialect, handler, summary)                              \
     void handler(struct gal_exchange *x);
 #include "api/routes.def"
 #undef GAL_ROUTE_ROW

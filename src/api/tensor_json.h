@@ -16,8 +16,8 @@ enum gal_status gal_tensor_from_json(yyjson_val *data, struct gal_tensor *t, con
                                      struct gal_arena *arena, struct gal_err *err);
 /* One JSON scalar into element `index` of t's writable data; the rules above. Used by row
  * assembly. */
-enum gal_status gal_element_from_json(yyjson_val *v, enum gal_dtype dtype, void *data,
-                                      size_t index, struct gal_arena *arena, struct gal_err *err);
+enum gal_status gal_element_from_json(yyjson_val *v, enum gal_dtype dtype, void *data, size_t index,
+                                      struct gal_arena *arena, struct gal_err *err);
 
 /* Appends a JSON array: flat, or nested by shape. BYTES that are not UTF-8 make it INVALID (ask
  * for binary data instead). FP16 and BF16 as the shortest number that reads back the same. */

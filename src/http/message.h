@@ -48,9 +48,9 @@ struct gal_header {
 struct gal_http_request {
     enum gal_method method;
     unsigned version_major, version_minor;
-    struct gal_str target; /* as sent */
-    struct gal_str path;   /* target before `?`, still percent-encoded */
-    struct gal_str query;  /* behind `?`, without it */
+    struct gal_str target;               /* as sent */
+    struct gal_str path;                 /* target before `?`, still percent-encoded */
+    struct gal_str query;                /* behind `?`, without it */
     struct gal_str known[GAL_HDR_COUNT]; /* p == NULL: absent. Sent twice: the first (the codec
                                             refuses Host and Content-Length) */
     struct gal_header headers[GAL_HTTP_HEADERS_MAX];

@@ -6,10 +6,12 @@
 #include "base/arena.h"
 
 /* Percent-decodes one path segment or query part. The result borrows s when nothing is encoded,
- * else lies in the arena. INVALID for a broken escape or an encoded NUL. `plus` turns + to space. */
+ * else lies in the arena. INVALID for a broken escape or an encoded NUL. `plus` turns + to space.
+ */
 enum gal_status gal_url_decode(struct gal_str s, bool plus, struct gal_arena *arena,
                                struct gal_str *out, struct gal_err *err);
-/* Value of `name` in a query, decoded; false when absent. `name` alone (no =) gives an empty value. */
+/* Value of `name` in a query, decoded; false when absent. `name` alone (no =) gives an empty value.
+ */
 bool gal_query_get(struct gal_str query, const char *name, struct gal_arena *arena,
                    struct gal_str *out);
 

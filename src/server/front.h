@@ -31,8 +31,8 @@ struct gal_front {
     struct gal_conn *free_conns;             /* owned, recycled */
     struct gal_slot *free_slots;             /* owned, recycled */
     gal_series received, sent, refused_full, refused_slow, refused_bad, log_dropped;
-    struct gal_http_request no_request; /* stands in where the codec could not make one */
-    char date[GAL_HTTP_DATE_SIZE]; /* of the second date_s */
+    struct gal_http_request no_request; /* stands in for one that did not arrive in time */
+    char date[GAL_HTTP_DATE_SIZE];      /* of the second date_s */
     uint64_t date_s;
 };
 

@@ -305,10 +305,11 @@ static void begin(struct gal_conn *c, struct gal_http_request *req)
     x->peer = gal_stream_peer(c->stream);
 }
 
-static void reject(struct gal_conn *c, const struct gal_err *err, gal_series counter)
+static void reject(struct gal_conn *c, struct gal_http_request *req, const struct gal_err *err,
+                   gal_series counter)
 {
     gal_shard_add(c->front->api.shard, counter, 1);
-    begin(c, &c->front->no_request);
+    begin(c, req);
     gal_api_reject(&c->slot->x, err);
 }
 
@@ -351,7 +352,7 @@ static bool step(struct gal_conn *c)
     case GAL_HTTP1_ERROR:
         break;
     }
-    reject(c, &err, c->front->refused_bad);
+    reject(c, gal_http1_request(s->codec), &err, c->front->refused_bad);
     return false;
 }
 
@@ -453,7 +454,7 @@ static void on_deadline(void *user)
         close_softly(c);
     } else if (c->state == CONN_READING) {
         gal_fail(&err, GAL_TIMEOUT_CLIENT, "the request did not arrive in time");
-        reject(c, &err, c->front->refused_slow);
+        reject(c, &c->front->no_request, &err, c->front->refused_slow);
     } else if (c->state == CONN_HANDLING) {
         gal_exchange_expire(&c->slot->x);
     } else {

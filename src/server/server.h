@@ -18,11 +18,10 @@ struct gal_server;
 /* Listens, starts loops and begins to load; the configuration is borrowed until gal_server_free.
  * reread (may be NULL) makes a fresh configuration on SIGHUP: the caller knows flags, environment
  * and file. */
-enum gal_status gal_server_new(const struct gal_config *config,
-                               enum gal_status (*reread)(struct gal_config *out, void *ctx,
-                                                         struct gal_err *err),
-                               void *ctx, struct gal_log *log, struct gal_server **out,
-                               struct gal_err *err);
+enum gal_status
+gal_server_new(const struct gal_config *config,
+               enum gal_status (*reread)(struct gal_config *out, void *ctx, struct gal_err *err),
+               void *ctx, struct gal_log *log, struct gal_server **out, struct gal_err *err);
 uint16_t gal_server_port(const struct gal_server *s);
 /* Blocks until stopped. Returns the process's exit code: 0 after a clean drain, 1 when the grace
  * ended with requests in flight. */

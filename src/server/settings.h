@@ -14,7 +14,7 @@ struct gal_settings {
     struct gal_model_options model;
     uint64_t drain_delay_us, grace_us;
     unsigned threads;
-    const char *name;            /* of a single model; "" when not set; config's */
+    const char *name;                /* of a single model; "" when not set; config's */
     const struct gal_config *config; /* borrowed */
     struct gal_config *own_config;   /* owned: the same, when a reload made it; else NULL */
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nothing here is a breach: the words time( and malloc( in a comment, "strcpy(" in a literal, .time() of an object. */
+/* Nothing here is a breach: the words time( and malloc( in a comment, "strcpy(" in a literal,
+ * .time() of an object. */
 #ifndef GOOD_H
 #define GOOD_H
 #include <stddef.h>
