@@ -79,6 +79,8 @@ def test_a_broken_model_keeps_readiness_down_and_nothing_else(serve, zoo_dir, tm
     broken.write_bytes(whole)
     s.signal(signal.SIGHUP)
     s.wait_for("ready")
+    s.wait_for("/v2/models/broken/ready")  # on the other loop too
+    time.sleep(0.03 * harness.SCALE)
     assert s.infer("broken", {"x": ("FP32", [1, 1], [1])}).json()["outputs"][0]["data"] == [2]
 
 

@@ -102,6 +102,40 @@ def test_drain_delay_keeps_serving_while_readiness_is_down(serve, zoo_dir):
     assert time.monotonic() - start >= 0.9
 
 
+def test_no_request_is_lost_while_it_drains(serve, zoo_dir):
+    """SHD-05: clients on kept-alive connections are told to go elsewhere by their answers, so that
+    none is cut between two requests."""
+    s = serve("--drain-delay", "600ms", paths=[zoo_dir / "id-fp32"])
+    body = request("POST", "/v2/models/id-fp32/infer", {"inputs": [
+        {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}]})
+    failures, moved = [], []
+
+    def client():
+        with Conn(s.port) as c:
+            while True:
+                try:
+                    c.send(body)
+                    r = c.reply()
+                except Exception as e:  # whatever it is, it is a failed request
+                    failures.append(e)
+                    return
+                if r.status != 200:
+                    failures.append(r)
+                if r.header("Connection") == "close":
+                    moved.append(c.at_end())
+                    return
+    threads = [threading.Thread(target=client) for _ in range(4)]
+    for t in threads:
+        t.start()
+    time.sleep(0.2)
+    assert not moved
+    s.signal(signal.SIGTERM)
+    for t in threads:
+        t.join()
+    assert not failures and moved == [True] * 4
+    assert s.wait_exit() == 0
+
+
 def test_grace_bounds_the_drain_and_1_says_so(serve, zoo_dir, trips):
     s = serve("--grace", "300ms", paths=[zoo_dir / "slow"], exit_code=1)
     begin(s, slow_body(trips, 6))
