@@ -274,7 +274,9 @@ static void on_finished(struct gal_exchange *x)
     if (c->state == CONN_CLOSING)
         return; /* on_close is on its way */
     set_state(c, CONN_WRITING);
-    c->keep_alive = x->req->keep_alive && !x->resp.close && !f->api.process->refusing;
+    /* From the start of a drain on: clients come to the end of their connections one by one, and
+     * none is cut that is about to send. */
+    c->keep_alive = x->req->keep_alive && !x->resp.close && !f->api.process->draining;
     c->parts_sent = 0;
     c->head_sent = false;
     gal_http1_write_head(&c->slot->head, &x->resp, x->req, date_text(f), c->keep_alive);
