@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import quote  # noqa: F401 (for the tests)
 
 SOURCE = Path(os.environ.get("GALLEY_SOURCE") or Path(__file__).resolve().parents[2])
 BIN = os.environ.get("GALLEY_BIN") or str(SOURCE / "build" / "galley")

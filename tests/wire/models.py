@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small ONNX models that the tests make for themselves."""
 import onnx
+import onnx.numpy_helper
 from onnx import TensorProto as T
 from onnx import helper as h
 import numpy as np
@@ -72,6 +73,16 @@ def two_inputs(path):
                  [("sum", T.FLOAT, ("n", 2)), ("text", T.STRING, ("n", 1))])
 
 
+def external(path):
+    """Its weights, [0..1023], lie in a file of their own; y = weights[x]."""
+    table = onnx.numpy_helper.from_array(np.arange(1024, dtype=np.float32), "table")
+    write(path, [h.make_node("Gather", ["table", "x"], ["y"], axis=0)], [("x", T.INT64, ("n", 1))],
+          [("y", T.FLOAT, ("n", 1))], [table])
+    onnx.save_model(onnx.load(path), path, save_as_external_data=True, location="weights.bin",
+                    size_threshold=0)
+    return path
+
+
 def fixed(path):
     """No open dimension: FP32 [2,3]."""
     return identity(path, "FP32", (2, 3))
@@ -93,6 +104,7 @@ def write_zoo(root):
     identity(root / "text-vector" / "model.onnx", "BYTES", (1,))
     fixed(root / "fixed" / "model.onnx")
     two_inputs(root / "two" / "model.onnx")
+    external(root / "external" / "model.onnx")
     failing(root / "failing" / "model.onnx")
     slow(root / "slow" / "model.onnx")
     for version in (1, 2, 10):

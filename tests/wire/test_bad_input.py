@@ -239,14 +239,19 @@ def test_a_reader_that_takes_nothing_is_cut(serve, zoo_dir):
 
 def test_requests_beyond_the_queue_are_refused_with_429(serve, zoo_dir):
     s = serve("--max-queue-size", "2", "--workers", "1", paths=[zoo_dir / "slow"])
-    body = {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "INT64", "data": [3000]}]}
-    held = [s.connect(timeout=60) for _ in range(8)]
-    for c in held:
-        c.send(request("POST", "/v2/models/slow/infer", body))
+    oip = request("POST", "/v2/models/slow/infer", {"inputs": [
+        {"name": "x", "shape": [1, 1], "datatype": "INT64", "data": [3000]}]})
+    native = request("POST", "/v1/predict", {"features": [3000]})
+    held = [s.connect(timeout=60) for _ in range(10)]
+    for i, c in enumerate(held):
+        c.send(native if i % 2 else oip)
     replies = [c.reply() for c in held]
-    refused = [r for r in replies if r.status == 429]
-    assert {r.status for r in replies} == {200, 429} and len(refused) >= 4
-    assert refused[0].header("Retry-After") and refused[0].json()["error"]
+    assert {r.status for r in replies} == {200, 429}
+    assert sum(r.status == 429 for r in replies) >= 5
+    for i, r in enumerate(replies):
+        if r.status == 429:
+            assert r.header("Retry-After") and r.json()["detail" if i % 2 else "error"]
+            assert i % 2 == 0 or r.json()["request_id"] == r.header("X-Request-ID")
 
 
 def test_requests_past_their_deadline_are_504(serve, zoo_dir):
@@ -257,6 +262,12 @@ def test_requests_past_their_deadline_are_504(serve, zoo_dir):
     time.sleep(0.05)
     second.send(request("POST", "/v2/models/slow/infer", body))
     assert second.reply().status == 504, "it waited behind the first until it was too late"
+    first.reply()
+    first.send(request("POST", "/v2/models/slow/infer", body))
+    time.sleep(0.05)
+    second.send(request("POST", "/v1/predict", {"features": [1]}))
+    r = second.reply()
+    assert r.status == 504 and r.json()["detail"] and r.json()["request_id"]
     first.reply()
     # the request's own timeout is in microseconds and can only be shorter
     short = {**body, "parameters": {"timeout": 1000}}

@@ -82,6 +82,17 @@ def test_open_inference_protocol_with_binary_tensors(examples, name, case):
     check_oip(name, case, reply)
 
 
+@pytest.mark.parametrize("options", [["--schedule", "workers"], ["--schedule", "inline"],
+                                     ["--threads", "1"], ["--intra-op-threads", "2"]])
+def test_where_inference_runs_changes_no_answer(serve, options):
+    s = serve(*options, paths=[harness.EXAMPLES])
+    for name, document in DOCUMENTS.items():
+        for case in document["cases"][::3]:
+            reply = s.post(f"/v2/models/{name}/infer", case["oip"])
+            assert reply.status == 200, reply
+            check_oip(name, case, reply)
+
+
 @pytest.mark.parametrize("name, case", CASES[::1 if not harness.SANITIZE else 7])
 def test_the_predict_command(tmp_path, name, case):
     """One process a case; inputs beyond the length of a command line come from a file."""
