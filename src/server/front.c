@@ -17,8 +17,10 @@ static void end_turn(void *ctx)
 {
     struct gal_front *f = ctx;
     struct gal_buf *lines = &f->api.log_lines;
-    bool lost = lines->failed;
+    bool lost;
 
+    gal_http_send_answers(f);
+    lost = lines->failed;
     if (lines->n > 0)
         lost |= !gal_log_flush(f->api.log, gal_buf_str(lines));
     if (lost)
@@ -48,6 +50,7 @@ enum gal_status gal_front_new(const struct gal_front_setup *setup, struct gal_fr
 
     if (f == NULL)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for an event loop");
+    f->answers_end = &f->answers;
     f->options = setup->options;
     f->api.options = setup->api_options;
     f->api.process = setup->process;
@@ -118,6 +121,7 @@ void gal_front_free(struct gal_front *f)
     GAL_ASSERT(!f->started);
     gal_listener_free(f->listener);
     gal_loop_free(f->loop);
+    gal_http_send_answers(f); /* none has a stream now: this gives the connections back */
     gal_http_free_pools(f);
     gal_account_free(&f->api);
     gal_openapi_free(&f->api);

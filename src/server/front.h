@@ -29,7 +29,11 @@ struct gal_front {
     struct gal_api api;
     const struct gal_front_options *options; /* borrowed */
     struct gal_conn *free_conns;             /* owned, recycled */
+    struct gal_conn *answers, **answers_end; /* whose answers wait for the turn's end, in order */
+    unsigned answer_count;
+    bool sending; /* gal_http_send_answers is on the stack */
     struct gal_slot *free_slots;             /* owned, recycled */
+    unsigned free_slot_count;
     gal_series received, sent, refused_full, refused_slow, refused_bad, log_dropped;
     struct gal_http_request no_request; /* stands in for one that did not arrive in time */
     char date[GAL_HTTP_DATE_SIZE];      /* of the second date_s */
@@ -59,6 +63,8 @@ void gal_front_refuse(struct gal_front *f);
 
 /* The connections (server/http_conn.c). */
 extern const struct gal_stream_ops gal_http_stream_ops; /* listener's ctx is the front */
+/* Hands the answers of this turn to the kernel; called at its end. */
+void gal_http_send_answers(struct gal_front *f);
 void gal_http_free_pools(struct gal_front *f);
 /* Closes the connection when it holds no request; a visitor for gal_loop_each_stream. */
 void gal_http_close_idle(void *user, void *ctx);

@@ -17,13 +17,25 @@
 #include "base/mem.h"
 #include "server/front.h"
 
+#include <stdio.h>
+
 #define INPUT_FIRST_BYTES 16384u
 #define INPUT_KEEP_BYTES (1u << 20)
+/* Read beyond the present request, and at once where its length is not known: who sends very many
+ * small requests gets as many answered a turn of the loop as this holds. */
+#define AHEAD_BYTES_MAX 16384u
+#define READ_BYTES_MAX 65536u
+#define SLOTS_KEPT_MAX 64u /* for later requests; more than that are a burst's */
 #define WRITE_BYTES_PER_S 65536u
 #define HEAD_BYTES_MAX 8192u /* of an answer */
 /* A body of at most this many bytes is copied behind its head: one buffer costs the kernel less
  * than two. */
 #define JOIN_BYTES_MAX 4096u
+/* Answers of one turn of the loop go out together at its end: a peer on this machine is woken once
+ * and not for each (a wake-up costs more than an answer). So many at most wait, and none once the
+ * turn has taken so long. */
+#define ANSWERS_WAITING_MAX 16u
+#define ANSWERS_WAIT_US_MAX 200u
 
 enum conn_state { CONN_IDLE, CONN_READING, CONN_HANDLING, CONN_WRITING, CONN_CLOSING };
 
@@ -34,10 +46,11 @@ struct gal_slot {
     struct gal_buf in;
     struct gal_buf head; /* of the answer */
     struct gal_exchange x;
+    char peer[64]; /* x's, once the stream has gone that tells it */
 };
 
 struct gal_conn {
-    struct gal_conn *next; /* in the pool */
+    struct gal_conn *next; /* in the pool, or among the answers that wait */
     struct gal_front *front;
     struct gal_stream *stream; /* NULL once closed */
     struct gal_slot *slot;     /* NULL while idle */
@@ -46,6 +59,7 @@ struct gal_conn {
     bool keep_alive;    /* after the present answer */
     bool read_stopped;  /* on_space had no room */
     bool pumping;       /* pump is on the stack */
+    bool answer_waits;  /* the connection is in the front's list */
     bool continue_sent; /* 100-continue */
     bool head_sent;     /* of the answer */
     size_t parts_sent;  /* of the answer's body */
@@ -105,15 +119,16 @@ static struct gal_slot *slot_take(struct gal_front *f)
 {
     struct gal_slot *s = f->free_slots;
 
-    if (s != NULL)
+    if (s != NULL) {
         f->free_slots = s->next;
-    else
+        f->free_slot_count--;
+    } else {
         s = slot_new(f);
+    }
     if (s == NULL)
         return NULL;
     gal_http1_reset(s->codec, &f->options->http1);
-    s->in.max =
-        f->options->http1.head_bytes_max + f->options->http1.body_bytes_max + INPUT_FIRST_BYTES;
+    s->in.max = gal_http1_bytes_max(&f->options->http1) + 2 * INPUT_FIRST_BYTES;
     return s;
 }
 
@@ -124,11 +139,16 @@ static void slot_give(struct gal_conn *c)
     if (s == NULL)
         return;
     c->slot = NULL;
+    if (c->front->free_slot_count == SLOTS_KEPT_MAX) {
+        slot_free(s);
+        return;
+    }
     gal_exchange_reset(&s->x);
     gal_buf_clear(&s->in, INPUT_KEEP_BYTES);
     gal_buf_clear(&s->head, HEAD_BYTES_MAX + JOIN_BYTES_MAX);
     s->next = c->front->free_slots;
     c->front->free_slots = s;
+    c->front->free_slot_count++;
 }
 
 /* --- end of a connection --- */
@@ -164,6 +184,14 @@ static void close_softly(struct gal_conn *c)
     gal_stream_finish(c->stream);
 }
 
+/* The job goes on without its client; on_finished gives the connection back. */
+static void abandon(struct gal_slot *s)
+{
+    snprintf(s->peer, sizeof(s->peer), "%s", s->x.peer);
+    s->x.peer = s->peer;
+    gal_exchange_cancel(&s->x);
+}
+
 static void on_close(void *user)
 {
     struct gal_conn *c = user;
@@ -171,8 +199,8 @@ static void on_close(void *user)
     c->stream = NULL;
     c->front->api.process->connections--;
     if (c->slot != NULL && c->slot->x.job_running)
-        gal_exchange_cancel(&c->slot->x); /* on_finished gives the connection back */
-    else
+        abandon(c->slot);
+    else if (!c->answer_waits)            /* else gal_http_send_answers does */
         conn_give(c);
 }
 
@@ -253,6 +281,41 @@ static void on_written(void *user)
         end_request(c);
 }
 
+void gal_http_send_answers(struct gal_front *f)
+{
+    struct gal_conn *c;
+
+    if (f->sending)
+        return; /* what a pipelined request adds meanwhile, the caller above takes */
+    f->sending = true;
+    while ((c = f->answers) != NULL) {
+        f->answers = c->next;
+        if (f->answers == NULL)
+            f->answers_end = &f->answers;
+        f->answer_count--;
+        c->answer_waits = false;
+        if (c->stream == NULL)
+            conn_give(c);
+        else if (c->state == CONN_WRITING)
+            send_parts(c);
+    }
+    f->sending = false;
+}
+
+static void send_later(struct gal_conn *c)
+{
+    struct gal_front *f = c->front;
+
+    c->answer_waits = true;
+    c->next = NULL;
+    *f->answers_end = c;
+    f->answers_end = &c->next;
+    f->answer_count++;
+    if (f->answer_count >= ANSWERS_WAITING_MAX ||
+        gal_loop_now_us(f->loop) - gal_loop_turn_us(f->loop) > ANSWERS_WAIT_US_MAX)
+        gal_http_send_answers(f);
+}
+
 static void join_body(struct gal_conn *c, const struct gal_http_response *r)
 {
     if (r->body_bytes > JOIN_BYTES_MAX || c->slot->x.req->method == GAL_METHOD_HEAD)
@@ -288,7 +351,7 @@ static void on_finished(struct gal_exchange *x)
     }
     gal_shard_add(f->api.shard, f->sent, head_bytes + x->resp.body_bytes);
     deadline_in(c, f->options->write_timeout_us + x->resp.body_bytes * 1000000 / WRITE_BYTES_PER_S);
-    send_parts(c);
+    send_later(c);
 }
 
 /* --- requests --- */
@@ -393,11 +456,40 @@ static void *on_open(struct gal_stream *stream, void *listener_ctx)
     return c;
 }
 
+/* Memory grows with what has come, not with what was announced. One byte stays free: while a
+ * request is handled, only a read tells that its client has gone. 0 when memory is out. */
+static size_t make_room(struct gal_slot *s)
+{
+    struct gal_buf *in = &s->in;
+    size_t rest = gal_http1_want(s->codec), want = rest + 1, most = READ_BYTES_MAX, room;
+
+    if (rest == 0)
+        want = in->cap - in->n > INPUT_FIRST_BYTES / 4 ? 1 : INPUT_FIRST_BYTES;
+    else if (rest > in->n && rest > INPUT_FIRST_BYTES)
+        want = in->n > INPUT_FIRST_BYTES ? in->n : INPUT_FIRST_BYTES;
+    if (gal_buf_reserve(in, want) == NULL)
+        return 0;
+    room = in->cap - in->n - 1;
+    if (rest > 0)
+        most = rest + AHEAD_BYTES_MAX - 1;
+    return room < most ? room : most;
+}
+
+/* While a request's slices point into the buffer, it does not move. */
+static size_t room_ahead(const struct gal_slot *s)
+{
+    size_t most = gal_http1_end(s->codec) + AHEAD_BYTES_MAX;
+
+    if (most > s->in.cap)
+        most = s->in.cap;
+    return s->in.n < most ? most - s->in.n : 0;
+}
+
 static char *on_space(void *user, size_t *n)
 {
     struct gal_conn *c = user;
+    bool takes = c->state == CONN_IDLE || c->state == CONN_READING;
     struct gal_buf *in;
-    size_t want;
 
     if (c->state == CONN_CLOSING)
         return NULL;
@@ -406,19 +498,11 @@ static char *on_space(void *user, size_t *n)
         return NULL;
     }
     in = &c->slot->in;
-    if (c->state == CONN_IDLE || c->state == CONN_READING) {
-        /* Memory grows with what has come, not with what was announced. */
-        want = gal_http1_want(c->slot->codec);
-        if (want > in->n && want > INPUT_FIRST_BYTES)
-            want = in->n > INPUT_FIRST_BYTES ? in->n : INPUT_FIRST_BYTES;
-        if (want == 0)
-            want = in->cap - in->n > INPUT_FIRST_BYTES / 4 ? 1 : INPUT_FIRST_BYTES;
-        if (gal_buf_reserve(in, want) == NULL) {
-            close_now(c);
-            return NULL;
-        }
-    } /* else the request's slices point into the buffer: it must not move */
-    *n = in->cap - in->n;
+    *n = takes ? make_room(c->slot) : room_ahead(c->slot);
+    if (takes && *n == 0) {
+        close_now(c);
+        return NULL;
+    }
     c->read_stopped = *n == 0;
     return *n > 0 ? in->p + in->n : NULL;
 }
