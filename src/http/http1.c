@@ -603,6 +603,11 @@ size_t gal_http1_want(const struct gal_http1 *h)
     return h->state == STATE_FIXED && h->end > h->seen ? h->end - h->seen : 0;
 }
 
+size_t gal_http1_end(const struct gal_http1 *h)
+{
+    return h->end;
+}
+
 bool gal_http1_in_head(const struct gal_http1 *h)
 {
     return h->state == STATE_HEAD && h->begun;

@@ -53,6 +53,9 @@ struct gal_http_request *gal_http1_request(struct gal_http1 *h);
 /* Bytes that are still missing of a body of known length (from HEAD on), so that the caller
  * reserves once; 0 when unknown. */
 size_t gal_http1_want(const struct gal_http1 *h);
+/* Bytes that the request takes from the front of the buffer, with a body of known length from HEAD
+ * on, else from DONE on; 0 before. */
+size_t gal_http1_end(const struct gal_http1 *h);
 /* True between the first byte of a request and the end of its head: which time limit applies. */
 bool gal_http1_in_head(const struct gal_http1 *h);
 /* After DONE: returns how many bytes the request took from the front of the buffer (the caller
