@@ -129,11 +129,12 @@ static enum gal_status check_complete(struct gal_exchange *x, const struct gal_i
     return GAL_OK;
 }
 
+/* For statistics: a tensor without elements is one row, whatever its shape claims. */
 static size_t count_rows(const struct gal_exchange *x, const struct gal_infer *inf)
 {
     for (size_t i = 0; x->model->batch_dim && i < x->model->info->input_count; i++)
         if (inf->inputs[i].kind == GAL_KIND_TENSOR && inf->inputs[i].tensor.rank > 0)
-            return inf->inputs[i].tensor.shape[0] > 0 ? (size_t)inf->inputs[i].tensor.shape[0] : 1;
+            return inf->inputs[i].tensor.count > 0 ? (size_t)inf->inputs[i].tensor.shape[0] : 1;
     return 1;
 }
 
