@@ -20,14 +20,19 @@ struct gal_loader {
     unsigned started;
 };
 
-static void set_gauges(struct gal_loader *l, const struct gal_model *m, bool ready)
+void gal_loader_show(struct gal_metrics *metrics, const struct gal_model *m, bool gone)
 {
     struct gal_str labels[2] = {gal_str_of(m->name), gal_str_of(m->version)};
-    struct gal_metrics *ms = l->options.metrics;
+    gal_series load = gal_metrics_series(metrics, GAL_METRIC_MODEL_LOAD, labels);
+    gal_series ready = gal_metrics_series(metrics, GAL_METRIC_MODEL_READY, labels);
 
-    gal_gauge_set(ms, gal_metrics_series(ms, GAL_METRIC_MODEL_LOAD, labels),
-                  (double)m->load_us / 1e6);
-    gal_gauge_set(ms, gal_metrics_series(ms, GAL_METRIC_MODEL_READY, labels), ready ? 1 : 0);
+    if (gone) {
+        gal_gauge_hide(metrics, load);
+        gal_gauge_hide(metrics, ready);
+        return;
+    }
+    gal_gauge_set(metrics, load, (double)m->load_us / 1e6);
+    gal_gauge_set(metrics, ready, gal_model_state(m) == GAL_MODEL_READY);
 }
 
 static void log_end(struct gal_loader *l, const struct gal_model *m, bool ready)
@@ -82,7 +87,7 @@ static void *run(void *arg)
             continue;
         l->loaded[i] = true;
         ready = gal_model_load(l->models[i], &l->options.model, &err) == GAL_OK;
-        set_gauges(l, l->models[i], ready);
+        gal_loader_show(l->options.metrics, l->models[i], false);
         log_end(l, l->models[i], ready);
     }
     if (--l->alive == 0)

@@ -30,5 +30,7 @@ enum gal_status gal_loader_start(const struct gal_loader_options *options,
 void gal_loader_free(struct gal_loader *l);
 /* Begins no further load; loads under way go on. Any thread. */
 void gal_loader_stop(struct gal_loader *l);
+/* Sets the gauges of a model whose load has ended, or leaves them out when it is gone. */
+void gal_loader_show(struct gal_metrics *metrics, const struct gal_model *m, bool gone);
 
 #endif

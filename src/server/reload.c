@@ -53,8 +53,24 @@ static void apply_all(struct gal_front *f, struct gal_catalog *catalog,
     gal_catalog_unref(old);
 }
 
+/* Gauges tell of what the fresh catalog serves, an old version that was kept among it. */
+static void show_gauges(struct gal_server *s, const struct gal_catalog *c,
+                        const struct gal_catalog *fresh)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        for (size_t v = 0; v < c->entries[i].version_count; v++) {
+            struct gal_model *m = c->entries[i].versions[v], *now;
+            bool gone = gal_catalog_model(fresh, gal_str_of(m->name), gal_str_of(m->version), &now,
+                                          NULL) != GAL_OK;
+            gal_loader_show(s->metrics, gone ? m : now, gone);
+        }
+    }
+}
+
 static void publish(struct gal_server *s, struct gal_catalog *fresh)
 {
+    show_gauges(s, s->catalog, fresh);
+    show_gauges(s, fresh, fresh);
     gal_catalog_unref(s->catalog);
     s->catalog = fresh;
     s->process.catalog_age++;

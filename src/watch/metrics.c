@@ -150,6 +150,11 @@ void gal_gauge_set(struct gal_metrics *m, gal_series series, double value)
         atomic_store_explicit(cell, bits_of(value), memory_order_relaxed);
 }
 
+void gal_gauge_hide(struct gal_metrics *m, gal_series series)
+{
+    gal_gauge_set(m, series, NAN);
+}
+
 void gal_gauge_add(struct gal_metrics *m, gal_series series, double by)
 {
     _Atomic uint64_t *cell = series ? cell_of(&m->gauges, series) : NULL;
@@ -378,7 +383,7 @@ static void put_double(struct gal_buf *out, double v)
     else if (isfinite(v))
         gal_json_put_f64(out, v);
     else
-        gal_buf_puts(out, isnan(v) ? "NaN" : v > 0 ? "+Inf" : "-Inf");
+        gal_buf_puts(out, v > 0 ? "+Inf" : "-Inf");
 }
 
 /* `name_suffix{labels} `, ready for the value. */
@@ -428,14 +433,20 @@ static void put_histogram(struct gal_metrics *m, struct gal_buf *out, enum gal_m
 static void put_series(struct gal_metrics *m, struct gal_buf *out, enum gal_metric metric,
                        const struct series *s)
 {
+    double gauge = 0;
+
     if (rows[metric].type == HISTOGRAM) {
         put_histogram(m, out, metric, s);
         return;
     }
+    if (rows[metric].type == GAUGE)
+        gauge =
+            double_of(atomic_load_explicit(cell_of(&m->gauges, s->number), memory_order_relaxed));
+    if (isnan(gauge))
+        return;
     put_name(out, rows[metric].name, "", s->labels);
     if (rows[metric].type == GAUGE)
-        put_double(out, double_of(atomic_load_explicit(cell_of(&m->gauges, s->number),
-                                                       memory_order_relaxed)));
+        put_double(out, gauge);
     else
         gal_buf_put_u64(out, sum_of(m, s->number & CELL_MASK));
     gal_buf_putc(out, '\n');

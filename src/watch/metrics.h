@@ -40,7 +40,9 @@ void gal_shard_observe_us(struct gal_shard *s, gal_series histogram, uint64_t us
 /* Gauges belong to the process: set or add from any thread. */
 void gal_gauge_set(struct gal_metrics *m, gal_series series, double value);
 void gal_gauge_add(struct gal_metrics *m, gal_series series, double by);
-/* Series live as long as the process: a model that is gone keeps its counts. */
+/* Series live as long as the process: a model that is gone keeps its counts. A gauge of what is
+ * gone is left out of the exposition until it is set again. */
+void gal_gauge_hide(struct gal_metrics *m, gal_series series);
 
 /* Appends the whole exposition: HELP, TYPE, families in the table's order, series sorted by label.
  * A row without labels is one series from the start; other families appear with their first

@@ -334,6 +334,23 @@ static void a_gauge_is_set_and_added_to(void **state)
     free(page);
 }
 
+static void a_hidden_gauge_is_left_out_until_it_is_set_again(void **state)
+{
+    struct state *s = *state;
+    gal_series ready = model_series(s->m, GAL_METRIC_MODEL_READY, "m", NULL);
+    char *page;
+
+    gal_gauge_set(s->m, ready, 1);
+    gal_gauge_hide(s->m, ready);
+    page = render(s->m);
+    assert_null(strstr(page, "galley_model_ready{"));
+    free(page);
+    gal_gauge_set(s->m, ready, 0);
+    page = render(s->m);
+    assert_non_null(strstr(page, "galley_model_ready{model=\"m\",model_version=\"1\"} 0\n"));
+    free(page);
+}
+
 static void beyond_the_cap_nothing_is_counted_and_nothing_breaks(void **state)
 {
     struct state *s = *state;
@@ -514,6 +531,7 @@ int main(void)
         TEST(a_value_on_a_bound_falls_into_its_bucket),
         TEST(the_bounds_that_others_query_are_there),
         TEST(a_gauge_is_set_and_added_to),
+        TEST(a_hidden_gauge_is_left_out_until_it_is_set_again),
         TEST(beyond_the_cap_nothing_is_counted_and_nothing_breaks),
         TEST(counting_allocates_only_at_first_use),
         TEST(writers_and_readers_do_not_disturb_each_other),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Start, reload, drain, stop (requirements SHD-01 to SHD-06)."""
 import os
+import re
 import shutil
 import signal
 import threading
@@ -277,6 +278,23 @@ def test_a_changed_file_that_does_not_load_leaves_the_old_one_serving(serve, tmp
     assert s.lines("old_version_kept")
     assert s.infer("m", ONE).json()["outputs"][0]["data"] == [2]
     assert s.get("/ready").status == 200
+
+
+def test_the_ready_gauge_tells_of_what_serves_after_a_reload(serve, tmp_path):
+    def ready():
+        page = s.get("/metrics").body.decode()
+        return dict(re.findall(r'galley_model_ready{model="(\w+)",model_version="1"} (\d)', page))
+    models.add(tmp_path / "kept" / "model.onnx", 1)
+    models.add(tmp_path / "gone" / "model.onnx", 1)
+    s = serve(paths=[tmp_path])
+    assert ready() == {"kept": "1", "gone": "1"}
+    shutil.rmtree(tmp_path / "gone")
+    (tmp_path / "kept" / "model.onnx").write_bytes(b"broken")
+    reload(s)
+    assert ready() == {"kept": "1"}  # the one loaded before serves on
+    models.add(tmp_path / "gone" / "model.onnx", 1)
+    reload(s)
+    assert ready() == {"kept": "1", "gone": "1"}
 
 
 def test_settings_are_read_again_by_sighup(serve, zoo_dir, tmp_path):
