@@ -2,11 +2,12 @@
 """HTTP/1.1 as clients use it: keep-alive, pipelining, codings, chunks, HEAD, 100-continue."""
 import gzip
 import json
+import time
 import zlib
 
 import pytest
 
-from harness import Conn, request
+from harness import Conn, head, request
 
 BODY = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1.5, 2.5]}]}
 TEXT = json.dumps(BODY).encode()
@@ -223,3 +224,54 @@ def test_an_answer_larger_than_the_sockets_buffers_arrives_whole(zoo):
         r = c.reply()
         assert r.status == 200 and r.body.count(b"0.25") == 2 * n
         assert c.reply().status == 200
+
+
+def test_a_chunked_body_of_the_limit_comes_in_small_chunks(serve, zoo_dir):
+    s = serve("--max-body-bytes", "1MiB", paths=[zoo_dir / "id-fp32"])
+    text = TEXT + b" " * ((1 << 20) - len(TEXT))
+    with s.connect() as c:
+        c.send(request("POST", PATH, b"", {"Transfer-Encoding": "chunked", "Content-Length": None})
+               + chunked(text, [64] * (len(text) // 64)))
+        assert right(c.reply())
+
+
+# --- clients that go away ---
+
+SLOW = "/v2/models/slow/infer"
+
+
+def slow_request(size, least=4000):
+    """A request of so many bytes, head and all."""
+    text = json.dumps({"inputs": [{"name": "x", "shape": [1, 1], "datatype": "INT64",
+                                   "data": [least]}]}).encode()
+    room = size - len(head("POST", SLOW, b" " * (size - 100)))
+    return request("POST", SLOW, text + b" " * (room - len(text)))
+
+
+@pytest.mark.parametrize("size", [32767, 32768])
+def test_a_client_that_leaves_is_seen_however_its_request_fills_the_buffer(serve, zoo_dir, size):
+    """Its request waits behind another one: it ends at once, not when its turn comes."""
+    s = serve("--threads", 1, "--workers", 1, paths=[zoo_dir / "slow"])
+    with s.connect() as first, s.connect() as second:
+        first.send(slow_request(1000))
+        time.sleep(0.1)
+        second.send(slow_request(size))
+        time.sleep(0.1)
+        second.close()
+        assert s.wait_line("request", status=499)["bytes_in"] > 0
+        assert not [x for x in s.lines("request") if x["status"] == 200 and x.get("model")]
+
+
+def test_the_access_line_of_a_client_that_left_names_it(serve, zoo_dir):
+    """And not the client that has the connection's memory by then."""
+    s = serve("--threads", 1, "--schedule", "workers", paths=[zoo_dir / "slow"])
+    gone = s.connect()
+    peer = "127.0.0.1:%d" % gone.sock.getsockname()[1]
+    gone.send(slow_request(1000))
+    time.sleep(0.1)
+    gone.reset()
+    time.sleep(0.1)
+    with s.connect() as c:
+        c.send(request("GET", "/health/live"))
+        assert c.reply().status == 200
+        assert s.wait_line("request", status=499)["peer"] == peer

@@ -116,6 +116,12 @@ def test_failed_inferences_are_counted_as_errors(serve, zoo_dir):
     assert page.value("ml_predictions_total", result="ok") == 1
 
 
+def test_a_tensor_without_elements_counts_as_one_row(serve, zoo_dir):
+    s = serve(paths=[zoo_dir / "free"])
+    assert s.infer("free", {"x": ("FP32", [9 * 10 ** 18, 0], [])}).status == 200
+    assert Page(s).value("ml_predictions_total", result="ok") == 1
+
+
 def test_versions_and_protocols_are_counted_apart(serve, zoo_dir):
     s = serve(paths=[zoo_dir / "versions"])
     body = {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [0]}]}
