@@ -24,10 +24,8 @@ void gal_exchange_init(struct gal_exchange *x, struct gal_api *api)
 
 static void release_outputs(struct gal_exchange *x)
 {
-    if (x->infer == NULL || !x->infer->has_run)
-        return;
-    for (size_t i = 0; i < x->infer->wanted_count; i++)
-        x->model->ops->release_output(x->model->session, &x->infer->outputs[i]);
+    if (x->infer != NULL && x->infer->has_run)
+        gal_job_release(&x->job);
 }
 
 static void let_go(struct gal_exchange *x)

@@ -65,6 +65,7 @@ struct gal_api {
     struct gal_buf log_lines;              /* gathered in this turn; flushed by the carrier */
     const struct gal_clock *clock;
     struct gal_loop *loop;
+    struct gal_turn *turn; /* borrowed; NULL on the command line */
     struct gal_rng rng;
     struct gal_series_cache *series; /* api/account.c's */
     struct gal_openapi *openapi;     /* api/openapi.c's; gal_openapi_free */

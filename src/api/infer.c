@@ -186,6 +186,7 @@ void gal_infer_run(struct gal_exchange *x, struct gal_infer *inf, uint64_t timeo
     job->outputs = inf->outputs;
     job->deadline_us = limit_us != 0 ? x->start_us + limit_us : 0;
     job->home = x->api->loop;
+    job->turn = x->api->turn;
     job->cancelled = false;
     job->on_done = on_done;
     x->submitted = true;

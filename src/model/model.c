@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "model/features.h"
 #include "model/probe.h"
+#include "model/rows.h"
 
 #include <stdatomic.h>
 
@@ -154,7 +155,13 @@ static enum gal_status load(struct gal_model *m, const struct gal_model_options 
         .inline_us_max = o->inline_us_max,
     };
     status = gal_sched_new(&sched, &m->sched, err);
-    return status ? status : warm_up(m, o, err);
+    if (!status)
+        status = warm_up(m, o, err);
+    /* Of use to inline models alone, and cheap for them. */
+    if (!status && m->batch_dim && gal_sched_is_inline(m->sched, 1) &&
+        gal_rows_are_apart(m->ops, m->session))
+        gal_sched_stack(m->sched);
+    return status;
 }
 
 enum gal_status gal_model_load(struct gal_model *m, const struct gal_model_options *options,

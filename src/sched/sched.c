@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "sched/decide.h"
+#include "sched/sched_impl.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -48,6 +49,7 @@ struct gal_sched {
     _Atomic size_t inline_rows_max; /* jobs of at most so many rows run inline */
     atomic_flag is_observing;       /* guards cost; who finds it taken skips its sample */
     struct gal_cost cost;
+    _Atomic bool stacks; /* jobs of one turn may run as one call */
     pthread_mutex_t lock;
     pthread_cond_t work;
     struct gal_job *head, *tail;
@@ -111,6 +113,21 @@ void gal_sched_observe(struct gal_sched *s, size_t rows, uint64_t cost_us)
     atomic_flag_clear_explicit(&s->is_observing, memory_order_release);
 }
 
+void gal_sched_stack(struct gal_sched *s)
+{
+    atomic_store_explicit(&s->stacks, true, memory_order_relaxed);
+}
+
+size_t gal_sched_rows_max(const struct gal_sched *s)
+{
+    return atomic_load_explicit(&s->inline_rows_max, memory_order_relaxed);
+}
+
+const struct gal_sched_options *gal_sched_options(const struct gal_sched *s)
+{
+    return &s->o;
+}
+
 bool gal_sched_is_inline(const struct gal_sched *s, size_t rows)
 {
     return rows <= atomic_load_explicit(&s->inline_rows_max, memory_order_relaxed);
@@ -118,43 +135,78 @@ bool gal_sched_is_inline(const struct gal_sched *s, size_t rows)
 
 /* ---- one job ---- */
 
-/* Runs the job, or finds why not; any thread. */
-static void run(struct gal_sched *s, struct gal_job *job, uint64_t now_us)
+enum gal_status gal_sched_call(struct gal_sched *s, struct gal_call *call, struct gal_err *err)
+{
+    struct cell *c = my_cell(s);
+    uint64_t executions = atomic_fetch_add_explicit(&c->n[EXECUTIONS], 1, memory_order_relaxed);
+    enum gal_status status = s->o.ops->run(s->o.session, call->inputs, call->wanted,
+                                           call->output_count, call->arena, call->outputs, err);
+    call->finished_us = gal_mono_us(s->o.clock);
+    uint64_t cost_us = call->finished_us - call->started_us;
+    add(c, COMPUTE_US, cost_us);
+    add(c, FINISHED, 1);
+    atomic_store_explicit(&c->n[LAST_FINISHED_US], call->finished_us, memory_order_relaxed);
+    bool is_dear = cost_us > s->o.inline_us_max;
+    if (!status &&
+        (is_dear || executions % OBSERVE_EVERY == 0 || !gal_sched_is_inline(s, call->rows)))
+        gal_sched_observe(s, call->rows, cost_us);
+    return status;
+}
+
+bool gal_job_begin(struct gal_job *job, uint64_t now_us)
 {
     if (atomic_load_explicit(&job->cancelled, memory_order_relaxed)) {
         job->status = gal_fail(&job->err, GAL_CANCELLED, "the client has gone");
-        return;
+        return false;
     }
     if (gal_job_is_late(job->deadline_us, now_us)) {
         job->status =
             gal_fail(&job->err, GAL_DEADLINE, "the request's deadline passed before it ran");
-        return;
+        return false;
     }
-    struct cell *c = my_cell(s);
     job->started_us = now_us;
-    add(c, QUEUE_US, now_us - job->submitted_us);
-    uint64_t executions = atomic_fetch_add_explicit(&c->n[EXECUTIONS], 1, memory_order_relaxed);
-    job->status = s->o.ops->run(s->o.session, job->inputs, job->wanted, job->output_count,
-                                job->arena, job->outputs, &job->err);
-    job->finished_us = gal_mono_us(s->o.clock);
-    uint64_t cost_us = job->finished_us - job->started_us;
-    add(c, COMPUTE_US, cost_us);
-    add(c, FINISHED, 1);
-    atomic_store_explicit(&c->n[LAST_FINISHED_US], job->finished_us, memory_order_relaxed);
-    bool is_dear = cost_us > s->o.inline_us_max;
-    if (!job->status &&
-        (is_dear || executions % OBSERVE_EVERY == 0 || !gal_sched_is_inline(s, job->rows)))
-        gal_sched_observe(s, job->rows, cost_us);
+    add(my_cell(job->sched), QUEUE_US, now_us - job->submitted_us);
+    return true;
 }
 
-/* The job's last step, on its home: after on_done neither job nor scheduler may be there. */
-static void finish(struct gal_job *job)
+void gal_job_run(struct gal_job *job, uint64_t now_us)
+{
+    struct gal_call call = {job->inputs,
+                            job->wanted,
+                            job->output_count,
+                            job->rows,
+                            job->arena,
+                            job->outputs,
+                            now_us,
+                            0};
+    job->status = gal_sched_call(job->sched, &call, &job->err);
+    job->finished_us = call.finished_us;
+}
+
+/* Runs the job, or finds why not; any thread. */
+static void run(struct gal_job *job, uint64_t now_us)
+{
+    if (gal_job_begin(job, now_us))
+        gal_job_run(job, now_us);
+}
+
+void gal_job_release(struct gal_job *job)
+{
+    const struct gal_sched_options *o = &job->sched->o;
+    if (job->batch)
+        gal_batch_unref(job->batch);
+    for (size_t i = 0; !job->batch && i < job->output_count; i++)
+        o->ops->release_output(o->session, &job->outputs[i]);
+    job->batch = NULL;
+}
+
+void gal_job_finish(struct gal_job *job)
 {
     struct gal_sched *s = job->sched;
     if (atomic_load_explicit(&job->cancelled, memory_order_relaxed) &&
         job->status != GAL_CANCELLED) {
-        for (size_t i = 0; !job->status && i < job->output_count; i++)
-            s->o.ops->release_output(s->o.session, &job->outputs[i]);
+        if (!job->status)
+            gal_job_release(job);
         job->status = gal_fail(&job->err, GAL_CANCELLED, "the client has gone");
     }
     struct cell *c = my_cell(s);
@@ -166,7 +218,7 @@ static void finish(struct gal_job *job)
 
 static void on_task(struct gal_task *task)
 {
-    finish((struct gal_job *)((char *)task - offsetof(struct gal_job, task)));
+    gal_job_finish((struct gal_job *)((char *)task - offsetof(struct gal_job, task)));
 }
 
 static void send_home(struct gal_job *job)
@@ -235,7 +287,7 @@ static void *work(void *arg)
             break;
         unlink_job(s, job);
         pthread_mutex_unlock(&s->lock);
-        run(s, job, gal_mono_us(s->o.clock));
+        run(job, gal_mono_us(s->o.clock));
         send_home(job); /* from here on the job is not ours */
         pthread_mutex_lock(&s->lock);
     }
@@ -283,7 +335,7 @@ static void enqueue(struct gal_sched *s, struct gal_job *job)
     }
     if (status) {
         job->status = status;
-        finish(job);
+        gal_job_finish(job);
     }
 }
 
@@ -297,9 +349,13 @@ void gal_sched_submit(struct gal_sched *s, struct gal_job *job)
     gal_err_clear(&job->err);
     job->started_us = job->finished_us = 0;
     job->submitted_us = gal_mono_us(s->o.clock);
-    if (!job->home || gal_sched_is_inline(s, job->rows)) {
-        run(s, job, job->submitted_us);
-        finish(job);
+    job->batch = NULL;
+    bool is_inline = gal_sched_is_inline(s, job->rows);
+    if (is_inline && job->turn && atomic_load_explicit(&s->stacks, memory_order_relaxed)) {
+        gal_turn_add(job->turn, job);
+    } else if (!job->home || is_inline) {
+        run(job, job->submitted_us);
+        gal_job_finish(job);
     } else {
         enqueue(s, job);
     }

@@ -15,6 +15,9 @@
 #include "base/clock.h"
 #include "net/loop.h"
 
+struct gal_turn;
+struct gal_batch;
+
 enum gal_sched_mode { GAL_SCHED_AUTO, GAL_SCHED_INLINE, GAL_SCHED_WORKERS };
 
 struct gal_sched_options {
@@ -29,7 +32,7 @@ struct gal_sched_options {
 
 /* One inference. The caller owns the job and all that it points to, and leaves both alone from
  * submit to on_done. A new job is zeroed. Outputs are there, and to be given back with
- * release_output, only when status is OK. */
+ * gal_job_release, only when status is OK. */
 struct gal_job {
     /* filled by the caller */
     const struct gal_value *inputs;
@@ -40,6 +43,7 @@ struct gal_job {
     struct gal_value *outputs; /* room for output_count */
     uint64_t deadline_us;      /* monotonic; 0: none */
     struct gal_loop *home;     /* loop that on_done runs on; NULL: caller blocks, inline always */
+    struct gal_turn *turn;     /* home's; NULL: never together with others */
     void (*on_done)(struct gal_job *job); /* called exactly once, on the home loop, possibly from
                                              inside gal_sched_submit */
     /* filled by the scheduler before on_done */
@@ -49,6 +53,7 @@ struct gal_job {
     /* the scheduler's own */
     struct gal_task task;
     struct gal_sched *sched;
+    struct gal_batch *batch;     /* whose outputs it shares; NULL: they are its own */
     struct gal_job *next, *prev; /* the queue, under its lock */
     bool queued;
     _Atomic bool cancelled;
@@ -77,11 +82,17 @@ void gal_sched_submit(struct gal_sched *s, struct gal_job *job);
  * running; one that runs is finished and ends as CANCELLED. on_done still comes, from the loop,
  * never from inside this call. */
 void gal_job_cancel(struct gal_job *job);
+/* Gives back the outputs of a job that ended as OK; once, on the home loop, before its arena is
+ * cleared. */
+void gal_job_release(struct gal_job *job);
 /* The deadline has passed: a job still waiting ends as DEADLINE at once instead of when a worker
  * comes to it; one that runs is let finish. The home loop's; between submit and on_done. */
 void gal_job_expire(struct gal_job *job);
 /* Tells the scheduler what one inference of `rows` rows cost: warm-up does. */
 void gal_sched_observe(struct gal_sched *s, size_t rows, uint64_t cost_us);
+/* The model treats its rows apart: inline jobs of one turn of a loop may run as one call
+ * (sched/turn.h). */
+void gal_sched_stack(struct gal_sched *s);
 bool gal_sched_is_inline(const struct gal_sched *s, size_t rows);
 void gal_sched_stats(const struct gal_sched *s, struct gal_sched_stats *out);
 

@@ -5,6 +5,7 @@
 #include "api/openapi.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "sched/turn.h"
 
 #include <stdio.h>
 
@@ -19,6 +20,7 @@ static void end_turn(void *ctx)
     struct gal_buf *lines = &f->api.log_lines;
     bool lost;
 
+    gal_turn_run(f->api.turn);
     gal_http_send_answers(f);
     lost = lines->failed;
     if (lines->n > 0)
@@ -68,6 +70,8 @@ enum gal_status gal_front_new(const struct gal_front_setup *setup, struct gal_fr
         st = gal_metrics_shard(setup->metrics, &f->api.shard, err);
     if (st == GAL_OK)
         st = gal_account_new(&f->api, err);
+    if (st == GAL_OK)
+        st = gal_turn_new(&gal_clock_system, &f->api.turn, err);
     if (st != GAL_OK) {
         gal_front_free(f);
         return st;
@@ -123,6 +127,7 @@ void gal_front_free(struct gal_front *f)
     gal_loop_free(f->loop);
     gal_http_send_answers(f); /* none has a stream now: this gives the connections back */
     gal_http_free_pools(f);
+    gal_turn_free(f->api.turn);
     gal_account_free(&f->api);
     gal_openapi_free(&f->api);
     gal_catalog_unref(f->api.catalog);

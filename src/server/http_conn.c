@@ -34,7 +34,7 @@
 /* Answers of one turn of the loop go out together at its end: a peer on this machine is woken once
  * and not for each (a wake-up costs more than an answer). So many at most wait, and none once the
  * turn has taken so long. */
-#define ANSWERS_WAITING_MAX 16u
+#define ANSWERS_WAITING_MAX 32u
 #define ANSWERS_WAIT_US_MAX 200u
 
 enum conn_state { CONN_IDLE, CONN_READING, CONN_HANDLING, CONN_WRITING, CONN_CLOSING };
@@ -200,7 +200,7 @@ static void on_close(void *user)
     c->front->api.process->connections--;
     if (c->slot != NULL && c->slot->x.job_running)
         abandon(c->slot);
-    else if (!c->answer_waits)            /* else gal_http_send_answers does */
+    else if (!c->answer_waits) /* else gal_http_send_answers does */
         conn_give(c);
 }
 

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Does a model treat the rows of a batch apart? An open first dimension does not say so: a model
+ * may sort, count or normalise over it. Requests of different clients may only run as one call when
+ * each then gets what it would have got alone. */
+#ifndef GAL_MODEL_ROWS_H
+#define GAL_MODEL_ROWS_H
+
+#include "backend/backend.h"
+
+/* True when three different made-up rows give together, row by row, what each gives alone (numbers
+ * within 1e-4 relative and 1e-5 absolute, integers and booleans exactly). False for what is not
+ * tried: inputs or outputs that are no numeric tensors, open sizes behind the first, optional
+ * inputs, rows over 1 MiB; and when the model refuses the rows. Runs the model four times. */
+bool gal_rows_are_apart(const struct gal_backend_ops *ops, struct gal_session *session);
+
+#endif
