@@ -18,11 +18,11 @@ struct gal_port {
     enum gal_dtype key_dtype; /* MAP and SEQUENCE of maps: INT64 or BYTES; else NONE */
     bool of_maps;             /* SEQUENCE of maps (ZipMap's output) */
     bool optional;            /* input: may be left out */
+    bool shape_known;         /* false: the model tells no rank */
     const char *type_text;    /* the model's own words: "tensor(float)", "seq(map(string,float))" */
     size_t rank;
     const int64_t *shape;         /* -1 for a size that the model leaves open */
     const char *const *dims;      /* symbolic names, "" when none; rank entries */
-    bool shape_known;             /* false: the model tells no rank */
     const struct gal_str *values; /* BYTES input: texts that the model's encoder knows; NULL when it
                                      has none. At most GAL_PORT_VALUES_MAX stand here */
     size_t value_count;           /* how many it knows; may be more than stand in values */

@@ -5,6 +5,7 @@
 #include "base/thread.h"
 #include "net/loop.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 struct gal_loader {
@@ -109,7 +110,7 @@ static enum gal_status start_threads(struct gal_loader *l, struct gal_err *err)
         if (st != GAL_OK && l->started == 0)
             return st;
         if (st != GAL_OK) { /* fewer threads do as well; those that run may have ended already */
-            if ((l->alive -= n - l->started) == 0)
+            if (atomic_fetch_sub(&l->alive, n - l->started) == n - l->started)
                 gal_loop_post(l->options.home, &l->task);
             break;
         }
