@@ -31,8 +31,8 @@ struct gal_front {
     struct gal_conn *free_conns;             /* owned, recycled */
     struct gal_conn *answers, **answers_end; /* whose answers wait for the turn's end, in order */
     unsigned answer_count;
-    bool sending; /* gal_http_send_answers is on the stack */
-    struct gal_slot *free_slots;             /* owned, recycled */
+    bool sending;                /* gal_http_send_answers is on the stack */
+    struct gal_slot *free_slots; /* owned, recycled */
     unsigned free_slot_count;
     gal_series received, sent, refused_full, refused_slow, refused_bad, log_dropped;
     struct gal_http_request no_request; /* stands in for one that did not arrive in time */
