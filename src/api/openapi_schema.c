@@ -190,7 +190,6 @@ static void put_features(struct gal_buf *out, const struct gal_model *m, const c
     size_t names = gal_native_name_count(m);
 
     gal_doc_open(out, key, '{');
-    gal_doc_text(out, "title", "Features");
     gal_doc_text(out, "type", "object");
     gal_doc_open(out, "properties", '{');
     for (size_t i = 0; i < names; i++)
@@ -218,7 +217,7 @@ static void put_vector(struct gal_buf *out, const char *key, const struct gal_mo
         return;
     }
     gal_doc_open(out, key, '{');
-    gal_doc_text(out, "title", "Values in the order of the inputs");
+    gal_doc_text(out, "description", "values in the order of the inputs");
     gal_doc_text(out, "type", "array");
     if (info->input_count > 0) {
         gal_doc_open(out, "prefixItems", '[');
@@ -226,6 +225,7 @@ static void put_vector(struct gal_buf *out, const char *key, const struct gal_mo
             put_row_value(out, NULL, m, &info->inputs[i]);
         gal_doc_close(out, ']');
     }
+    gal_doc_raw(out, "items", "{}");
     put_int(out, "minItems", (int64_t)info->input_count);
     put_int(out, "maxItems", (int64_t)info->input_count);
     gal_doc_close(out, '}');
@@ -252,7 +252,7 @@ static void put_envelope(struct gal_buf *out, const char *key, const struct gal_
     const char *member = instances ? "instances" : "features";
 
     gal_doc_open(out, key, '{');
-    gal_doc_text(out, "title", instances ? "Instances" : "One row");
+    gal_doc_text(out, "description", instances ? "many rows" : "one row");
     gal_doc_text(out, "type", "object");
     gal_doc_open(out, "properties", '{');
     if (instances) {
@@ -388,7 +388,6 @@ static void put_predict_response(struct gal_buf *out, const char *prefix)
 static void put_tensor(struct gal_buf *out, const struct gal_port *port)
 {
     gal_doc_open(out, NULL, '{');
-    gal_doc_str(out, "title", port->name);
     gal_doc_text(out, "type", "object");
     gal_doc_open(out, "properties", '{');
     gal_doc_open(out, "name", '{');
@@ -406,7 +405,8 @@ static void put_tensor(struct gal_buf *out, const struct gal_port *port)
     }
     gal_doc_close(out, '}');
     gal_doc_raw(out, "data",
-                "{\"type\":\"array\",\"description\":\"flat in row-major order, or nested\"}");
+                "{\"type\":\"array\",\"items\":{},\"description\":\"flat in row-major order, or "
+                "nested\"}");
     gal_doc_raw(out, "parameters", "{\"type\":\"object\"}");
     gal_doc_close(out, '}');
     gal_doc_raw(out, "required", "[\"name\",\"shape\",\"datatype\"]");
@@ -485,13 +485,15 @@ void gal_doc_shared_schemas(struct gal_buf *out)
                 "themselves; model_version\"}");
     gal_doc_raw(out, "PredictBatchRequest",
                 "{\"type\":\"object\",\"properties\":{\"instances\":{\"type\":\"array\","
-                "\"minItems\":1},\"model_version\":{\"type\":[\"string\",\"null\"]}},\"required\":["
+                "\"items\":{},\"minItems\":1},\"model_version\":{\"type\":[\"string\",\"null\"]}},"
+                "\"required\":["
                 "\"instances\"]}");
     gal_doc_raw(
         out, "PredictResponse",
         "{\"type\":\"object\",\"properties\":{\"request_id\":{\"type\":\"string\"},"
         "\"model_name\":{\"type\":\"string\"},\"model_version\":{\"type\":\"string\"},"
-        "\"predictions\":{\"type\":\"array\",\"description\":\"one item an instance, in "
+        "\"predictions\":{\"type\":\"array\",\"items\":{},\"description\":\"one item an instance, "
+        "in "
         "order\"},\"prediction\":{\"description\":\"the only item, when one row was sent\"},"
         "\"outputs\":{\"type\":\"object\",\"description\":\"outputs that belong to no row\"},"
         "\"device\":{\"type\":\"string\"},\"processing_time_ms\":{\"type\":\"number\"},"
@@ -501,18 +503,20 @@ void gal_doc_shared_schemas(struct gal_buf *out)
     gal_doc_raw(out, "Tensor",
                 "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"datatype\":{"
                 "\"type\":\"string\"},\"shape\":{\"type\":\"array\",\"items\":{\"type\":"
-                "\"integer\"}},\"data\":{\"type\":\"array\"},\"parameters\":{\"type\":\"object\"}},"
+                "\"integer\"}},\"data\":{\"type\":\"array\",\"items\":{}},\"parameters\":{\"type\":"
+                "\"object\"}},"
                 "\"required\":[\"name\",\"shape\",\"datatype\"]}");
-    gal_doc_raw(out, "InferRequest",
-                "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"parameters\":{"
-                "\"type\":\"object\"},\"inputs\":{\"type\":\"array\"},\"outputs\":{\"type\":"
-                "\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"name\":{\"type\":"
-                "\"string\"},\"parameters\":{\"type\":\"object\"}},\"required\":[\"name\"]}}},"
-                "\"required\":[\"inputs\"]}");
+    gal_doc_raw(
+        out, "InferRequest",
+        "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"parameters\":{"
+        "\"type\":\"object\"},\"inputs\":{\"type\":\"array\",\"items\":{}},\"outputs\":{\"type\":"
+        "\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"name\":{\"type\":"
+        "\"string\"},\"parameters\":{\"type\":\"object\"}},\"required\":[\"name\"]}}},"
+        "\"required\":[\"inputs\"]}");
     gal_doc_raw(out, "InferResponse",
                 "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"model_name\":{"
                 "\"type\":\"string\"},\"model_version\":{\"type\":\"string\"},\"parameters\":{"
-                "\"type\":\"object\"},\"outputs\":{\"type\":\"array\"}},\"required\":["
+                "\"type\":\"object\"},\"outputs\":{\"type\":\"array\",\"items\":{}}},\"required\":["
                 "\"model_name\",\"outputs\"]}");
     gal_doc_raw(out, "Error",
                 "{\"type\":\"object\",\"properties\":{\"detail\":{\"anyOf\":[{\"type\":\"string\"},"

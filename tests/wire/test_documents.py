@@ -118,6 +118,21 @@ def schema_of(openapi, media):
     return {**media["schema"], "components": openapi.get("components", {})}
 
 
+def test_generators_of_clients_can_read_it(openapi):
+    """They want items for every array, and make a class of a title: it may not come twice."""
+    titles = []
+
+    def look(schema):
+        if isinstance(schema, dict):
+            assert schema.get("type") != "array" or "items" in schema, schema
+            titles.extend(t for t in [schema.get("title")] if isinstance(t, str))
+        for part in schema.values() if isinstance(schema, dict) else schema:
+            if isinstance(part, (dict, list)):
+                look(part)
+    look(openapi["components"]["schemas"])
+    assert sorted(titles) == sorted(set(titles))
+
+
 def test_every_example_is_answered_200_and_fits_the_schemas(examples, openapi):
     asked = set()
     for path, method, operation in operations(openapi):
