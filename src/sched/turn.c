@@ -305,6 +305,11 @@ void gal_turn_run(struct gal_turn *t)
     t->running = false;
 }
 
+bool gal_turn_waits(const struct gal_turn *t)
+{
+    return t->count > 0;
+}
+
 void gal_turn_add(struct gal_turn *t, struct gal_job *job)
 {
     if (t->count == GAL_TURN_JOBS_MAX) { /* only while running: a job's answer brought the next */

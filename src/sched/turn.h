@@ -19,5 +19,6 @@ enum gal_status gal_turn_new(const struct gal_clock *clock, struct gal_turn **ou
 void gal_turn_free(struct gal_turn *t); /* no job may wait or hold outputs; NULL is fine */
 /* Runs all that wait; on_done is called for each from inside. */
 void gal_turn_run(struct gal_turn *t);
+bool gal_turn_waits(const struct gal_turn *t); /* a job does */
 
 #endif

@@ -20,8 +20,10 @@ static void end_turn(void *ctx)
     struct gal_buf *lines = &f->api.log_lines;
     bool lost;
 
-    gal_turn_run(f->api.turn);
-    gal_http_send_answers(f);
+    do { /* behind an answer a pipelined request may wait, which is a job again */
+        gal_turn_run(f->api.turn);
+        gal_http_send_answers(f);
+    } while (gal_turn_waits(f->api.turn));
     lost = lines->failed;
     if (lines->n > 0)
         lost |= !gal_log_flush(f->api.log, gal_buf_str(lines));

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from harness import Conn, head, request
+from harness import SCALE, Conn, head, request
 
 BODY = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1.5, 2.5]}]}
 TEXT = json.dumps(BODY).encode()
@@ -63,6 +63,18 @@ def test_two_hundred_pipelined_requests_are_answered_in_order(zoo):
         bodies = [{**BODY, "id": str(i)} for i in range(200)]
         c.send(b"".join(request("POST", PATH, b) for b in bodies))
         assert [c.reply().json()["id"] for _ in bodies] == [str(i) for i in range(200)]
+
+
+def test_pipelined_inferences_wait_for_nothing(zoo):
+    """Each becomes a job when the answer before it goes out, at the end of a turn of the loop."""
+    with zoo.connect() as c:
+        c.send(request("POST", PATH, TEXT))
+        c.reply()
+        start = time.monotonic()
+        c.send(request("POST", PATH, TEXT) * 30)
+        for _ in range(30):
+            assert right(c.reply())
+        assert time.monotonic() - start < 1.5 * SCALE  # with a tick of the loop each: 3 s
 
 
 def test_pipelined_requests_of_every_kind_keep_their_order(zoo):
