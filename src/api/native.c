@@ -29,7 +29,8 @@ static bool is_json_type(struct gal_str type)
 static void note_outcome(struct gal_exchange *x, const char *field, const char *text)
 {
     x->outcome = GAL_INVALID;
-    snprintf(x->outcome_text, sizeof(x->outcome_text), "%s%s%s", field, field[0] ? ": " : "", text);
+    snprintf(x->outcome_text, sizeof(x->outcome_text), "%.60s%s%.90s", field, field[0] ? ": " : "",
+             text);
 }
 
 /* 400, unlike a body that is JSON and does not fit. */

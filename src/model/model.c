@@ -158,7 +158,7 @@ static enum gal_status load(struct gal_model *m, const struct gal_model_options 
     if (!status)
         status = warm_up(m, o, err);
     /* Of use to inline models alone, and cheap for them. */
-    if (!status && m->batch_dim && gal_sched_is_inline(m->sched, 1) &&
+    if (!status && o->stack && m->batch_dim && gal_sched_is_inline(m->sched, 1) &&
         gal_rows_are_apart(m->ops, m->session))
         gal_sched_stack(m->sched);
     return status;

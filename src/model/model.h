@@ -23,6 +23,7 @@ struct gal_model_options {
     unsigned workers;
     size_t queue_max;
     uint64_t inline_us_max;
+    bool stack; /* try whether rows are apart (model/rows.h), and if so let requests run together */
 };
 
 struct gal_model {

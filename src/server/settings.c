@@ -69,6 +69,7 @@ static enum gal_status fill_model(struct gal_model_options *m, const struct gal_
     m->workers = cores_unless(number(c, GAL_KEY_WORKERS));
     m->queue_max = number(c, GAL_KEY_MAX_QUEUE_SIZE);
     m->inline_us_max = number(c, GAL_KEY_INLINE_LIMIT);
+    m->stack = number(c, GAL_KEY_BATCHING) != 0;
     return parse_schedule(c->values[GAL_KEY_SCHEDULE].text, &m->sched_mode, err);
 }
 
