@@ -10,7 +10,8 @@ static void stop_now(struct gal_server *s, int exit_code)
 {
     s->exit_code = exit_code;
     gal_server_set_state(s, GAL_SERVER_STOPPED);
-    gal_timer_stop(s->timer);
+    if (s->timer != NULL)
+        gal_timer_stop(s->timer);
     gal_loop_stop(s->loop);
 }
 

@@ -140,6 +140,18 @@ static bool busy(const struct gal_server *s)
     return s->loader != NULL || s->process.in_flight != 0;
 }
 
+/* Before the loops: a worker may still be waking the loop that it has just posted an answer to, and
+ * the end of its model waits for it. */
+static void drop_models(struct gal_server *s)
+{
+    gal_server_drop_coming(s);
+    gal_catalog_unref(s->catalog);
+    for (size_t i = 0; i < s->front_count; i++) {
+        gal_catalog_unref(s->fronts[i]->api.catalog);
+        s->fronts[i]->api.catalog = NULL;
+    }
+}
+
 void gal_server_free(struct gal_server *s)
 {
     if (s == NULL)
@@ -149,11 +161,12 @@ void gal_server_free(struct gal_server *s)
     gal_loader_free(s->loader);
     for (size_t i = 0; i < s->front_count; i++)
         gal_front_join(s->fronts[i]);
+    if (s->state == GAL_SERVER_STOPPED && s->process.in_flight != 0)
+        _exit(s->exit_code); /* a loop has taken one more request as its last */
+    drop_models(s);
     for (size_t i = 0; i < s->front_count; i++)
         gal_front_free(s->fronts[i]);
     gal_free(s->fronts);
-    gal_server_drop_coming(s);
-    gal_catalog_unref(s->catalog);
     gal_timer_free(s->timer);
     gal_loop_free(s->loop);
     gal_metrics_free(s->metrics);
