@@ -6,6 +6,7 @@ check_pie_supported(LANGUAGES C)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 add_library(gal_flags INTERFACE)
+target_link_libraries(gal_flags INTERFACE m)
 target_include_directories(gal_flags INTERFACE "${PROJECT_SOURCE_DIR}/src")
 target_compile_definitions(gal_flags INTERFACE _GNU_SOURCE "GAL_VERSION=\"${PROJECT_VERSION}\"")
 target_compile_options(gal_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:
