@@ -3,6 +3,7 @@
 
 #include "cli/options.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -70,23 +71,33 @@ static void put_option(FILE *out, const struct gal_option_view *o)
     put_meaning(out, o);
 }
 
+/* The three spellings of a setting, by the example of one that the command has. */
+static void put_places(FILE *out, const char *key)
+{
+    fputs("\nIn the environment --", out);
+    for (const char *p = key; *p; p++)
+        fputc(*p == '_' ? '-' : *p, out);
+    fputs(" is GALLEY_", out);
+    for (const char *p = key; *p; p++)
+        fputc(toupper((unsigned char)*p), out);
+    fprintf(out, ",\nin a configuration file %s.\n", key);
+}
+
 static void put_options(FILE *out, const struct gal_command *c)
 {
     struct gal_option_view o;
-    bool has_rows = false;
+    const struct gal_config_row *example = NULL; /* the first, or better one of several words */
 
     put_title(out, "Options");
     for (size_t i = 0; gal_option_at(c, i, &o); i++) {
-        if (o.row && !has_rows) {
+        if (o.row && !example)
             put_title(out, "Settings (command line, environment, configuration file)");
-            has_rows = true;
-        }
+        if (o.row && (!example || !strchr(example->name, '_')))
+            example = o.row;
         put_option(out, &o);
     }
-    if (has_rows)
-        fputs("\nIn the environment --http-port is GALLEY_HTTP_PORT, in a configuration file "
-              "http_port.\n",
-              out);
+    if (example)
+        put_places(out, example->name);
 }
 
 static void put_paragraphs(FILE *out, const char *text)

@@ -153,7 +153,7 @@ static void print_refusal(struct gal_cli *cli, struct gal_exchange *x, struct ga
         yyjson_val *first = yyjson_arr_get_first(detail);
         const char *field = yyjson_get_str(yyjson_obj_get(first, "field"));
         text = yyjson_obj_get(first, "msg");
-        if (field) {
+        if (field && field[0] != '\0') { /* empty: the body as a whole */
             gal_print_text(cli->err, gal_str_of(field));
             fputs(": ", cli->err);
         }

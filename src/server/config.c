@@ -243,8 +243,9 @@ static enum gal_status read_other(struct gal_config *c, struct gal_str name, con
         return GAL_OK;
     }
     near = nearest(name, env_names);
-    /* Only what a slip of the fingers would make: others may use the prefix too. */
-    if (!near || gal_name_distance(name, near) > 2)
+    /* Only what a slip of the fingers would make, and what --port leads to: others may use the
+     * prefix too. */
+    if (!near || (gal_name_distance(name, near) > 2 && !gal_str_is(name, "PORT")))
         return GAL_OK;
     env_name(near, text, sizeof(text));
     gal_fail(err, GAL_INVALID, "unknown setting; did you mean %s?", text);

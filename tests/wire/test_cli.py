@@ -2,6 +2,7 @@
 """The command line: help, options in three places, errors that say what to do, exit codes."""
 import hashlib
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -42,6 +43,8 @@ def test_help_of_each_command_by_every_spelling(command):
     text = texts.pop()
     assert f"galley {command}" in text and "Usage" in text and "Examples" in text
     assert max(len(line) for line in text.splitlines()) <= 100
+    for spelled in re.findall(r"In the environment (--[a-z-]+) is", text):  # one that it has
+        assert f"{spelled} " in text.split("In the environment")[0]
 
 
 def test_help_of_serve_has_every_setting_with_its_default():
@@ -185,6 +188,7 @@ def test_predict_takes_the_open_inference_protocol_too():
 
 @pytest.mark.parametrize("args, words", [
     ([IRIS, "-d", "{"], ["galley: predict: "]),
+    ([IRIS, "-d", "[1]"], ["galley: predict: expected an object"]),
     ([IRIS, "-d", '{"features":{"sepal_length":"x"}}'], ["sepal_length"]),
     ([IRIS, "-d", "@/nothing/there"], ["/nothing/there"]),
     (["/nothing/there", "-d", "{}"], ["/nothing/there"]),
@@ -316,6 +320,8 @@ def test_errors_of_the_environment_name_the_variable():
     done = galley("serve", IRIS, env={"GALLEY_HTTP_PORT": "x"})
     assert done.returncode == 1 and "GALLEY_HTTP_PORT" in done.stderr
     done = galley("serve", IRIS, env={"GALLEY_HTTP_PROT": "1"})
+    assert done.returncode == 1 and "did you mean GALLEY_HTTP_PORT" in done.stderr
+    done = galley("serve", IRIS, env={"GALLEY_PORT": "9000"})  # as --port is there too
     assert done.returncode == 1 and "did you mean GALLEY_HTTP_PORT" in done.stderr
 
 
