@@ -68,7 +68,8 @@ enum gal_status gal_route_find(enum gal_method method, struct gal_str path,
             allow_add(allow, "HEAD");
     }
     if (allow[0] != '\0')
-        return gal_fail(err, GAL_METHOD, "%s is not allowed here; use %s", gal_method_name(method),
+        return gal_fail(err, GAL_METHOD, "%s is not allowed here; use %s",
+                        method == GAL_METHOD_OTHER ? "this method" : gal_method_name(method),
                         allow);
     gal_fail(err, GAL_NOT_FOUND, "Not Found");
     gal_err_hint(err, "GET / lists every URL");

@@ -78,7 +78,7 @@ LINE = [
     ("a model's name of 300 bytes", get("/v2/models/" + "m" * 300), 404, "unknown model"),
     ("unknown path", get("/nowhere"), 404, "Not Found"),
     ("doubled slash", get("//v2"), 404, "Not Found"),
-    ("TRACE", b"TRACE /health HTTP/1.1\r\nHost: x\r\n\r\n", 405, "not allowed"),
+    ("TRACE", b"TRACE /health HTTP/1.1\r\nHost: x\r\n\r\n", 405, "this method is not"),
     ("DELETE of a model", b"DELETE /v2/models/iris HTTP/1.1\r\nHost: x\r\n\r\n", 405, "not allowed"),
     ("PUT to infer", b"PUT /v2/models/iris/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
      405, "POST"),
