@@ -38,6 +38,7 @@ void gal_loader_show(struct gal_metrics *metrics, const struct gal_model *m, boo
 
 static void log_end(struct gal_loader *l, const struct gal_model *m, bool ready)
 {
+    size_t n = ready ? 4 : m->error.hint[0] != '\0' ? 6 : 5;
     char ms[32];
     struct gal_log_field f[6] = {
         {"model", gal_str_of(m->name), false},          {"version", gal_str_of(m->version), false},
@@ -48,7 +49,7 @@ static void log_end(struct gal_loader *l, const struct gal_model *m, bool ready)
     snprintf(ms, sizeof(ms), "%.3f", (double)m->load_us / 1000.0);
     f[3].value = gal_str_of(ms);
     gal_log_write(l->options.log, ready ? GAL_LOG_INFO : GAL_LOG_ERROR,
-                  ready ? "model_ready" : "model_failed", f, ready ? 4 : 6);
+                  ready ? "model_ready" : "model_failed", f, n);
 }
 
 static void count_loads(struct gal_loader *l)

@@ -121,11 +121,11 @@ static void keep_old_for_failed(struct gal_server *s)
 static void log_loaded(struct gal_server *s)
 {
     struct gal_err reason;
-    uint64_t us = gal_loop_now_us(s->loop) - s->process.start_mono_us;
+    uint64_t us = gal_loop_now_us(s->loop) - s->load_began_us;
 
     if (gal_catalog_ready(s->catalog, &reason))
-        gal_log_msg(s->log, GAL_LOG_INFO, "ready", "%zu models ready after %.1f ms",
-                    s->catalog->count, (double)us / 1000.0);
+        gal_log_msg(s->log, GAL_LOG_INFO, "ready", "%zu %s ready after %.1f ms", s->catalog->count,
+                    s->catalog->count == 1 ? "model" : "models", (double)us / 1000.0);
     else
         log_err(s, "not_ready", &reason);
 }
@@ -264,6 +264,7 @@ void gal_server_signal_reload(int signum, void *ctx)
         s->reload_again = true;
         return;
     }
+    s->load_began_us = gal_loop_now_us(s->loop);
     gal_log_msg(s->log, GAL_LOG_INFO, "reload", "reading the configuration again");
     st = s->reread != NULL ? reread(s, &err) : GAL_OK;
     if (st == GAL_OK)

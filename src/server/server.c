@@ -110,7 +110,7 @@ gal_server_new(const struct gal_config *config,
     s->reread = reread;
     s->reread_ctx = ctx;
     s->process.start_wall_us = gal_wall_us(&gal_clock_system);
-    s->process.start_mono_us = gal_mono_us(&gal_clock_system);
+    s->process.start_mono_us = s->load_began_us = gal_mono_us(&gal_clock_system);
     st = gal_settings_new(config, &s->settings, err);
     if (st == GAL_OK)
         st = start(s, err);

@@ -35,7 +35,8 @@ struct gal_server {
     struct gal_loader *loader; /* NULL when no load is under way */
     struct gal_model **coming; /* of the load under way: what the next catalog holds; owned */
     size_t coming_count;
-    bool reload_again; /* SIGHUP came during a load */
+    bool reload_again;      /* SIGHUP came during a load */
+    uint64_t load_began_us; /* monotonic: the process's start, then the last SIGHUP */
 
     struct gal_timer *timer; /* drain_delay, then the poll of requests in flight */
     uint64_t stop_at_us;     /* end of the grace, monotonic */

@@ -289,9 +289,14 @@ def test_the_ready_gauge_tells_of_what_serves_after_a_reload(serve, tmp_path):
     s = serve(paths=[tmp_path])
     assert ready() == {"kept": "1", "gone": "1"}
     shutil.rmtree(tmp_path / "gone")
-    (tmp_path / "kept" / "model.onnx").write_bytes(b"broken")
+    (tmp_path / "kept" / "model.onnx").write_bytes(b"")
+    time.sleep(1)
     reload(s)
     assert ready() == {"kept": "1"}  # the one loaded before serves on
+    line = s.lines("ready")[1]["message"]  # the reload's own time, not the process's
+    assert re.fullmatch(r"1 model ready after (\d+\.\d) ms", line), line
+    assert float(line.split()[-2]) < 900 * harness.SCALE
+    assert "hint" not in s.lines("model_failed")[0]  # there is none for this error
     models.add(tmp_path / "gone" / "model.onnx", 1)
     reload(s)
     assert ready() == {"kept": "1", "gone": "1"}
