@@ -117,7 +117,7 @@ static bool same_input(const struct gal_value *a, const struct gal_value *b)
         return false;
     if (a->kind == GAL_KIND_NONE)
         return true;
-    return a->tensor.rank == b->tensor.rank &&
+    return a->tensor.dtype == b->tensor.dtype && a->tensor.rank == b->tensor.rank &&
            memcmp(a->tensor.shape + 1, b->tensor.shape + 1,
                   (a->tensor.rank - 1) * sizeof *a->tensor.shape) == 0;
 }
@@ -232,7 +232,8 @@ static void share_outputs(struct gal_batch *b, struct gal_job *job, size_t from)
         job->outputs[i].handle = NULL;
         t->shape = shape_of(all, job->rows, job->arena);
         t->count = all->count / (size_t)all->shape[0] * job->rows;
-        t->data = (const char *)all->data + from * row_bytes(all);
+        if (t->count > 0)
+            t->data = (const char *)all->data + from * row_bytes(all);
         if (!t->shape) {
             job->status = gal_fail(&job->err, GAL_NO_MEMORY, "no memory for the outputs' shapes");
             return;
