@@ -330,3 +330,21 @@ def test_a_missing_engine_is_said_in_a_line(zoo_dir):
     assert done.returncode == 1 and "/nothing/libonnxruntime.so" in done.stderr
     done = galley("version", "--onnxruntime", "/nothing/libonnxruntime.so")
     assert done.returncode == 0 and "missing" in done.stdout
+
+
+# --- make run ---
+
+def test_make_run_asks_every_example_and_shows_its_whole_answer():
+    script = EXAMPLES.parent.parent / "tools" / "run"
+    env = harness.child_env(PORT=str(harness.free_port()), GALLEY_BIN=str(harness.BIN))
+    with subprocess.Popen([script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                          env=env) as run:
+        answers = {}
+        for line in run.stdout:
+            if line.startswith("  {"):
+                answer = json.loads(line)
+                answers[answer["model_name"]] = answer["prediction"]
+            if "Ctrl-C stops it" in line:
+                run.terminate()
+        assert run.wait(30) == 0
+    assert answers.keys() == {path.name for path in EXAMPLES.iterdir() if path.is_dir()}
