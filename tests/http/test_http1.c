@@ -131,7 +131,9 @@ static void a_body_of_known_length_is_announced_once(void **state)
     assert_true(gal_http1_in_head(h));
     assert_false(gal_http1_idle(h));
     assert_int_equal(gal_http1_want(h), 0);
+    assert_int_equal(gal_http1_end(h), 0);
     assert_int_equal(gal_http1_parse(h, text, head + 2, &err), GAL_HTTP1_HEAD);
+    assert_int_equal(gal_http1_end(h), head + 5);
     assert_false(gal_http1_in_head(h));
     assert_int_equal(gal_http1_request(h)->content_length, 5);
     assert_str(gal_http1_request(h)->path, "/p");
