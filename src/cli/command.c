@@ -130,18 +130,10 @@ static const struct gal_command *command_of(const char *typed)
     return gal_command_find(gal_str_of(typed));
 }
 
-static int dispatch(struct gal_cli *cli, int argc, char *const *argv)
+static int run(struct gal_cli *cli, int argc, char *const *argv)
 {
-    int code;
+    int code = gal_options_parse(cli, argc, argv);
 
-    if (argc < 2) {
-        gal_help_overview(cli->err);
-        return GAL_EXIT_USAGE;
-    }
-    cli->command = command_of(argv[1]);
-    if (!cli->command)
-        return unknown_command(cli, argv[1]);
-    code = gal_options_parse(cli, argc - 2, argv + 2);
     if (code != GAL_EXIT_OK)
         return code;
     if (cli->help_wanted) {
@@ -149,6 +141,22 @@ static int dispatch(struct gal_cli *cli, int argc, char *const *argv)
         return GAL_EXIT_OK;
     }
     return cli->command->run(cli);
+}
+
+static int dispatch(struct gal_cli *cli, int argc, char *const *argv)
+{
+    const struct gal_command *command;
+    int code;
+
+    if (argc < 2) {
+        gal_help_overview(cli->err);
+        return GAL_EXIT_USAGE;
+    }
+    cli->command = command = command_of(argv[1]);
+    if (!cli->command)
+        return unknown_command(cli, argv[1]);
+    code = run(cli, argc - 2, argv + 2);
+    return code == GAL_EXIT_USAGE && command->fails_with_1 ? GAL_EXIT_FAILURE : code;
 }
 
 int gal_cli_main(int argc, char *const *argv, char *const *env, FILE *in, FILE *out, FILE *err)

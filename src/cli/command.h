@@ -35,7 +35,8 @@ struct gal_command {
     const char *operands; /* in usage: "PATH...", "[URL]", "" */
     const char *words;    /* what completes an operand: "PATH", "a|b", "" */
     size_t operands_min, operands_max;
-    const char *text; /* for help: what it does, paragraphs separated by \n\n */
+    bool fails_with_1; /* a wrong command line too ends with 1: probes know 0 and 1 alone */
+    const char *text;  /* for help: what it does, paragraphs separated by \n\n */
     const struct gal_option *options;
     size_t option_count;
     uint64_t keys; /* bit GAL_KEY_x: the row is an option too */

@@ -320,5 +320,6 @@ const struct gal_command gal_command_health = {
     .keys = UINT64_C(1) << GAL_KEY_HOST | UINT64_C(1) << GAL_KEY_HTTP_PORT,
     .examples = examples,
     .example_count = sizeof(examples) / sizeof(examples[0]),
+    .fails_with_1 = true,
     .run = run_health,
 };

@@ -193,7 +193,7 @@ static int check_operands(struct gal_cli *cli)
     if (cli->help_wanted)
         return GAL_EXIT_OK;
     if (cli->operand_count < c->operands_min)
-        return gal_cli_usage(cli, "%.*s is missing", (int)strcspn(c->operands, "."), c->operands);
+        return gal_cli_usage(cli, "%.*s is missing", (int)strcspn(c->operands, ". "), c->operands);
     if (cli->operand_count > c->operands_max)
         return gal_cli_usage(cli, "'%s' is one argument too many", cli->operands[c->operands_max]);
     return GAL_EXIT_OK;

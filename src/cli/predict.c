@@ -31,9 +31,17 @@ static enum gal_status read_stream(FILE *in, struct gal_buf *out, struct gal_err
 }
 
 /* -d TEXT, -d @FILE, -d @- or, without -d, standard input. out is owned by the caller. */
+/* What -d says, or stands behind PATH; NULL: standard input. */
+static const char *data_of(const struct gal_cli *cli)
+{
+    return gal_cli_has(cli, "data")  ? gal_cli_value(cli, "data")
+           : cli->operand_count == 2 ? cli->operands[1]
+                                     : NULL;
+}
+
 static enum gal_status read_body(struct gal_cli *cli, struct gal_buf *out, struct gal_err *err)
 {
-    const char *data = gal_cli_value(cli, "data");
+    const char *data = data_of(cli);
     enum gal_status status;
 
     if (data && data[0] == '@' && strcmp(data, "@-") != 0) {
@@ -95,7 +103,7 @@ static enum gal_status open_model(struct gal_cli *cli, const struct gal_config *
     size_t count = 0;
     enum gal_status status;
 
-    status = gal_catalog_scan(cli->operands, cli->operand_count, "", &models, &count, err);
+    status = gal_catalog_scan(cli->operands, 1, "", &models, &count, err);
     if (status == GAL_OK)
         status = gal_catalog_new(models, count, catalog, err);
     if (status == GAL_OK && name.n == 0)
@@ -260,8 +268,12 @@ static int run_predict(struct gal_cli *cli)
     struct gal_err err;
     int code = GAL_EXIT_FAILURE;
 
-    if (!gal_cli_has(cli, "data") && isatty(fileno(cli->in)))
-        return gal_cli_usage(cli, "no data: give -d JSON, -d @FILE, or pipe it in");
+    if (!data_of(cli) && isatty(fileno(cli->in)))
+        return gal_cli_usage(cli, "no data: give -d JSON, @FILE, or pipe it in");
+    if (cli->operand_count == 2 &&
+        (gal_cli_has(cli, "data") || !strchr("@{[", cli->operands[1][0])))
+        return gal_cli_usage(cli, "'%s' is one argument too many; data is JSON or @FILE",
+                             cli->operands[1]);
     gal_config_init(&config);
     gal_buf_init(&body, PREDICT_BODY_BYTES_MAX);
     if (gal_cli_config(cli, &config, &err) != GAL_OK || read_body(cli, &body, &err) != GAL_OK ||
@@ -290,16 +302,17 @@ static const struct gal_example examples[] = {
     {"galley predict models/ --model iris -d @request.json",
      "One of several models, with a request from a file. An Open Inference Protocol request "
      "works too."},
+    {"galley predict models/iris @request.json", "The same without -d."},
     {"jq -c .row data.json | galley predict model.onnx | jq .predictions", "In a pipe."},
 };
 
 const struct gal_command gal_command_predict = {
     .name = "predict",
     .summary = "Ask a model once, without a server",
-    .operands = "PATH",
+    .operands = "PATH [@FILE|JSON]",
     .words = "PATH",
     .operands_min = 1,
-    .operands_max = 1,
+    .operands_max = 2,
     .text = "The request is what /v1/models/NAME/predict takes, or /v2/models/NAME/infer when it "
             "has \"inputs\"; the answer is the server's. The exit code is 0 for an answer, 1 for "
             "an error.",

@@ -52,7 +52,8 @@ bool gal_version_valid(struct gal_str v); /* 3 or 3.0.1: no signs, no leading ze
  * over, links are followed. When all PATHs hold one model it is called as `name` says (may be
  * empty: then the directory, or the file without .onnx; for KServe's /mnt/models style directories
  * the caller gives INFERENCE_SERVICE_NAME). NOT_FOUND with what was looked for when a PATH holds
- * no model, CONFLICT for a model.onnx beside version directories. New models are LOADING, each
+ * no model, CONFLICT for a model.onnx beside version directories, INVALID
+ * for NAME/OTHER/model.onnx where OTHER is no version. New models are LOADING, each
  * with one reference that the caller owns; *models is owned (gal_free). */
 enum gal_status gal_catalog_scan(const char *const *paths, size_t path_count, const char *name,
                                  struct gal_model ***models, size_t *count, struct gal_err *err);

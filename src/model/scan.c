@@ -102,6 +102,29 @@ static enum gal_status add_versions(struct found *f, const char *dir, const char
     return status;
 }
 
+/* DIR/OTHER/model.onnx where OTHER is no version: a slip that would leave the model out. */
+static enum gal_status refuse_slips(struct found *f, const char *dir, char *const *entries,
+                                    size_t count)
+{
+    enum gal_status status = GAL_OK;
+    for (size_t i = 0; i < count && !status; i++) {
+        struct gal_file_info info = {.kind = GAL_FILE_NONE};
+        char *sub = gal_path_join(dir, entries[i]);
+        char *path = sub ? gal_path_join(sub, MODEL_FILE) : NULL;
+        if (!path)
+            status = no_memory(f);
+        else if (gal_file_stat(path, &info, NULL) == GAL_OK && info.kind == GAL_FILE_REGULAR) {
+            status = gal_fail(f->err, GAL_INVALID, "'%.60s' is no version", entries[i]);
+            gal_err_place(f->err, "%s", path);
+            gal_err_hint(f->err,
+                         "name the directory with an integer (3) or MAJOR.MINOR.PATCH (2.1.0)");
+        }
+        gal_free(path);
+        gal_free(sub);
+    }
+    return status;
+}
+
 /* One model's directory: model.onnx or versions of it. Adds nothing when it is none. */
 static enum gal_status add_model_dir(struct found *f, const char *dir, const char *name,
                                      char *const *entries, size_t count)
@@ -136,8 +159,11 @@ static enum gal_status add_repository(struct found *f, const char *dir, char *co
         status = gal_file_stat(sub, &info, f->err);
         if (!status && info.kind == GAL_FILE_DIR) {
             status = gal_dir_list(sub, &inner, &inner_count, f->err);
+            size_t before = f->count;
             if (!status)
                 status = add_model_dir(f, sub, entries[i], inner, inner_count);
+            if (!status && f->count == before)
+                status = refuse_slips(f, sub, inner, inner_count);
             gal_free(inner);
         }
         gal_free(sub);

@@ -183,6 +183,19 @@ static void a_model_beside_its_versions_is_a_conflict(void **state)
     assert_int_equal(scan(at("i"), NULL, "", out, sizeof out, &err), GAL_CONFLICT);
 }
 
+static void a_slip_in_a_versions_name_leaves_no_model_out(void **state)
+{
+    (void)state;
+    char out[256];
+    struct gal_err err;
+    make("s/iris/model.onnx");
+    make("s/fraud/v1/model.onnx");
+    assert_int_equal(scan(at("s"), NULL, "", out, sizeof out, &err), GAL_INVALID);
+    assert_string_equal(err.message, "'v1' is no version");
+    assert_non_null(strstr(err.place, "s/fraud/v1/model.onnx"));
+    assert_non_null(strstr(err.hint, "2.1.0"));
+}
+
 static void impossible_names_are_refused(void **state)
 {
     (void)state;
@@ -239,6 +252,7 @@ int main(void)
         cmocka_unit_test(several_paths_add_up),
         cmocka_unit_test(what_is_no_model_is_not_found_and_says_what_was_looked_for),
         cmocka_unit_test(a_model_beside_its_versions_is_a_conflict),
+        cmocka_unit_test(a_slip_in_a_versions_name_leaves_no_model_out),
         cmocka_unit_test(impossible_names_are_refused),
         cmocka_unit_test(failures_leave_nothing_behind),
     };

@@ -56,6 +56,18 @@ def test_help_of_serve_has_every_setting_with_its_default():
         assert default in text
 
 
+def test_health_knows_0_and_1_alone():
+    for args in (["a", "b"], ["--timeout", "0"], ["https://127.0.0.1"], ["--nonsense"]):
+        done = galley("health", *args)
+        assert done.returncode == 1 and done.stdout == "" and done.stderr.startswith("galley: health: ")
+
+
+def test_predict_takes_its_data_behind_the_path():
+    for data in (f"@{IRIS / 'example.json'}", json.dumps(ROW)):
+        done = galley("predict", IRIS, data)
+        assert done.returncode == 0 and json.loads(done.stdout)["prediction"]["label"] == "setosa"
+
+
 @pytest.mark.parametrize("args, words", [
     (["serv"], ["unknown command", "did you mean serve?"]),
     (["frobnicate"], ["unknown command"]),
@@ -70,7 +82,6 @@ def test_help_of_serve_has_every_setting_with_its_default():
     (["serve"], ["nothing to serve"]),
     (["predict"], ["PATH is missing"]),
     (["predict", IRIS, IRIS], ["one argument too many"]),
-    (["health", "a", "b"], ["one argument too many"]),
     (["version", "--json=1"], ["takes no value"]),
     (["completion", "tcsh"], ["tcsh"]),
     (["help", "nothing"], ["nothing"]),
