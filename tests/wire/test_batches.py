@@ -54,7 +54,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def one_loop(root):
-    """One loop, so that all requests of a burst meet, and models inline however slow the machine."""
+    """One loop, so that all requests of a burst meet; models inline however slow the machine."""
     with harness.Server("--threads", "1", "--schedule", "inline", "--access-log", "off",
                         paths=[root]) as s:
         yield s
@@ -323,7 +323,8 @@ def test_clients_that_leave_do_not_take_others_with_them(one_loop, pool):
                    then=lambda gone=gone, how=how: [getattr(c, how)() for c in gone])
             for c, (_, path, expected) in zip(b.conns[::2], pool):
                 check(path, c.reply(), expected)
-    harness.wait_until(lambda: metric(one_loop, b"http_requests_in_flight") == 1, 10, "the requests to end")
+    harness.wait_until(lambda: metric(one_loop, b"http_requests_in_flight") == 1, 10,
+                       "the requests to end")
 
 
 def test_a_server_that_is_told_to_stop_answers_the_burst(serve, root, pool):
