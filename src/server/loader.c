@@ -160,7 +160,7 @@ void gal_loader_free(struct gal_loader *l)
         return;
     for (unsigned i = 0; i < l->started; i++)
         pthread_join(l->threads[i], NULL);
-    for (size_t i = 0; i < l->count; i++)
+    for (size_t i = 0; l->models != NULL && i < l->count; i++)
         gal_model_unref(l->models[i]);
     gal_free(l->models);
     gal_free(l->loaded);
