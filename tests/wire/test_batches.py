@@ -329,7 +329,8 @@ def test_clients_that_leave_do_not_take_others_with_them(one_loop, pool):
 
 def test_a_server_that_is_told_to_stop_answers_the_burst(serve, root, pool):
     pool = [p for p in pool if "mlp" in p[1]][:CONNECTIONS]
-    s = serve("--threads", "1", "--schedule", "inline", paths=[root / "mlp"])
+    s = serve("--threads", "1", "--schedule", "inline", "--drain-delay", f"{harness.SCALE}s",
+              paths=[root / "mlp"])
     with Burst(s, len(pool)) as b:
         b.send([p[0] for p in pool])
         s.signal(signal.SIGTERM)
