@@ -8,6 +8,8 @@
 /* Inputs and outputs of a model that are stacked; one with more runs each job alone. */
 #define PORTS_MAX 16u
 #define BATCH_BYTES_MAX (64ul << 20)
+/* For later calls; more than that were held by many slow clients at once. */
+#define BATCHES_KEPT_MAX 16u
 
 /* Outputs of one call that several jobs share, and the memory of its stacked inputs. */
 struct gal_batch {
@@ -26,6 +28,7 @@ struct gal_turn {
     size_t count;
     bool running;
     struct gal_batch *free; /* owned, recycled */
+    size_t free_count;
 };
 
 /* Jobs that run as one, in the order they came. */
@@ -45,6 +48,12 @@ enum gal_status gal_turn_new(const struct gal_clock *clock, struct gal_turn **ou
     return GAL_OK;
 }
 
+static void batch_free(struct gal_batch *b)
+{
+    gal_arena_release(&b->arena);
+    gal_free(b);
+}
+
 void gal_turn_free(struct gal_turn *t)
 {
     if (!t)
@@ -53,8 +62,7 @@ void gal_turn_free(struct gal_turn *t)
     while (t->free) {
         struct gal_batch *b = t->free;
         t->free = b->next;
-        gal_arena_release(&b->arena);
-        gal_free(b);
+        batch_free(b);
     }
     gal_free(t);
 }
@@ -64,6 +72,7 @@ static struct gal_batch *batch_take(struct gal_turn *t)
     struct gal_batch *b = t->free;
     if (b) {
         t->free = b->next;
+        t->free_count--;
         return b;
     }
     b = gal_calloc(1, sizeof *b);
@@ -81,9 +90,15 @@ void gal_batch_unref(struct gal_batch *b)
     for (size_t i = 0; i < b->output_count; i++)
         b->sched->ops->release_output(b->sched->session, &b->outputs[i]);
     b->output_count = 0;
+    struct gal_turn *t = b->turn;
+    if (t->free_count == BATCHES_KEPT_MAX) {
+        batch_free(b);
+        return;
+    }
     gal_arena_clear(&b->arena);
-    b->next = b->turn->free;
-    b->turn->free = b;
+    b->next = t->free;
+    t->free = b;
+    t->free_count++;
 }
 
 /* ---- what goes together ---- */
