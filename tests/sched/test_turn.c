@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Jobs of one turn, over a backend of the test's own that counts its calls and the outputs that
- * are out, and spoils an output when it comes back: who reads one too late reads rubbish. */
+/* Jobs of one turn, over the toy backend. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,211 +10,10 @@
 #include "backend/fake.h"
 #include "base/mem.h"
 #include "base/thread.h"
-#include "sched/turn.h"
+#include "sched/toy.h"
 #include "support/onnx_model.h"
 
-#include <stdatomic.h>
-
-enum { INPUTS = 2, ROWS_MAX = 4, COLS = 3, JOBS = 96 };
-#define BAD 666.0f /* an element that the toy refuses */
-
-static _Atomic uint64_t now_us;
-
-static uint64_t read_now(void *ctx)
-{
-    (void)ctx;
-    return now_us;
-}
-
-static const struct gal_clock test_clock = {read_now, read_now, NULL};
-
-/* ---- the toy: output i is input i, numbers doubled ---- */
-
-struct toy {
-    struct gal_model_info info;
-    _Atomic uint64_t runs, live; /* live: outputs not given back */
-    _Atomic uint64_t rows_seen;  /* of input 0, the largest */
-    uint64_t row_cost_us;        /* moves the clock */
-    size_t odd_output;           /* this one has one row, however many came; SIZE_MAX: none */
-};
-
-static struct gal_port toy_ports[INPUTS];
-
-static const struct gal_model_info *toy_info(const struct gal_session *s)
-{
-    return &((const struct toy *)s)->info;
-}
-
-static bool is_bad(const struct gal_tensor *t)
-{
-    for (size_t i = 0; t->dtype == GAL_DT_FP32 && i < t->count; i++) {
-        if (((const float *)t->data)[i] == BAD)
-            return true;
-    }
-    return false;
-}
-
-static bool toy_answer(const struct gal_tensor *in, bool is_odd, struct gal_arena *arena,
-                       struct gal_value *out)
-{
-    size_t bytes = in->count * gal_dtype_size(in->dtype);
-    int64_t *shape = gal_arena_array(arena, in->rank, sizeof *shape);
-    void *data = gal_arena_alloc(arena, bytes);
-    if (!shape || !data)
-        return false;
-    memcpy(shape, in->shape, in->rank * sizeof *shape);
-    if (bytes > 0)
-        memcpy(data, in->data, bytes);
-    for (size_t i = 0; in->dtype == GAL_DT_FP32 && i < in->count; i++)
-        ((float *)data)[i] *= 2;
-    *out = (struct gal_value){.kind = GAL_KIND_TENSOR, .tensor = *in, .handle = data};
-    out->tensor.shape = shape;
-    out->tensor.data = data;
-    if (is_odd && in->rank > 0 && shape[0] > 1) {
-        out->tensor.count /= (size_t)shape[0];
-        shape[0] = 1;
-    }
-    return true;
-}
-
-static enum gal_status toy_run(struct gal_session *s, const struct gal_value *inputs,
-                               const size_t *wanted, size_t output_count, struct gal_arena *arena,
-                               struct gal_value *outputs, struct gal_err *err)
-{
-    struct toy *toy = (struct toy *)s;
-    const struct gal_tensor *first = &inputs[0].tensor;
-    uint64_t rows = first->rank > 0 ? (uint64_t)first->shape[0] : 1;
-    toy->runs++;
-    if (rows > toy->rows_seen)
-        toy->rows_seen = rows;
-    now_us += toy->row_cost_us * rows;
-    for (size_t i = 0; i < INPUTS; i++) {
-        if (inputs[i].kind == GAL_KIND_TENSOR && is_bad(&inputs[i].tensor))
-            return gal_fail(err, GAL_INVALID, "toy: a bad element");
-    }
-    for (size_t i = 0; i < output_count; i++) {
-        if (!toy_answer(&inputs[wanted[i]].tensor, wanted[i] == toy->odd_output, arena,
-                        &outputs[i]))
-            return gal_fail(err, GAL_NO_MEMORY, "toy: no memory");
-    }
-    toy->live += output_count;
-    return GAL_OK;
-}
-
-static void toy_release(struct gal_session *s, struct gal_value *v)
-{
-    struct toy *toy = (struct toy *)s;
-    assert_non_null(v->handle);
-    memset(v->handle, 0xEE, v->tensor.count * gal_dtype_size(v->tensor.dtype));
-    v->handle = NULL;
-    toy->live--;
-}
-
-static const struct gal_backend_ops toy_ops = {.abi = GAL_BACKEND_ABI,
-                                               .name = "toy",
-                                               .info = toy_info,
-                                               .run = toy_run,
-                                               .release_output = toy_release};
-
-static struct gal_sched *toy_open(struct toy *toy, enum gal_sched_mode mode)
-{
-    struct gal_sched *s;
-    memset(toy, 0, sizeof *toy);
-    toy->odd_output = SIZE_MAX;
-    toy->info = (struct gal_model_info){
-        .inputs = toy_ports, .input_count = INPUTS, .outputs = toy_ports, .output_count = INPUTS};
-    const struct gal_sched_options o = {.ops = &toy_ops,
-                                        .session = (struct gal_session *)toy,
-                                        .clock = &test_clock,
-                                        .mode = mode,
-                                        .workers = 1,
-                                        .queue_max = 8,
-                                        .inline_us_max = 200};
-    assert_int_equal(gal_sched_new(&o, &s, NULL), GAL_OK);
-    gal_sched_stack(s);
-    return s;
-}
-
-/* ---- a job with all that it needs ---- */
-
-struct work {
-    struct gal_job job;
-    struct gal_arena arena;
-    struct gal_value inputs[INPUTS], outputs[INPUTS];
-    int64_t shape[2];
-    float x[INPUTS][ROWS_MAX * COLS];
-    bool submitted, released;
-    unsigned done; /* calls of on_done */
-    /* what on_done does */
-    struct work *cancels, *next;
-    size_t next_count;
-    struct gal_sched *sched;
-};
-
-static const size_t both[] = {0, 1}, turned[] = {1, 0};
-
-static void work_submit(struct work *w)
-{
-    w->submitted = true;
-    gal_sched_submit(w->sched, &w->job);
-}
-
-static void work_give_back(struct work *w)
-{
-    assert_false(w->released);
-    w->released = true;
-    gal_job_release(&w->job);
-}
-
-static void on_done(struct gal_job *job)
-{
-    struct work *w = (struct work *)job;
-    w->done++;
-    if (w->cancels)
-        gal_job_cancel(&w->cancels->job);
-    for (size_t i = 0; i < w->next_count; i++)
-        work_submit(&w->next[i]);
-}
-
-static void work_init(struct work *w, float x, size_t rows)
-{
-    memset(w, 0, sizeof *w);
-    w->shape[0] = (int64_t)rows;
-    w->shape[1] = COLS;
-    for (size_t k = 0; k < INPUTS; k++) {
-        for (size_t i = 0; i < rows * COLS; i++)
-            w->x[k][i] = x + (float)i / 64 + (float)k / 2;
-        w->inputs[k] = (struct gal_value){
-            .kind = GAL_KIND_TENSOR,
-            .tensor = {GAL_STR("t"), GAL_DT_FP32, 2, w->shape, rows * COLS, w->x[k]}};
-    }
-    gal_arena_init(&w->arena, 1024, 4096, 65536);
-    w->job = (struct gal_job){.inputs = w->inputs,
-                              .wanted = both,
-                              .output_count = 2,
-                              .rows = rows,
-                              .arena = &w->arena,
-                              .outputs = w->outputs,
-                              .on_done = on_done};
-}
-
-/* Every output is the job's own: shape, count, values. */
-static void check_outputs(const struct work *w)
-{
-    for (size_t i = 0; i < w->job.output_count; i++) {
-        const struct gal_tensor *in = &w->inputs[w->job.wanted[i]].tensor;
-        const struct gal_tensor *out = &w->outputs[i].tensor;
-        assert_int_equal(w->outputs[i].kind, GAL_KIND_TENSOR);
-        assert_int_equal(out->dtype, in->dtype);
-        assert_int_equal(out->rank, in->rank);
-        assert_memory_equal(out->shape, in->shape, in->rank * sizeof *in->shape);
-        assert_int_equal(out->count, in->count);
-        for (size_t k = 0; in->dtype == GAL_DT_FP32 && k < in->count; k++)
-            assert_true(((const float *)out->data)[k] == 2 * ((const float *)in->data)[k]);
-        if (in->dtype != GAL_DT_FP32 && in->count > 0)
-            assert_memory_equal(out->data, in->data, in->count * gal_dtype_size(in->dtype));
-    }
-}
+enum { JOBS = 96 };
 
 /* ---- one loop's turn and a model ---- */
 
@@ -233,10 +31,10 @@ static struct bench bench;
 static struct bench *bench_open(enum gal_sched_mode mode, size_t count)
 {
     struct bench *b = &bench;
-    now_us = 1000;
+    toy_now_us = 1000;
     b->sched = toy_open(&b->toy, mode);
     b->count = count;
-    assert_int_equal(gal_turn_new(&test_clock, &b->turn, NULL), GAL_OK);
+    assert_int_equal(gal_turn_new(&toy_clock, &b->turn, NULL), GAL_OK);
     assert_int_equal(gal_loop_new(&b->loop, NULL), GAL_OK);
     for (size_t i = 0; i < count; i++) {
         work_init(&b->works[i], (float)i, 1);
@@ -264,7 +62,7 @@ static void check(const struct bench *b)
         rows += w->job.status == GAL_OK ? w->job.rows : 0;
         done += w->sched == b->sched;
         if (w->job.status == GAL_OK && !w->released) {
-            check_outputs(w);
+            work_check(w);
             out++;
         }
     }
@@ -373,7 +171,7 @@ static void outputs_come_in_the_order_that_is_wanted(void **state)
     (void)state;
     struct bench *b = bench_open(GAL_SCHED_INLINE, 3);
     for (size_t i = 0; i < 3; i++)
-        b->works[i].job.wanted = turned;
+        b->works[i].job.wanted = toy_turned;
     submit(b, 0, 3);
     run(b);
     assert_all(b, GAL_OK);
@@ -431,7 +229,7 @@ static void make_odd(struct work *w, int how)
         t->count = COLS - 1;
         break;
     case 2: /* another order of outputs */
-        w->job.wanted = turned;
+        w->job.wanted = toy_turned;
         break;
     case 3: /* fewer outputs */
         w->job.output_count = 1;
@@ -478,7 +276,7 @@ static void kinds_that_alternate_become_one_call_each(void **state)
     (void)state;
     struct bench *b = bench_open(GAL_SCHED_INLINE, 8);
     for (size_t i = 1; i < 8; i += 2)
-        b->works[i].job.wanted = turned;
+        b->works[i].job.wanted = toy_turned;
     submit(b, 0, 8);
     run(b);
     assert_all(b, GAL_OK);
@@ -511,7 +309,7 @@ static void a_model_whose_rows_are_not_known_apart_runs_at_once(void **state)
     struct bench *b = bench_open(GAL_SCHED_INLINE, 0);
     const struct gal_sched_options o = {.ops = &toy_ops,
                                         .session = (struct gal_session *)&b->toy,
-                                        .clock = &test_clock,
+                                        .clock = &toy_clock,
                                         .mode = GAL_SCHED_INLINE,
                                         .workers = 1};
     struct gal_sched *s;
@@ -522,7 +320,7 @@ static void a_model_whose_rows_are_not_known_apart_runs_at_once(void **state)
     w.job.home = b->loop;
     gal_sched_submit(s, &w.job);
     assert_status(&w, GAL_OK);
-    check_outputs(&w);
+    work_check(&w);
     work_give_back(&w);
     gal_arena_release(&w.arena);
     gal_sched_free(s);
@@ -542,11 +340,11 @@ static void texts_of_the_fake_backend_run_one_by_one(void **state)
         gal_backend_fake.load(test_file_write("texts.txt", says), &none, &session, NULL), GAL_OK);
     const struct gal_sched_options o = {.ops = &gal_backend_fake,
                                         .session = session,
-                                        .clock = &test_clock,
+                                        .clock = &toy_clock,
                                         .mode = GAL_SCHED_INLINE,
                                         .workers = 1};
     assert_int_equal(gal_sched_new(&o, &s, NULL), GAL_OK);
-    assert_int_equal(gal_turn_new(&test_clock, &turn, NULL), GAL_OK);
+    assert_int_equal(gal_turn_new(&toy_clock, &turn, NULL), GAL_OK);
     gal_sched_stack(s);
     for (size_t i = 0; i < 3; i++) {
         work_init(&w[i], 0, 1);
@@ -610,7 +408,7 @@ static void late_and_cancelled_jobs_are_left_out_of_the_call(void **state)
     gal_job_expire(&b->works[2].job); /* is not late by the clock: it runs */
     check(b);
     assert_int_equal(b->works[4].done, 0); /* never from inside */
-    now_us = 2000;
+    toy_now_us = 2000;
     run(b);
     assert_true(b->toy.runs == 1 && b->toy.rows_seen == 4);
     assert_status(&b->works[0], GAL_DEADLINE);
@@ -690,7 +488,7 @@ static void a_second_round_takes_no_memory(void **state)
         }
         assert_int_equal(b->toy.live, 4);
         for (size_t i = 20; i-- > 0;) {
-            check_outputs(&b->works[i]);
+            work_check(&b->works[i]);
             gal_job_release(&b->works[i].job);
             gal_arena_clear(&b->works[i].arena);
         }
@@ -699,6 +497,32 @@ static void a_second_round_takes_no_memory(void **state)
             assert_int_equal(gal_alloc_count(), before);
     }
     for (size_t i = 0; i < 20; i++)
+        b->works[i].released = true;
+    bench_close(b);
+}
+
+/* Slow clients may have held a great many at once: their memory does not stay for ever. */
+static void few_batches_are_kept_of_very_many(void **state)
+{
+    (void)state;
+    struct bench *b = bench_open(GAL_SCHED_INLINE, 80);
+    uint64_t taken = 0;
+    for (int round = 0; round < 3; round++) {
+        taken = gal_alloc_count();
+        for (size_t i = 0; i < 80; i++) {
+            work_submit(&b->works[i]);
+            if (i % 2)
+                gal_turn_run(b->turn);
+        }
+        taken = gal_alloc_count() - taken;
+        assert_int_equal(b->toy.live, 80);
+        for (size_t i = 0; i < 80; i++) {
+            gal_job_release(&b->works[i].job);
+            gal_arena_clear(&b->works[i].arena);
+        }
+    }
+    assert_true(taken > 0);
+    for (size_t i = 0; i < 80; i++)
         b->works[i].released = true;
     bench_close(b);
 }
@@ -763,7 +587,7 @@ static void memory_that_runs_out_loses_no_job(void **state)
         for (uint64_t i = 1; !is_through; i++) {
             struct bench *b = bench_open(GAL_SCHED_INLINE, 9);
             b->works[4].x[0][0] = BAD;
-            b->works[7].job.wanted = b->works[8].job.wanted = turned;
+            b->works[7].job.wanted = b->works[8].job.wanted = toy_turned;
             b->works[0].next = &b->works[6];
             b->works[0].next_count = 1;
             uint64_t before = gal_alloc_count();
@@ -793,7 +617,7 @@ static void a_turn_needs_memory(void **state)
     (void)state;
     struct gal_turn *t = NULL;
     gal_alloc_fail_at(1, 1);
-    assert_int_equal(gal_turn_new(&test_clock, &t, NULL), GAL_NO_MEMORY);
+    assert_int_equal(gal_turn_new(&toy_clock, &t, NULL), GAL_NO_MEMORY);
     gal_alloc_fail_at(0, 0);
     assert_null(t);
     gal_turn_free(NULL);
@@ -828,21 +652,21 @@ static void side_turn(struct side *s)
         work_init(w, (float)(r % 500), 1 + r % ROWS_MAX);
         w->sched = s->sched;
         w->job.turn = s->turn;
-        w->job.wanted = r >> 8 & 1 ? both : turned;
-        w->job.deadline_us = (r >> 9) % 8 == 0 ? now_us + (r >> 12) % 10 : 0;
+        w->job.wanted = r >> 8 & 1 ? toy_both : toy_turned;
+        w->job.deadline_us = (r >> 9) % 8 == 0 ? toy_now_us + (r >> 12) % 10 : 0;
         if ((r >> 16) % 64 == 0)
             w->x[0][0] = BAD;
         work_submit(w);
         if ((r >> 24) % 16 == 0 && w->done == 0)
             gal_job_cancel(&w->job);
-        now_us += (r >> 32) % 3;
+        toy_now_us += (r >> 32) % 3;
     }
     gal_turn_run(s->turn);
     for (size_t i = 0; i < count; i++) {
         struct work *w = &s->works[i];
         s->by_status[w->done == 1 ? w->job.status : GAL_INTERNAL]++;
         if (w->job.status == GAL_OK) {
-            check_outputs(w);
+            work_check(w);
             work_give_back(w);
         }
         gal_arena_release(&w->arena);
@@ -867,7 +691,7 @@ static void loops_do_not_meet_in_each_others_calls(void **state)
     for (size_t i = 0; i < LOOPS; i++) {
         sides[i].sched = sched;
         sides[i].random = (i + 1) * UINT64_C(7919);
-        assert_int_equal(gal_turn_new(&test_clock, &sides[i].turn, NULL), GAL_OK);
+        assert_int_equal(gal_turn_new(&toy_clock, &sides[i].turn, NULL), GAL_OK);
         assert_int_equal(pthread_create(&sides[i].thread, NULL, run_side, &sides[i]), 0);
     }
     for (size_t i = 0; i < LOOPS; i++) {
@@ -906,6 +730,7 @@ int main(void)
         cmocka_unit_test(a_job_cancelled_by_an_answer_of_its_group_gives_its_share_back),
         cmocka_unit_test(outputs_stay_until_the_last_job_is_released_in_any_order),
         cmocka_unit_test(a_second_round_takes_no_memory),
+        cmocka_unit_test(few_batches_are_kept_of_very_many),
         cmocka_unit_test(a_full_turn_runs_without_waiting_for_its_end),
         cmocka_unit_test(an_answer_may_bring_the_next_job),
         cmocka_unit_test(an_answer_may_bring_more_jobs_than_wait),

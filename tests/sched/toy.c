@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "sched/toy.h"
+
+_Atomic uint64_t toy_now_us;
+
+static uint64_t read_now(void *ctx)
+{
+    (void)ctx;
+    return toy_now_us;
+}
+
+const struct gal_clock toy_clock = {read_now, read_now, NULL};
+
+/* ---- the toy ---- */
+
+static struct gal_port toy_ports[INPUTS];
+
+static const struct gal_model_info *toy_info(const struct gal_session *s)
+{
+    return &((const struct toy *)s)->info;
+}
+
+static bool is_bad(const struct gal_tensor *t)
+{
+    for (size_t i = 0; t->dtype == GAL_DT_FP32 && i < t->count; i++) {
+        if (((const float *)t->data)[i] == BAD)
+            return true;
+    }
+    return false;
+}
+
+static bool toy_answer(const struct gal_tensor *in, bool is_odd, struct gal_arena *arena,
+                       struct gal_value *out)
+{
+    size_t bytes = in->count * gal_dtype_size(in->dtype);
+    int64_t *shape = gal_arena_array(arena, in->rank, sizeof *shape);
+    void *data = gal_arena_alloc(arena, bytes);
+    if (!shape || !data)
+        return false;
+    memcpy(shape, in->shape, in->rank * sizeof *shape);
+    if (bytes > 0)
+        memcpy(data, in->data, bytes);
+    for (size_t i = 0; in->dtype == GAL_DT_FP32 && i < in->count; i++)
+        ((float *)data)[i] *= 2;
+    *out = (struct gal_value){.kind = GAL_KIND_TENSOR, .tensor = *in, .handle = data};
+    out->tensor.shape = shape;
+    out->tensor.data = data;
+    if (is_odd && in->rank > 0 && shape[0] > 1) {
+        out->tensor.count /= (size_t)shape[0];
+        shape[0] = 1;
+    }
+    return true;
+}
+
+static enum gal_status toy_run(struct gal_session *s, const struct gal_value *inputs,
+                               const size_t *wanted, size_t output_count, struct gal_arena *arena,
+                               struct gal_value *outputs, struct gal_err *err)
+{
+    struct toy *toy = (struct toy *)s;
+    const struct gal_tensor *first = &inputs[0].tensor;
+    uint64_t rows = first->rank > 0 ? (uint64_t)first->shape[0] : 1;
+    toy->runs++;
+    if (rows > toy->rows_seen)
+        toy->rows_seen = rows;
+    toy_now_us += toy->row_cost_us * rows;
+    for (size_t i = 0; i < INPUTS; i++) {
+        if (inputs[i].kind == GAL_KIND_TENSOR && is_bad(&inputs[i].tensor))
+            return gal_fail(err, GAL_INVALID, "toy: a bad element");
+    }
+    for (size_t i = 0; i < output_count; i++) {
+        if (!toy_answer(&inputs[wanted[i]].tensor, wanted[i] == toy->odd_output, arena,
+                        &outputs[i]))
+            return gal_fail(err, GAL_NO_MEMORY, "toy: no memory");
+    }
+    toy->live += output_count;
+    return GAL_OK;
+}
+
+static void toy_release(struct gal_session *s, struct gal_value *v)
+{
+    struct toy *toy = (struct toy *)s;
+    assert_non_null(v->handle);
+    memset(v->handle, 0xEE, v->tensor.count * gal_dtype_size(v->tensor.dtype));
+    v->handle = NULL;
+    toy->live--;
+}
+
+const struct gal_backend_ops toy_ops = {.abi = GAL_BACKEND_ABI,
+                                        .name = "toy",
+                                        .info = toy_info,
+                                        .run = toy_run,
+                                        .release_output = toy_release};
+
+struct gal_sched *toy_open(struct toy *toy, enum gal_sched_mode mode)
+{
+    struct gal_sched *s;
+    memset(toy, 0, sizeof *toy);
+    toy->odd_output = SIZE_MAX;
+    toy->info = (struct gal_model_info){
+        .inputs = toy_ports, .input_count = INPUTS, .outputs = toy_ports, .output_count = INPUTS};
+    const struct gal_sched_options o = {.ops = &toy_ops,
+                                        .session = (struct gal_session *)toy,
+                                        .clock = &toy_clock,
+                                        .mode = mode,
+                                        .workers = 1,
+                                        .queue_max = 8,
+                                        .inline_us_max = 200};
+    assert_int_equal(gal_sched_new(&o, &s, NULL), GAL_OK);
+    gal_sched_stack(s);
+    return s;
+}
+
+/* ---- a job with all that it needs ---- */
+
+const size_t toy_both[] = {0, 1}, toy_turned[] = {1, 0};
+
+void work_submit(struct work *w)
+{
+    w->submitted = true;
+    gal_sched_submit(w->sched, &w->job);
+}
+
+void work_give_back(struct work *w)
+{
+    assert_false(w->released);
+    w->released = true;
+    gal_job_release(&w->job);
+}
+
+static void on_done(struct gal_job *job)
+{
+    struct work *w = (struct work *)job;
+    w->done++;
+    if (w->cancels)
+        gal_job_cancel(&w->cancels->job);
+    for (size_t i = 0; i < w->next_count; i++)
+        work_submit(&w->next[i]);
+}
+
+void work_init(struct work *w, float x, size_t rows)
+{
+    memset(w, 0, sizeof *w);
+    w->shape[0] = (int64_t)rows;
+    w->shape[1] = COLS;
+    for (size_t k = 0; k < INPUTS; k++) {
+        for (size_t i = 0; i < rows * COLS; i++)
+            w->x[k][i] = x + (float)i / 64 + (float)k / 2;
+        w->inputs[k] = (struct gal_value){
+            .kind = GAL_KIND_TENSOR,
+            .tensor = {GAL_STR("t"), GAL_DT_FP32, 2, w->shape, rows * COLS, w->x[k]}};
+    }
+    gal_arena_init(&w->arena, 1024, 4096, 65536);
+    w->job = (struct gal_job){.inputs = w->inputs,
+                              .wanted = toy_both,
+                              .output_count = 2,
+                              .rows = rows,
+                              .arena = &w->arena,
+                              .outputs = w->outputs,
+                              .on_done = on_done};
+}
+
+void work_check(const struct work *w)
+{
+    for (size_t i = 0; i < w->job.output_count; i++) {
+        const struct gal_tensor *in = &w->inputs[w->job.wanted[i]].tensor;
+        const struct gal_tensor *out = &w->outputs[i].tensor;
+        assert_int_equal(w->outputs[i].kind, GAL_KIND_TENSOR);
+        assert_int_equal(out->dtype, in->dtype);
+        assert_int_equal(out->rank, in->rank);
+        assert_memory_equal(out->shape, in->shape, in->rank * sizeof *in->shape);
+        assert_int_equal(out->count, in->count);
+        for (size_t k = 0; in->dtype == GAL_DT_FP32 && k < in->count; k++)
+            assert_true(((const float *)out->data)[k] == 2 * ((const float *)in->data)[k]);
+        if (in->dtype != GAL_DT_FP32 && in->count > 0)
+            assert_memory_equal(out->data, in->data, in->count * gal_dtype_size(in->dtype));
+    }
+}
