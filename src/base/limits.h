@@ -14,6 +14,7 @@
 #define GAL_CONNECTIONS_MAX 10000u  /* open sockets of the process; max_connections */
 #define GAL_HEAD_TIMEOUT_MS 10000u  /* first byte of a request to its whole head; head_timeout */
 #define GAL_BODY_TIMEOUT_MS 30000u  /* no byte of the body for so long; body_timeout */
+#define GAL_BODY_RATE_MIN 1024u     /* bytes a second of a body as a whole: no trickling */
 #define GAL_IDLE_TIMEOUT_MS 75000u  /* keep-alive between requests; idle_timeout */
 #define GAL_WRITE_TIMEOUT_MS 30000u /* no byte of the answer taken for so long; write_timeout */
 

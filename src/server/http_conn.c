@@ -55,15 +55,16 @@ struct gal_conn {
     struct gal_stream *stream; /* NULL once closed */
     struct gal_slot *slot;     /* NULL while idle */
     enum conn_state state;
-    bool eof;           /* the peer sends no more */
-    bool keep_alive;    /* after the present answer */
-    bool read_stopped;  /* on_space had no room */
-    bool pumping;       /* pump is on the stack */
-    bool answer_waits;  /* the connection is in the front's list */
-    bool continue_sent; /* 100-continue */
-    bool head_sent;     /* of the answer */
-    size_t parts_sent;  /* of the answer's body */
-    bool in_flight;     /* counted in the process's requests in flight */
+    bool eof;               /* the peer sends no more */
+    bool keep_alive;        /* after the present answer */
+    bool read_stopped;      /* on_space had no room */
+    bool pumping;           /* pump is on the stack */
+    bool answer_waits;      /* the connection is in the front's list */
+    bool continue_sent;     /* 100-continue */
+    uint64_t body_since_us; /* first wait for the present body; 0: none yet */
+    bool head_sent;         /* of the answer */
+    size_t parts_sent;      /* of the answer's body */
+    bool in_flight;         /* counted in the process's requests in flight */
 };
 
 static void pump(struct gal_conn *c);
@@ -389,6 +390,19 @@ static bool send_continue(struct gal_conn *c)
     return gal_stream_write(c->stream, &line, 1);
 }
 
+/* Each byte gives the body another while, but not for ever: a whole one comes at GAL_BODY_RATE_MIN
+ * at least. */
+static void await_body(struct gal_conn *c)
+{
+    uint64_t now_us = gal_loop_turn_us(c->front->loop);
+    uint64_t more_us = c->front->options->body_timeout_us, at_us = now_us + more_us, last_us;
+
+    if (c->body_since_us == 0)
+        c->body_since_us = now_us;
+    last_us = c->body_since_us + more_us + c->slot->in.n * 1000000 / GAL_BODY_RATE_MIN;
+    gal_stream_deadline(c->stream, at_us < last_us ? at_us : last_us);
+}
+
 /* Takes one step on what has been read; false when there is nothing more to do now. */
 static bool step(struct gal_conn *c)
 {
@@ -400,7 +414,7 @@ static bool step(struct gal_conn *c)
         if (c->eof)
             close_now(c);
         else if (!gal_http1_in_head(s->codec))
-            deadline_in(c, c->front->options->body_timeout_us);
+            await_body(c);
         return false;
     case GAL_HTTP1_HEAD:
         if (send_continue(c))
@@ -409,6 +423,7 @@ static bool step(struct gal_conn *c)
         return false;
     case GAL_HTTP1_DONE:
         c->continue_sent = false;
+        c->body_since_us = 0;
         begin(c, gal_http1_request(s->codec));
         gal_api_handle(&s->x);
         if (c->state == CONN_HANDLING && s->x.submitted)

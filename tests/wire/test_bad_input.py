@@ -164,18 +164,21 @@ def test_slow_heads_and_bodies_are_cut_with_408(serve, zoo_dir):
     assert reply.status == 408 and 0.4 < seconds < 5 * harness.SCALE
     reply, seconds = timed(s.connect, RIGHT[:-20])
     assert reply.status == 408 and 0.2 < seconds < 5 * harness.SCALE
-    # a body that flows, however slowly, is no idle one
+    # a body that flows is no idle one, but one that trickles for ever is cut
+    head = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n"
+    reply, seconds = timed(s.connect, head, b" ")
+    assert reply.status == 408 and 0.3 < seconds < 5 * harness.SCALE
     with s.connect() as c:
-        c.send(RIGHT[:-12])
-        for i in RIGHT[-12:]:
-            time.sleep(0.06)
+        c.send(RIGHT[:-8])
+        for i in RIGHT[-8:]:
+            time.sleep(0.05)
             c.send(bytes([i]))
         assert c.reply().status == 200
         start = time.monotonic()
         assert c.at_end()
         assert 0.8 < time.monotonic() - start < 6 * harness.SCALE
     assert s.get("/health").status == 200
-    assert 'http_connections_refused_total{reason="timeout"} 2' in s.get("/metrics").body.decode()
+    assert 'http_connections_refused_total{reason="timeout"} 3' in s.get("/metrics").body.decode()
 
 
 def test_connections_beyond_the_limit_are_closed_at_once(serve, zoo_dir):
