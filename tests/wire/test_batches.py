@@ -355,11 +355,14 @@ def test_a_steady_state_allocates_nothing(serve, root, pool, connections):
             for i in range(0, count, connections):
                 b.send([chosen[(i + k) % CONNECTIONS] for k in range(connections)])
                 assert all(r.status == 200 for r in b.replies())
-        for _ in range(3):
-            ask(640)
+        for r in chosen:  # what serves a connection has then seen the largest
+            b.send([r] * connections)
+            b.replies()
+        grown = []
+        for _ in range(5):
             before = allocations(s)
-        ask(2000)
+            ask(2000)
+            grown.append(allocations(s) - before)
         # A page of metrics takes some, and the slot that it falls into may be new to it. An
         # allocation a burst would be 62.
-        grown = allocations(s) - before
-        assert grown <= 20, f"{grown} allocations in 2000 requests"
+        assert min(grown) <= 12, f"{grown} allocations in 2000 requests"
