@@ -31,12 +31,16 @@ static enum gal_status read_stream(FILE *in, struct gal_buf *out, struct gal_err
 }
 
 /* -d TEXT, -d @FILE, -d @- or, without -d, standard input. out is owned by the caller. */
+/* What stands behind PATH; NULL: nothing. */
+static const char *behind_path(const struct gal_cli *cli)
+{
+    return cli->operand_count > 1 ? cli->operands[1] : NULL;
+}
+
 /* What -d says, or stands behind PATH; NULL: standard input. */
 static const char *data_of(const struct gal_cli *cli)
 {
-    return gal_cli_has(cli, "data")  ? gal_cli_value(cli, "data")
-           : cli->operand_count == 2 ? cli->operands[1]
-                                     : NULL;
+    return gal_cli_has(cli, "data") ? gal_cli_value(cli, "data") : behind_path(cli);
 }
 
 static enum gal_status read_body(struct gal_cli *cli, struct gal_buf *out, struct gal_err *err)
@@ -266,14 +270,13 @@ static int run_predict(struct gal_cli *cli)
     struct gal_config config;
     struct gal_buf body;
     struct gal_err err;
+    const char *more = behind_path(cli);
     int code = GAL_EXIT_FAILURE;
 
     if (!data_of(cli) && isatty(fileno(cli->in)))
         return gal_cli_usage(cli, "no data: give -d JSON, @FILE, or pipe it in");
-    if (cli->operand_count == 2 &&
-        (gal_cli_has(cli, "data") || !strchr("@{[", cli->operands[1][0])))
-        return gal_cli_usage(cli, "'%s' is one argument too many; data is JSON or @FILE",
-                             cli->operands[1]);
+    if (more && (gal_cli_has(cli, "data") || (*more != '@' && *more != '{' && *more != '[')))
+        return gal_cli_usage(cli, "'%s' is one argument too many; data is JSON or @FILE", more);
     gal_config_init(&config);
     gal_buf_init(&body, PREDICT_BODY_BYTES_MAX);
     if (gal_cli_config(cli, &config, &err) != GAL_OK || read_body(cli, &body, &err) != GAL_OK ||
