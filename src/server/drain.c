@@ -62,6 +62,8 @@ static void drain(struct gal_server *s)
 
     gal_server_set_state(s, GAL_SERVER_DRAINING);
     s->process.draining = true;
+    if (s->loader != NULL)
+        gal_loader_stop(s->loader);
     gal_log_msg(s->log, GAL_LOG_INFO, "draining", "Shutdown initiated, draining requests...");
     if (gal_timer_new(s->loop, on_timer, s, &s->timer, &err) != GAL_OK) {
         gal_log_msg(s->log, GAL_LOG_ERROR, "stop_failed", "%s", err.message);

@@ -246,14 +246,31 @@ static enum gal_status reread(struct gal_server *s, struct gal_err *err)
     fresh->older = s->settings;
     fresh->model = s->settings->model; /* engine and threads stay as they are */
     s->settings = fresh;
-    if (s->log != NULL)
-        s->log->level = (int)c->values[GAL_KEY_LOG_LEVEL].number;
     return GAL_OK;
+}
+
+static void use_log_level(struct gal_server *s)
+{
+    if (s->log != NULL)
+        s->log->level = (int)s->settings->config->values[GAL_KEY_LOG_LEVEL].number;
+}
+
+/* Nobody has been told of the newest settings: a reload that fails changes nothing. */
+static void forget_newest(struct gal_server *s, struct gal_settings *before)
+{
+    struct gal_settings *newest = s->settings;
+
+    if (newest == before)
+        return;
+    s->settings = before;
+    newest->older = NULL;
+    gal_settings_free(newest);
 }
 
 void gal_server_signal_reload(int signum, void *ctx)
 {
     struct gal_server *s = ctx;
+    struct gal_settings *before = s->settings;
     struct gal_err err;
     enum gal_status st;
 
@@ -269,13 +286,15 @@ void gal_server_signal_reload(int signum, void *ctx)
     st = s->reread != NULL ? reread(s, &err) : GAL_OK;
     if (st == GAL_OK)
         st = scan(s, &err);
+    if (st == GAL_OK) {
+        keep_unchanged(s);
+        st = start_loader(s, &err);
+    }
     if (st != GAL_OK) {
         log_err(s, "reload_failed", &err);
+        gal_server_drop_coming(s);
+        forget_newest(s, before);
         return;
     }
-    keep_unchanged(s);
-    if (start_loader(s, &err) != GAL_OK) {
-        log_err(s, "reload_failed", &err);
-        gal_server_drop_coming(s);
-    }
+    use_log_level(s);
 }

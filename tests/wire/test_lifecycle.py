@@ -317,6 +317,20 @@ def test_settings_are_read_again_by_sighup(serve, zoo_dir, tmp_path):
     assert any("threads" in line["message"] for line in s.lines("restart_needed"))
 
 
+def test_a_reload_that_finds_no_models_changes_nothing(serve, zoo_dir, tmp_path):
+    config, repository = tmp_path / "galley.yaml", tmp_path / "models"
+    shutil.copytree(zoo_dir / "id-fp32", repository / "id-fp32")
+    write_config(config, max_body_bytes="4KiB")
+    s = serve("--config", config, paths=[repository])
+    repository.rename(tmp_path / "away")
+    write_config(config, max_body_bytes="1KiB", log_level="off")
+    reload(s)  # told, although the new level would have kept it quiet
+    assert "does not exist" in s.lines("reload_failed")[0]["error"]
+    assert s.infer("id-fp32", X).status == 200
+    assert s.post("/v2/models/id-fp32/infer", b" " * 1500).status == 400
+    assert s.lines("request"), "the old level holds"
+
+
 def test_a_broken_configuration_changes_nothing(serve, zoo_dir, tmp_path):
     config = tmp_path / "galley.yaml"
     write_config(config, log_level="info")
