@@ -39,6 +39,9 @@ struct gal_job {
     const size_t *wanted;
     size_t output_count;
     size_t rows;               /* batch rows, for statistics and cost; at least 1 */
+    size_t bytes;              /* of the inputs, for the queue's bound */
+    unsigned priority;         /* 1 the most urgent; 0: the model's default */
+    uint64_t timeout_us;       /* longest wait that the request itself names; 0: none */
     struct gal_arena *arena;   /* the scheduler's while the job is under way */
     struct gal_value *outputs; /* room for output_count */
     uint64_t deadline_us;      /* monotonic; 0: none */
@@ -50,6 +53,11 @@ struct gal_job {
     enum gal_status status; /* OVERLOADED, DEADLINE, CANCELLED, or the backend's */
     struct gal_err err;
     uint64_t submitted_us, started_us, finished_us; /* monotonic; started 0 when it never ran */
+    uint64_t expires_us; /* the home loop calls gal_job_expire then; 0: never. Set by submit */
+    /* of the call that it ran in; 0 when it never ran */
+    size_t call_rows;
+    bool led; /* the first of its call: who counts calls counts these */
+    uint64_t input_ns, infer_ns, output_ns; /* putting inputs together, the engine, handing out */
     /* the scheduler's own */
     struct gal_task task;
     struct gal_sched *sched;
@@ -59,15 +67,33 @@ struct gal_job {
     _Atomic bool cancelled;
 };
 
-/* Sums since the start; read at any time, exact at rest. Durations in microseconds. Every job ends
- * in one of the first five. */
+/* How often, and how long in all. */
+struct gal_span {
+    uint64_t count, ns;
+};
+
+/* Sums since the start; read at any time, exact at rest. Every job ends in one of the first five. */
 struct gal_sched_stats {
     uint64_t success, failed, rejected, expired, cancelled;
-    uint64_t rows;                  /* of successful jobs */
-    uint64_t executions;            /* runs of the backend, the failed ones too */
-    uint64_t queue_us, compute_us;  /* of executions */
-    uint64_t last_finished_wall_us; /* end of the last execution; 0: never */
-    size_t waiting, running;
+    uint64_t rows;       /* of successful jobs */
+    uint64_t executions; /* runs of the backend, the failed ones too */
+    struct gal_span success_time, fail_time; /* submit to end, jobs */
+    struct gal_span queue;                   /* submit to start, jobs that started */
+    struct gal_span input, infer, output;    /* jobs that succeeded, each counted with its call's time */
+    uint64_t busy_ns;                        /* of the engine, each call once */
+    uint64_t last_finished_wall_us;          /* end of the last execution; 0: never */
+    size_t waiting, waiting_bytes;           /* jobs in the queue */
+    size_t running;                          /* calls under way */
+    unsigned workers;                        /* calls at once, at most */
+    size_t rows_max;                         /* of a call, as now chosen */
+    uint64_t delay_us;                       /* for company, as now chosen */
+    uint64_t p99_us;                         /* submit to end, of the last minute or so; 0: none */
+};
+
+/* Calls of one number of rows. */
+struct gal_batch_stats {
+    size_t rows;
+    struct gal_span input, infer, output; /* a call each */
 };
 
 struct gal_sched;
@@ -95,5 +121,9 @@ void gal_sched_observe(struct gal_sched *s, size_t rows, uint64_t cost_us);
 void gal_sched_stack(struct gal_sched *s);
 bool gal_sched_is_inline(const struct gal_sched *s, size_t rows);
 void gal_sched_stats(const struct gal_sched *s, struct gal_sched_stats *out);
+/* Numbers of rows that calls have had, ascending; returns how many there are, of which at most
+ * `room` are written. Numbers beyond GAL_BATCH_SIZES_MAX count as that. */
+#define GAL_BATCH_SIZES_MAX 1024u
+size_t gal_sched_batch_stats(const struct gal_sched *s, struct gal_batch_stats *out, size_t room);
 
 #endif

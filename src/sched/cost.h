@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a call costs by its number of rows, measured as it runs: a running mean for each of the sizes
+ * 1, 2, 4, ... 2^(GAL_COST_SIZES-1), straight lines between them. Pure; the owner's lock guards it.
+ *
+ * Means are exponentially weighted (weight 1/16; a plain mean until there are 16 samples). A sample
+ * counts for at most 8 times the present mean: one that met a busy machine does not spoil it, a
+ * model that became dear is known as such after a few samples. A sample between two sizes counts
+ * for the nearer one, scaled along the present line. Zero-initialised: nothing known. */
+#ifndef GAL_SCHED_COST_H
+#define GAL_SCHED_COST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GAL_COST_SIZES 12u /* up to 2048 rows; beyond it in proportion */
+
+struct gal_cost {
+    uint64_t samples[GAL_COST_SIZES];
+    double ns[GAL_COST_SIZES]; /* mean cost of 2^i rows */
+};
+
+void gal_cost_observe(struct gal_cost *c, size_t rows, uint64_t cost_ns);
+/* Expected nanoseconds of one call; 0 when nothing is known. Between known sizes linear; below the
+ * smallest known its cost in proportion to rows but at least ... nothing is cheaper than one row's
+ * share; above the largest known, along the last line (or in proportion when one size is known). */
+uint64_t gal_cost_estimate_ns(const struct gal_cost *c, size_t rows);
+uint64_t gal_cost_estimate_us(const struct gal_cost *c, size_t rows); /* rounded, at least 1; 0: unknown */
+/* Unknown cost counts as too dear: an unmeasured model never blocks a loop. */
+bool gal_cost_is_inline(const struct gal_cost *c, size_t rows, uint64_t inline_us_max);
+/* The most rows (at most rows_max) whose call costs at most `us`; 0: none, or unknown. */
+size_t gal_cost_rows_within(const struct gal_cost *c, uint64_t us, size_t rows_max);
+/* Rows a second that calls of `rows` rows give; 0: unknown. */
+double gal_cost_rate(const struct gal_cost *c, size_t rows);
+
+#endif
