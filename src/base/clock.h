@@ -10,11 +10,17 @@ struct gal_clock {
     uint64_t (*mono_us)(void *ctx); /* monotonic, microseconds since an arbitrary start */
     uint64_t (*wall_us)(void *ctx); /* microseconds since 1970-01-01T00:00:00Z */
     void *ctx;
+    uint64_t (*mono_ns)(void *ctx); /* the same instant as mono_us; NULL: mono_us is all there is */
 };
 
 static inline uint64_t gal_mono_us(const struct gal_clock *c)
 {
     return c->mono_us(c->ctx);
+}
+/* For spans too short for microseconds. */
+static inline uint64_t gal_mono_ns(const struct gal_clock *c)
+{
+    return c->mono_ns ? c->mono_ns(c->ctx) : c->mono_us(c->ctx) * 1000;
 }
 static inline uint64_t gal_wall_us(const struct gal_clock *c)
 {

@@ -45,7 +45,15 @@ static uint64_t system_wall_us(void *ctx)
     return read_clock(CLOCK_REALTIME);
 }
 
-const struct gal_clock gal_clock_system = {system_mono_us, system_wall_us, NULL};
+static uint64_t system_mono_ns(void *ctx)
+{
+    struct timespec t;
+    (void)ctx;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+const struct gal_clock gal_clock_system = {system_mono_us, system_wall_us, NULL, system_mono_ns};
 
 /* Read when first asked for in a turn: most turns ask many times, idle ones never. */
 uint64_t gal_loop_turn_us(struct gal_loop *loop)

@@ -1,116 +1,60 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a job goes:
+/* Where a job goes, what a call costs, how it ends. The queue and its threads are in worker.c.
  *
- *     submit -> inline: run -> on_done, all inside submit
- *            -> queue  -> worker: run -> post -> home loop: on_done
- *                      -> late or cancelled  -> post -> home loop: on_done
- *            -> full: on_done inside submit
- *
- * Locks: `lock` guards the queue and the workers' counts; nothing is called under it but
- * pthread_create. The inline path takes none: it reads one number (inline_rows_max) and counts in
- * a cell that its thread has almost to itself. */
+ * Locks: `lock` guards the queue, the workers' counts, the cost curve and the goal; nothing is
+ * called under it but pthread_create. The inline path never waits for it: it reads one number
+ * (inline_rows_max), and leaves a sample out when the lock is taken. */
 #include "sched/sched.h"
 
+#include "base/limits.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "sched/decide.h"
 #include "sched/sched_impl.h"
+#include "sched/turn.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
-/* Threads share cells when there are more of them; counts stay exact. */
-#define CELLS 16
 /* On the inline path one run in so many is measured for the estimate, besides every dear one. */
-#define OBSERVE_EVERY 16
-
-enum count {
-    SUCCESS,
-    FAILED,
-    REJECTED,
-    EXPIRED,
-    CANCELLED,
-    ROWS,
-    EXECUTIONS,
-    FINISHED,
-    QUEUE_US,
-    COMPUTE_US,
-    LAST_FINISHED_US,
-    COUNTS
-};
-
-struct cell {
-    _Atomic uint64_t n[COUNTS];
-    char apart[64]; /* no cache line holds the counts of two cells */
-};
-
-struct gal_sched {
-    struct gal_sched_options o;
-    _Atomic size_t inline_rows_max; /* jobs of at most so many rows run inline */
-    atomic_flag is_observing;       /* guards cost; who finds it taken skips its sample */
-    struct gal_cost cost;
-    _Atomic bool stacks; /* jobs of one turn may run as one call */
-    pthread_mutex_t lock;
-    pthread_cond_t work;
-    struct gal_job *head, *tail;
-    size_t waiting;
-    unsigned started, idle;
-    bool stopping;
-    pthread_t *threads; /* o.workers */
-    struct cell cells[CELLS];
-};
-
-/* ---- counts ---- */
-
-static struct cell *my_cell(struct gal_sched *s)
-{
-    static _Atomic unsigned threads;
-    static _Thread_local unsigned mine; /* 1 more than the thread's number */
-    if (mine == 0)
-        mine = 1 + atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed);
-    return &s->cells[(mine - 1) % CELLS];
-}
-
-static void add(struct cell *c, enum count what, uint64_t by)
-{
-    if (by > 0)
-        atomic_fetch_add_explicit(&c->n[what], by, memory_order_relaxed);
-}
-
-static enum count outcome(enum gal_status status)
-{
-    switch (status) {
-    case GAL_OK:
-        return SUCCESS;
-    case GAL_OVERLOADED:
-        return REJECTED;
-    case GAL_DEADLINE:
-        return EXPIRED;
-    case GAL_CANCELLED:
-        return CANCELLED;
-    default:
-        return FAILED;
-    }
-}
+#define OBSERVE_EVERY 16u
 
 /* ---- cost ---- */
 
+/* Whoever wants company, an order or a goal has a queue. */
+static bool wants_queue(const struct gal_policy *p)
+{
+    return p->delay_us_max > 0 || p->keep_order || p->levels > 1;
+}
+
 static void set_inline_rows(struct gal_sched *s)
 {
-    size_t rows = s->o.mode == GAL_SCHED_INLINE ? SIZE_MAX
-                  : s->o.mode == GAL_SCHED_WORKERS
-                      ? 0
-                      : gal_cost_inline_rows_max(&s->cost, s->o.inline_us_max);
+    size_t rows = 0;
+    if (s->o.mode == GAL_SCHED_INLINE)
+        rows = SIZE_MAX;
+    else if (s->o.mode == GAL_SCHED_AUTO && !wants_queue(&s->o.policy))
+        rows = gal_cost_rows_within(&s->cost, s->o.inline_us_max, SIZE_MAX);
     atomic_store_explicit(&s->inline_rows_max, rows, memory_order_relaxed);
 }
 
-void gal_sched_observe(struct gal_sched *s, size_t rows, uint64_t cost_us)
+void gal_sched_replan(struct gal_sched *s)
 {
-    if (atomic_flag_test_and_set_explicit(&s->is_observing, memory_order_acquire))
-        return;
-    gal_cost_observe(&s->cost, rows, cost_us);
     set_inline_rows(s);
-    atomic_flag_clear_explicit(&s->is_observing, memory_order_release);
+    if (s->o.policy.target_us == 0)
+        return;
+    struct gal_goal_plan plan =
+        gal_goal_plan(&s->goal, &s->cost, s->o.workers, s->o.policy.rows_max);
+    uint64_t delay_us =
+        s->o.policy.delay_us_max > 0 ? s->o.policy.delay_us_max : plan.delay_us;
+    gal_queue_bound(&s->queue, plan.rows_max, delay_us);
+}
+
+void gal_sched_observe(struct gal_sched *s, size_t rows, uint64_t cost_ns)
+{
+    if (pthread_mutex_trylock(&s->lock) != 0)
+        return;
+    gal_cost_observe(&s->cost, rows, cost_ns);
+    gal_sched_replan(s);
+    pthread_mutex_unlock(&s->lock);
 }
 
 void gal_sched_stack(struct gal_sched *s)
@@ -120,7 +64,8 @@ void gal_sched_stack(struct gal_sched *s)
 
 size_t gal_sched_rows_max(const struct gal_sched *s)
 {
-    return atomic_load_explicit(&s->inline_rows_max, memory_order_relaxed);
+    size_t rows = atomic_load_explicit(&s->inline_rows_max, memory_order_relaxed);
+    return rows < s->o.policy.rows_max ? rows : s->o.policy.rows_max;
 }
 
 const struct gal_sched_options *gal_sched_options(const struct gal_sched *s)
@@ -133,61 +78,69 @@ bool gal_sched_is_inline(const struct gal_sched *s, size_t rows)
     return rows <= atomic_load_explicit(&s->inline_rows_max, memory_order_relaxed);
 }
 
+/* ---- one call ---- */
+
+static bool is_observed(struct gal_sched *s, const struct gal_call *c)
+{
+    unsigned n = atomic_fetch_add_explicit(&s->calls, 1, memory_order_relaxed);
+    return n % OBSERVE_EVERY == 0 || c->infer_ns > s->o.inline_us_max * 1000 ||
+           !gal_sched_is_inline(s, c->rows);
+}
+
+enum gal_status gal_sched_call(struct gal_sched *s, struct gal_call *c, struct gal_err *err)
+{
+    gal_stats_begin(s->stats);
+    uint64_t start_ns = gal_mono_ns(s->o.clock);
+    enum gal_status status =
+        s->o.ops->run(s->o.session, c->inputs, c->wanted, c->output_count, c->arena, c->outputs,
+                      err);
+    uint64_t end_ns = gal_mono_ns(s->o.clock);
+    c->infer_ns = end_ns - start_ns;
+    c->finished_us = end_ns / 1000;
+    c->ran = status == GAL_OK;
+    if (!c->ran) {
+        const struct gal_stats_call failed = {c->rows, c->input_ns,    c->infer_ns,
+                                              0,       c->finished_us, true};
+        gal_stats_end(s->stats, &failed);
+    } else if (is_observed(s, c)) {
+        gal_sched_observe(s, c->rows, c->infer_ns);
+    }
+    return status;
+}
+
+void gal_sched_count_call(struct gal_sched *s, const struct gal_call *c, uint64_t output_ns)
+{
+    const struct gal_stats_call call = {c->rows,   c->input_ns,    c->infer_ns,
+                                        output_ns, c->finished_us, false};
+    gal_stats_end(s->stats, &call);
+}
+
 /* ---- one job ---- */
 
-enum gal_status gal_sched_call(struct gal_sched *s, struct gal_call *call, struct gal_err *err)
+enum gal_status gal_job_fail_gone(struct gal_job *job)
 {
-    struct cell *c = my_cell(s);
-    uint64_t executions = atomic_fetch_add_explicit(&c->n[EXECUTIONS], 1, memory_order_relaxed);
-    enum gal_status status = s->o.ops->run(s->o.session, call->inputs, call->wanted,
-                                           call->output_count, call->arena, call->outputs, err);
-    call->finished_us = gal_mono_us(s->o.clock);
-    uint64_t cost_us = call->finished_us - call->started_us;
-    add(c, COMPUTE_US, cost_us);
-    add(c, FINISHED, 1);
-    atomic_store_explicit(&c->n[LAST_FINISHED_US], call->finished_us, memory_order_relaxed);
-    bool is_dear = cost_us > s->o.inline_us_max;
-    if (!status &&
-        (is_dear || executions % OBSERVE_EVERY == 0 || !gal_sched_is_inline(s, call->rows)))
-        gal_sched_observe(s, call->rows, cost_us);
-    return status;
+    job->status = gal_fail(&job->err, GAL_CANCELLED, "the client has gone");
+    return job->status;
+}
+
+enum gal_status gal_job_fail_late(struct gal_job *job)
+{
+    job->status = gal_fail(&job->err, GAL_DEADLINE, "the request's deadline passed before it ran");
+    return job->status;
 }
 
 bool gal_job_begin(struct gal_job *job, uint64_t now_us)
 {
     if (atomic_load_explicit(&job->cancelled, memory_order_relaxed)) {
-        job->status = gal_fail(&job->err, GAL_CANCELLED, "the client has gone");
+        gal_job_fail_gone(job);
         return false;
     }
     if (gal_job_is_late(job->deadline_us, now_us)) {
-        job->status =
-            gal_fail(&job->err, GAL_DEADLINE, "the request's deadline passed before it ran");
+        gal_job_fail_late(job);
         return false;
     }
     job->started_us = now_us;
-    add(my_cell(job->sched), QUEUE_US, now_us - job->submitted_us);
     return true;
-}
-
-void gal_job_run(struct gal_job *job, uint64_t now_us)
-{
-    struct gal_call call = {job->inputs,
-                            job->wanted,
-                            job->output_count,
-                            job->rows,
-                            job->arena,
-                            job->outputs,
-                            now_us,
-                            0};
-    job->status = gal_sched_call(job->sched, &call, &job->err);
-    job->finished_us = call.finished_us;
-}
-
-/* Runs the job, or finds why not; any thread. */
-static void run(struct gal_job *job, uint64_t now_us)
-{
-    if (gal_job_begin(job, now_us))
-        gal_job_run(job, now_us);
 }
 
 void gal_job_release(struct gal_job *job)
@@ -207,12 +160,10 @@ void gal_job_finish(struct gal_job *job)
         job->status != GAL_CANCELLED) {
         if (!job->status)
             gal_job_release(job);
-        job->status = gal_fail(&job->err, GAL_CANCELLED, "the client has gone");
+        gal_job_fail_gone(job);
     }
-    struct cell *c = my_cell(s);
-    add(c, outcome(job->status), 1);
-    if (!job->status)
-        add(c, ROWS, job->rows);
+    gal_stats_job(s->stats, job,
+                  job->finished_us ? job->finished_us : gal_mono_us(s->o.clock));
     job->on_done(job);
 }
 
@@ -221,226 +172,121 @@ static void on_task(struct gal_task *task)
     gal_job_finish((struct gal_job *)((char *)task - offsetof(struct gal_job, task)));
 }
 
-static void send_home(struct gal_job *job)
+void gal_job_send_home(struct gal_job *job)
 {
     job->task.run = on_task;
     gal_loop_post(job->home, &job->task);
 }
 
-/* ---- queue; all under the lock ---- */
-
-static void push(struct gal_sched *s, struct gal_job *job)
-{
-    job->queued = true;
-    job->next = NULL;
-    job->prev = s->tail;
-    if (s->tail)
-        s->tail->next = job;
-    else
-        s->head = job;
-    s->tail = job;
-    s->waiting++;
-}
-
-static void unlink_job(struct gal_sched *s, struct gal_job *job)
-{
-    if (job->prev)
-        job->prev->next = job->next;
-    else
-        s->head = job->next;
-    if (job->next)
-        job->next->prev = job->prev;
-    else
-        s->tail = job->prev;
-    job->queued = false;
-    s->waiting--;
-}
-
-/* Takes late jobs from the front, where the oldest are: a list over next. */
-static struct gal_job *take_late(struct gal_sched *s, uint64_t now_us)
-{
-    struct gal_job *first = NULL, **end = &first;
-    while (s->head && gal_job_is_late(s->head->deadline_us, now_us)) {
-        struct gal_job *job = s->head;
-        unlink_job(s, job);
-        job->next = NULL;
-        *end = job;
-        end = &job->next;
-    }
-    return first;
-}
-
-/* ---- workers ---- */
-
-static void *work(void *arg)
-{
-    struct gal_sched *s = arg;
-    pthread_mutex_lock(&s->lock);
-    for (;;) {
-        while (!s->head && !s->stopping) {
-            s->idle++;
-            pthread_cond_wait(&s->work, &s->lock);
-            s->idle--;
-        }
-        struct gal_job *job = s->head;
-        if (!job)
-            break;
-        unlink_job(s, job);
-        pthread_mutex_unlock(&s->lock);
-        run(job, gal_mono_us(s->o.clock));
-        send_home(job); /* from here on the job is not ours */
-        pthread_mutex_lock(&s->lock);
-    }
-    pthread_mutex_unlock(&s->lock);
-    return NULL;
-}
-
-/* Under the lock. Fails only when no worker runs at all: one that is there will come to the job. */
-static enum gal_status want_worker(struct gal_sched *s, struct gal_err *err)
-{
-    if (!gal_workers_want_one(s->waiting, s->idle, s->started, s->o.workers))
-        return GAL_OK;
-    enum gal_status status =
-        gal_thread_start(&s->threads[s->started], "galley-worker", work, s, err);
-    s->started += !status;
-    return s->started ? GAL_OK : status;
-}
-
-static void enqueue(struct gal_sched *s, struct gal_job *job)
-{
-    struct gal_job *late = NULL;
-    enum gal_status status = GAL_OK;
-    pthread_mutex_lock(&s->lock);
-    if (s->waiting >= s->o.queue_max)
-        late = take_late(s, job->submitted_us);
-    if (s->waiting >= s->o.queue_max) {
-        status = gal_fail(&job->err, GAL_OVERLOADED, "the model's queue is full: %zu requests wait",
-                          s->waiting);
-    } else {
-        push(s, job);
-        status = want_worker(s, &job->err);
-        if (status)
-            unlink_job(s, job);
-        else
-            pthread_cond_signal(&s->work);
-    }
-    pthread_mutex_unlock(&s->lock);
-    /* A queued job is no longer ours: a worker may have sent it home already. */
-    while (late) {
-        struct gal_job *next = late->next;
-        late->status =
-            gal_fail(&late->err, GAL_DEADLINE, "the request's deadline passed before it ran");
-        send_home(late);
-        late = next;
-    }
-    if (status) {
-        job->status = status;
-        gal_job_finish(job);
-    }
-}
-
 /* ---- interface ---- */
+
+static void run_now(struct gal_job *job)
+{
+    if (gal_job_begin(job, job->submitted_us)) {
+        struct gal_batch_pool none;
+        struct gal_entry_list one = {0};
+        gal_batch_pool_init(&none, 0);
+        gal_entries_push(&one, &job->entry);
+        gal_batch_run(&none, &one); /* a lone job takes nothing from the pool */
+    }
+    gal_job_finish(job);
+}
+
+static void reset(struct gal_sched *s, struct gal_job *job)
+{
+    job->sched = s;
+    job->status = GAL_OK;
+    gal_err_clear(&job->err);
+    job->submitted_us = gal_mono_us(s->o.clock);
+    job->started_us = job->finished_us = 0;
+    job->call_rows = 0;
+    job->led = false;
+    job->input_ns = job->infer_ns = job->output_ns = 0;
+    job->batch = NULL;
+}
 
 void gal_sched_submit(struct gal_sched *s, struct gal_job *job)
 {
-    job->sched = s;
-    job->queued = false;
-    job->status = GAL_OK;
-    gal_err_clear(&job->err);
-    job->started_us = job->finished_us = 0;
-    job->submitted_us = gal_mono_us(s->o.clock);
-    job->batch = NULL;
+    bool stacks = atomic_load_explicit(&s->stacks, memory_order_relaxed);
+    reset(s, job);
+    gal_batch_classify(job, stacks);
+    job->expires_us = gal_queue_expiry(&s->o.policy, &job->entry, job->submitted_us);
     bool is_inline = gal_sched_is_inline(s, job->rows);
-    if (is_inline && job->turn && atomic_load_explicit(&s->stacks, memory_order_relaxed)) {
+    if (!is_inline)
+        job->entry.bytes = gal_batch_bytes(job);
+    if (!job->home || (is_inline && (!job->turn || !stacks))) {
+        run_now(job);
+    } else if (is_inline) {
         gal_turn_add(job->turn, job);
-    } else if (!job->home || is_inline) {
-        run(job, job->submitted_us);
-        gal_job_finish(job);
+    } else if (job->turn) {
+        gal_turn_add_queued(job->turn, job);
     } else {
-        enqueue(s, job);
+        struct gal_entry_list one = {0};
+        gal_entries_push(&one, &job->entry);
+        gal_sched_enqueue(s, &one);
     }
-}
-
-/* Takes the job out of the queue; false when it is not there (any more). */
-static bool withdraw(struct gal_job *job)
-{
-    struct gal_sched *s = job->sched;
-    pthread_mutex_lock(&s->lock);
-    bool is_mine = job->queued;
-    if (is_mine)
-        unlink_job(s, job);
-    pthread_mutex_unlock(&s->lock);
-    return is_mine;
 }
 
 void gal_job_cancel(struct gal_job *job)
 {
     atomic_store_explicit(&job->cancelled, true, memory_order_relaxed);
-    if (job->sched && withdraw(job)) {
-        job->status = gal_fail(&job->err, GAL_CANCELLED, "the client has gone");
-        send_home(job);
+    if (job->sched && gal_sched_withdraw(job)) {
+        gal_job_fail_gone(job);
+        gal_job_send_home(job);
     }
 }
 
 void gal_job_expire(struct gal_job *job)
 {
-    if (job->sched && withdraw(job)) {
-        job->status =
-            gal_fail(&job->err, GAL_DEADLINE, "the request's deadline passed before it ran");
-        send_home(job);
+    if (job->sched && gal_sched_withdraw(job)) {
+        gal_job_fail_late(job);
+        gal_job_send_home(job);
     }
 }
 
 void gal_sched_stats(const struct gal_sched *s, struct gal_sched_stats *out)
 {
     struct gal_sched *open = (struct gal_sched *)s; /* the lock is no part of its value */
-    uint64_t sum[COUNTS] = {0}, last_us = 0;
-    for (size_t i = 0; i < CELLS; i++) {
-        for (size_t k = 0; k < COUNTS; k++)
-            sum[k] += atomic_load_explicit(&s->cells[i].n[k], memory_order_relaxed);
-        uint64_t us = atomic_load_explicit(&s->cells[i].n[LAST_FINISHED_US], memory_order_relaxed);
-        last_us = us > last_us ? us : last_us;
-    }
-    *out = (struct gal_sched_stats){
-        .success = sum[SUCCESS],
-        .failed = sum[FAILED],
-        .rejected = sum[REJECTED],
-        .expired = sum[EXPIRED],
-        .cancelled = sum[CANCELLED],
-        .rows = sum[ROWS],
-        .executions = sum[EXECUTIONS],
-        .queue_us = sum[QUEUE_US],
-        .compute_us = sum[COMPUTE_US],
-        .running = sum[EXECUTIONS] > sum[FINISHED] ? (size_t)(sum[EXECUTIONS] - sum[FINISHED]) : 0,
-    };
-    if (last_us) {
-        uint64_t now_us = gal_mono_us(s->o.clock);
-        out->last_finished_wall_us =
-            gal_wall_us(s->o.clock) - (now_us > last_us ? now_us - last_us : 0);
-    }
+    *out = (struct gal_sched_stats){.workers = s->o.workers};
+    gal_stats_read(s->stats, gal_mono_us(s->o.clock), gal_wall_us(s->o.clock), out);
     pthread_mutex_lock(&open->lock);
-    out->waiting = s->waiting;
+    out->waiting = s->queue.count;
+    out->waiting_bytes = s->queue.bytes;
+    out->rows_max = s->queue.rows_max;
+    out->delay_us = s->queue.delay_us;
     pthread_mutex_unlock(&open->lock);
 }
+
+size_t gal_sched_batch_stats(const struct gal_sched *s, struct gal_batch_stats *out, size_t room)
+{
+    return gal_stats_batches(s->stats, out, room);
+}
+
+/* ---- life ---- */
 
 enum gal_status gal_sched_new(const struct gal_sched_options *options, struct gal_sched **out,
                               struct gal_err *err)
 {
-    struct gal_sched *s = gal_calloc(1, sizeof *s);
     *out = NULL;
+    enum gal_status status = gal_policy_check(&options->policy, err);
+    if (status)
+        return status;
+    struct gal_sched *s = gal_calloc(1, sizeof *s);
     if (!s)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for a scheduler");
     s->o = *options;
     if (s->o.workers == 0)
         s->o.workers = 1;
-    s->threads = gal_calloc(s->o.workers, sizeof *s->threads);
-    if (!s->threads) {
-        gal_free(s);
-        return gal_fail(err, GAL_NO_MEMORY, "no memory for %u workers", options->workers);
-    }
-    atomic_flag_clear(&s->is_observing);
     pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->work, NULL);
+    gal_queue_init(&s->queue, &s->o.policy);
+    gal_goal_init(&s->goal, s->o.policy.target_us);
+    status = gal_workers_new(s, err);
+    if (!status)
+        status = gal_stats_new(gal_cpu_count() + s->o.workers, &s->stats, err);
+    if (status) {
+        gal_sched_free(s);
+        return status;
+    }
     set_inline_rows(s);
     *out = s;
     return GAL_OK;
@@ -450,15 +296,8 @@ void gal_sched_free(struct gal_sched *s)
 {
     if (!s)
         return;
-    pthread_mutex_lock(&s->lock);
-    GAL_ASSERT(!s->head);
-    s->stopping = true;
-    pthread_cond_broadcast(&s->work);
-    pthread_mutex_unlock(&s->lock);
-    for (unsigned i = 0; i < s->started; i++)
-        pthread_join(s->threads[i], NULL);
-    pthread_cond_destroy(&s->work);
+    gal_workers_free(s);
+    gal_stats_free(s->stats);
     pthread_mutex_destroy(&s->lock);
-    gal_free(s->threads);
     gal_free(s);
 }

@@ -1,19 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The scheduler of one model: takes jobs from loops, runs them inline or on workers, bounds what
- * waits, drops what is too late, and counts.
+/* The scheduler of one model: takes jobs from loops, runs them inline or on workers, several as one
+ * call where the model treats its rows apart, bounds what waits, drops what is too late, counts.
  *
- * A job whose model has been measured to cost less than a thread hop runs at once on the calling
- * loop; a costlier one waits in a bounded first-in-first-out queue for a worker, and its answer is
- * posted back to the loop that it came from.
+ *     submit -> inline: at once, or at the end of the loop's turn with the others of that turn
+ *                       (turn.h) -> on_done
+ *            -> the turn's end -> queue (queue.h) -> worker: a batch -> post -> home: on_done
+ *                                       -> late or cancelled         -> post -> home: on_done
+ *                              -> refused (full, or its goal is out of reach) -> on_done
  *
- * Threads: gal_sched_submit and gal_job_cancel on the job's home loop; the rest any thread.
- * Decisions are pure functions in sched/decide.h; this part has the effects. */
+ * A job runs inline while its model has been measured to cost less than a thread hop. A worker that
+ * becomes free takes everything that waits and goes together: batches grow with load, an idle model
+ * adds no delay.
+ *
+ * Threads: gal_sched_submit, gal_job_cancel, gal_job_expire on the job's home loop; the rest any
+ * thread. Decisions are pure (queue.h, cost.h, goal.h, decide.h); this part has the effects. */
 #ifndef GAL_SCHED_SCHED_H
 #define GAL_SCHED_SCHED_H
 
 #include "backend/backend.h"
 #include "base/clock.h"
 #include "net/loop.h"
+#include "sched/queue.h"
 
 struct gal_turn;
 struct gal_batch;
@@ -26,8 +33,8 @@ struct gal_sched_options {
     const struct gal_clock *clock;     /* borrowed */
     enum gal_sched_mode mode;
     unsigned workers;       /* threads, started when first needed; at least 1 */
-    size_t queue_max;       /* jobs waiting; one more is OVERLOADED */
     uint64_t inline_us_max; /* AUTO: inline while the measured cost is at most this */
+    struct gal_policy policy;
 };
 
 /* One inference. The caller owns the job and all that it points to, and leaves both alone from
@@ -39,7 +46,6 @@ struct gal_job {
     const size_t *wanted;
     size_t output_count;
     size_t rows;               /* batch rows, for statistics and cost; at least 1 */
-    size_t bytes;              /* of the inputs, for the queue's bound */
     unsigned priority;         /* 1 the most urgent; 0: the model's default */
     uint64_t timeout_us;       /* longest wait that the request itself names; 0: none */
     struct gal_arena *arena;   /* the scheduler's while the job is under way */
@@ -48,7 +54,7 @@ struct gal_job {
     struct gal_loop *home;     /* loop that on_done runs on; NULL: caller blocks, inline always */
     struct gal_turn *turn;     /* home's; NULL: never together with others */
     void (*on_done)(struct gal_job *job); /* called exactly once, on the home loop, possibly from
-                                             inside gal_sched_submit */
+                                             inside gal_sched_submit or at the turn's end */
     /* filled by the scheduler before on_done */
     enum gal_status status; /* OVERLOADED, DEADLINE, CANCELLED, or the backend's */
     struct gal_err err;
@@ -61,9 +67,8 @@ struct gal_job {
     /* the scheduler's own */
     struct gal_task task;
     struct gal_sched *sched;
-    struct gal_batch *batch;     /* whose outputs it shares; NULL: they are its own */
-    struct gal_job *next, *prev; /* the queue, under its lock */
-    bool queued;
+    struct gal_batch *batch; /* whose outputs it shares; NULL: they are its own */
+    struct gal_entry entry;  /* its place in a list: the turn's, the queue's, a batch's */
     _Atomic bool cancelled;
 };
 
@@ -114,10 +119,9 @@ void gal_job_release(struct gal_job *job);
 /* The deadline has passed: a job still waiting ends as DEADLINE at once instead of when a worker
  * comes to it; one that runs is let finish. The home loop's; between submit and on_done. */
 void gal_job_expire(struct gal_job *job);
-/* Tells the scheduler what one inference of `rows` rows cost: warm-up does. */
-void gal_sched_observe(struct gal_sched *s, size_t rows, uint64_t cost_us);
-/* The model treats its rows apart: inline jobs of one turn of a loop may run as one call
- * (sched/turn.h). */
+/* Tells the scheduler what one call of `rows` rows cost: warm-up does. */
+void gal_sched_observe(struct gal_sched *s, size_t rows, uint64_t cost_ns);
+/* The model treats its rows apart: jobs may share a call. */
 void gal_sched_stack(struct gal_sched *s);
 bool gal_sched_is_inline(const struct gal_sched *s, size_t rows);
 void gal_sched_stats(const struct gal_sched *s, struct gal_sched_stats *out);

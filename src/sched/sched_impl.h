@@ -1,9 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What sched.c and turn.c share. Not for other parts. */
+/* What the files of the scheduler share: sched.c (submit, cost, counts), turn.c (a loop's turn),
+ * worker.c (the queue and its threads), batch.c (several jobs as one call). Not for other parts. */
 #ifndef GAL_SCHED_SCHED_IMPL_H
 #define GAL_SCHED_SCHED_IMPL_H
 
+#include "sched/batch.h"
+#include "sched/goal.h"
 #include "sched/sched.h"
+#include "sched/stats.h"
+
+#include <pthread.h>
+
+/* A thread that runs calls. */
+struct gal_worker {
+    struct gal_sched *sched;
+    pthread_t thread;
+    struct gal_batch_pool pool;
+    uint64_t ends_us;    /* expected end of its call; 0: it runs none. Under the lock */
+    uint64_t trim_at_us; /* memory of a burst is given back then; 0: nothing to give */
+};
+
+/* A call that has ended before one that began earlier (keep_order). */
+struct gal_ended {
+    struct gal_entry_list jobs;
+    bool used;
+};
+
+struct gal_sched {
+    struct gal_sched_options o;
+    struct gal_stats *stats;
+    _Atomic size_t inline_rows_max; /* jobs of at most so many rows run on their loop */
+    _Atomic bool stacks;            /* rows are apart: jobs may share a call */
+    _Atomic unsigned calls;         /* of inline runs: which are measured */
+    pthread_mutex_t lock;           /* guards all below */
+    pthread_cond_t work;
+    struct gal_cost cost;
+    struct gal_goal goal;
+    struct gal_queue queue;
+    struct gal_worker *workers; /* o.workers of them */
+    unsigned started, idle;
+    bool stopping;
+    uint64_t next_ticket, next_sent; /* keep_order: of calls begun, of calls answered */
+    struct gal_ended *ended;         /* keep_order: ring of `window`, by ticket */
+    unsigned window;
+};
 
 /* One call of the backend. */
 struct gal_call {
@@ -12,24 +52,41 @@ struct gal_call {
     size_t output_count, rows;
     struct gal_arena *arena;
     struct gal_value *outputs;
-    uint64_t started_us, finished_us;
+    uint64_t finished_us, input_ns, infer_ns;
+    bool ran; /* it succeeded: gal_sched_count_call is to follow, once */
 };
 
-/* Runs it, counts it, learns its cost; any thread. */
+/* sched.c */
+/* Runs it and learns its cost; counts it when it fails. Any thread, without the lock. */
 enum gal_status gal_sched_call(struct gal_sched *s, struct gal_call *c, struct gal_err *err);
+/* Counts a call that succeeded. */
+void gal_sched_count_call(struct gal_sched *s, const struct gal_call *c, uint64_t output_ns);
 /* True when the job is to run now; else its status says why it was dropped. */
 bool gal_job_begin(struct gal_job *job, uint64_t now_us);
-/* Runs a job that has begun, by itself. */
-void gal_job_run(struct gal_job *job, uint64_t now_us);
 /* The job's last step, on its home: after on_done neither job nor scheduler may be there. */
 void gal_job_finish(struct gal_job *job);
+/* Posts it to its home, where it finishes; from here on it is not the caller's. */
+void gal_job_send_home(struct gal_job *job);
+enum gal_status gal_job_fail_late(struct gal_job *job);
+enum gal_status gal_job_fail_gone(struct gal_job *job);
 /* Rows that one inline call may have. */
 size_t gal_sched_rows_max(const struct gal_sched *s);
 const struct gal_sched_options *gal_sched_options(const struct gal_sched *s);
+/* Under the lock: what follows from cost and goal. */
+void gal_sched_replan(struct gal_sched *s);
 
-/* turn.c: puts a job behind those that wait. */
+/* turn.c: puts a job behind those that wait for the turn's end; inline, or for the queue. */
 void gal_turn_add(struct gal_turn *t, struct gal_job *job);
-/* Gives back a job's share of a batch's outputs. */
-void gal_batch_unref(struct gal_batch *b);
+void gal_turn_add_queued(struct gal_turn *t, struct gal_job *job);
+
+/* worker.c */
+/* Puts jobs of this scheduler (linked by entry.next; the list is empty afterwards) into the queue
+ * and wakes who shall run them; those that are refused finish inside. Their home's thread. */
+void gal_sched_enqueue(struct gal_sched *s, struct gal_entry_list *jobs);
+/* Takes a job out of the queue; false when it is not there (any more). */
+bool gal_sched_withdraw(struct gal_job *job);
+enum gal_status gal_workers_new(struct gal_sched *s, struct gal_err *err);
+/* Waits for all threads. */
+void gal_workers_free(struct gal_sched *s);
 
 #endif

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The queue of a model and the threads that empty it.
+ *
+ * A worker, under the lock, asks gal_queue_take what to do: sleep until there is work, sleep until
+ * a batch is due, or run a batch; it runs without the lock. `idle` counts those that sleep. Who puts
+ * jobs into the queue wakes as many as the jobs need calls; a worker that is busy needs no waking,
+ * it takes what waits when it is done. */
+#include "base/mem.h"
+#include "base/thread.h"
+#include "sched/decide.h"
+#include "sched/sched_impl.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+/* A batch's memory stays with its worker while work comes. */
+#define POOL_KEEP_BYTES GAL_BATCH_BYTES_MAX
+/* Quiet for so long: memory of the last burst is given back. */
+#define TRIM_AFTER_US 1000000u
+/* How late a timed sleep may end. */
+#define TIMER_SLACK_NS 1000ul
+/* Calls that may have ended before an earlier one (keep_order). */
+#define ENDED_A_WORKER 16u
+/* Waiting jobs that are looked at to make room in a full queue. */
+#define SWEEP_LOOKS 64u
+
+/* ---- answers ---- */
+
+static void send_late(struct gal_entry_list *late)
+{
+    struct gal_entry *e;
+    while ((e = gal_entries_shift(late)) != NULL) {
+        struct gal_job *job = gal_job_of(e);
+        gal_job_fail_late(job);
+        gal_job_send_home(job);
+    }
+}
+
+static void send_all(struct gal_entry_list *jobs)
+{
+    struct gal_entry *e;
+    while ((e = gal_entries_shift(jobs)) != NULL)
+        gal_job_send_home(gal_job_of(e));
+}
+
+/* keep_order: a call's answers leave when all calls before it have sent theirs. Under the lock:
+ * posting takes none. */
+static void send_in_order(struct gal_sched *s, uint64_t ticket, struct gal_entry_list *jobs)
+{
+    s->ended[ticket % s->window] = (struct gal_ended){*jobs, true};
+    *jobs = (struct gal_entry_list){0};
+    struct gal_ended *first = &s->ended[s->next_sent % s->window];
+    while (first->used) {
+        first->used = false;
+        send_all(&first->jobs);
+        s->next_sent++;
+        first = &s->ended[s->next_sent % s->window];
+    }
+    pthread_cond_broadcast(&s->work); /* who found the window full */
+}
+
+/* The places for calls that have ended early are taken: another must not begin. */
+static bool must_hold(const struct gal_sched *s)
+{
+    return s->o.policy.keep_order && s->next_ticket - s->next_sent == s->window;
+}
+
+/* ---- a worker ---- */
+
+static void answer_late(struct gal_sched *s, struct gal_entry_list *late)
+{
+    if (late->count == 0)
+        return;
+    pthread_mutex_unlock(&s->lock);
+    send_late(late);
+    pthread_mutex_lock(&s->lock);
+}
+
+/* Under the lock; until_us 0: for work alone. The scheduler's clock is CLOCK_MONOTONIC where
+ * anybody waits for time. */
+static void sleep_until(struct gal_sched *s, uint64_t until_us)
+{
+    s->idle++;
+    if (until_us == 0) {
+        pthread_cond_wait(&s->work, &s->lock);
+    } else {
+        const struct timespec t = {(time_t)(until_us / 1000000),
+                                   (long)(until_us % 1000000) * 1000};
+        (void)pthread_cond_timedwait(&s->work, &s->lock, &t);
+    }
+    s->idle--;
+}
+
+/* Under the lock, released meanwhile: what a burst has left goes back to the system. */
+static void trim(struct gal_worker *w)
+{
+    struct gal_sched *s = w->sched;
+    w->trim_at_us = 0;
+    pthread_mutex_unlock(&s->lock);
+    gal_batch_pool_release(&w->pool);
+    pthread_mutex_lock(&s->lock);
+}
+
+static void rest(struct gal_worker *w, uint64_t now_us)
+{
+    if (w->trim_at_us != 0 && now_us >= w->trim_at_us)
+        trim(w);
+    else
+        sleep_until(w->sched, w->trim_at_us);
+}
+
+/* Jobs that cannot run any more are sent off, the others begin. */
+static void begin_all(struct gal_entry_list *jobs, struct gal_entry_list *ready, uint64_t now_us)
+{
+    struct gal_entry_list dropped = {0};
+    struct gal_entry *e;
+    while ((e = gal_entries_shift(jobs)) != NULL)
+        gal_entries_push(gal_job_begin(gal_job_of(e), now_us) ? ready : &dropped, e);
+    send_all(&dropped);
+}
+
+static void learn(struct gal_sched *s, const struct gal_entry_list *jobs, uint64_t now_us)
+{
+    for (const struct gal_entry *e = jobs->head; e; e = e->next) {
+        const struct gal_job *job = gal_job_of((struct gal_entry *)e);
+        if (!job->status)
+            gal_goal_on_answer(&s->goal, job->finished_us - job->submitted_us, now_us);
+    }
+    gal_sched_replan(s);
+}
+
+/* Under the lock, released while the call runs. */
+static void run_batch(struct gal_worker *w, struct gal_taken *taken, uint64_t now_us)
+{
+    struct gal_sched *s = w->sched;
+    struct gal_entry_list ready = {0};
+    uint64_t ticket = s->next_ticket++;
+    w->ends_us = now_us + gal_cost_estimate_us(&s->cost, taken->rows) + 1;
+    if (s->queue.count > 0 && s->idle > 0)
+        pthread_cond_signal(&s->work); /* more than this call takes */
+    pthread_mutex_unlock(&s->lock);
+    send_late(&taken->late);
+    begin_all(&taken->batch, &ready, now_us);
+    if (ready.count > 0)
+        gal_batch_run(&w->pool, &ready);
+    uint64_t end_us = gal_mono_us(s->o.clock);
+    if (s->o.policy.keep_order || s->o.policy.target_us > 0) {
+        pthread_mutex_lock(&s->lock);
+        if (s->o.policy.target_us > 0)
+            learn(s, &ready, end_us);
+        if (s->o.policy.keep_order)
+            send_in_order(s, ticket, &ready);
+        pthread_mutex_unlock(&s->lock);
+    }
+    send_all(&ready); /* from here on the jobs are not ours */
+    pthread_mutex_lock(&s->lock);
+    w->ends_us = 0;
+    w->trim_at_us = end_us + TRIM_AFTER_US;
+}
+
+static void *work(void *arg)
+{
+    struct gal_worker *w = arg;
+    struct gal_sched *s = w->sched;
+    (void)prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0);
+    pthread_mutex_lock(&s->lock);
+    for (;;) {
+        struct gal_taken taken;
+        uint64_t now_us = gal_mono_us(s->o.clock);
+        if (must_hold(s)) {
+            sleep_until(s, 0);
+            continue;
+        }
+        switch (gal_queue_take(&s->queue, &s->cost, now_us, &taken)) {
+        case GAL_TAKE_BATCH:
+            run_batch(w, &taken, now_us);
+            break;
+        case GAL_TAKE_WAIT:
+            if (taken.late.count > 0)
+                answer_late(s, &taken.late);
+            else
+                sleep_until(s, taken.wait_until_us);
+            break;
+        case GAL_TAKE_NOTHING:
+            if (taken.late.count > 0)
+                answer_late(s, &taken.late);
+            else if (s->stopping)
+                goto out;
+            else
+                rest(w, now_us);
+            break;
+        }
+    }
+out:
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+/* ---- into the queue ---- */
+
+/* Under the lock. Fails only when no worker runs at all: one that is there will come to the job. */
+static enum gal_status want_worker(struct gal_sched *s, struct gal_err *err)
+{
+    if (!gal_workers_want_one(s->queue.count, s->idle, s->started, s->o.workers))
+        return GAL_OK;
+    struct gal_worker *w = &s->workers[s->started];
+    enum gal_status status = gal_thread_start(&w->thread, "galley-worker", work, w, err);
+    s->started += !status;
+    return s->started ? GAL_OK : status;
+}
+
+static uint64_t predict_us(const struct gal_sched *s, const struct gal_job *job, uint64_t now_us)
+{
+    uint64_t rest_us = 0;
+    unsigned running = 0;
+    for (unsigned i = 0; i < s->started; i++) {
+        if (s->workers[i].ends_us == 0)
+            continue;
+        running++;
+        rest_us += s->workers[i].ends_us > now_us ? s->workers[i].ends_us - now_us : 0;
+    }
+    return gal_goal_predict_us(&s->cost, job->entry.rows, s->queue.rows, running,
+                               running ? rest_us / running : 0, s->o.workers, s->queue.rows_max);
+}
+
+static enum gal_status refuse(struct gal_sched *s, struct gal_job *job, enum gal_admit why)
+{
+    switch (why) {
+    case GAL_ADMITTED:
+        return GAL_OK;
+    case GAL_ADMIT_LATE:
+        return gal_job_fail_late(job);
+    case GAL_ADMIT_BYTES:
+        return gal_fail(&job->err, GAL_OVERLOADED,
+                        "the model's queue is full: %zu bytes of requests wait", s->queue.bytes);
+    case GAL_ADMIT_LEVEL_FULL:
+    case GAL_ADMIT_FULL:
+        break;
+    }
+    return gal_fail(&job->err, GAL_OVERLOADED, "the model's queue is full: %zu requests wait%s",
+                    s->queue.count,
+                    why == GAL_ADMIT_LEVEL_FULL ? " in all, too many of this priority" : "");
+}
+
+/* Under the lock. OK: it waits. */
+static enum gal_status admit(struct gal_sched *s, struct gal_job *job, struct gal_entry_list *late)
+{
+    uint64_t now_us = job->submitted_us;
+    if (atomic_load_explicit(&job->cancelled, memory_order_relaxed))
+        return gal_job_fail_gone(job);
+    if (s->o.policy.target_us > 0) {
+        gal_goal_on_arrival(&s->goal, job->entry.rows, now_us);
+        uint64_t predicted_us = predict_us(s, job, now_us);
+        if (gal_goal_sheds(&s->goal, predicted_us))
+            return gal_fail(&job->err, GAL_OVERLOADED,
+                            "the answer would come after %.1f ms, beyond the model's latency target",
+                            (double)predicted_us / 1000.0);
+    }
+    enum gal_admit verdict = gal_queue_admit(&s->queue, &job->entry, now_us);
+    if (verdict != GAL_ADMITTED && verdict != GAL_ADMIT_LATE) {
+        gal_queue_sweep(&s->queue, now_us, SWEEP_LOOKS, late);
+        verdict = gal_queue_admit(&s->queue, &job->entry, now_us);
+    }
+    enum gal_status status = refuse(s, job, verdict);
+    if (!status)
+        status = want_worker(s, &job->err);
+    if (status && verdict == GAL_ADMITTED)
+        gal_queue_remove(&s->queue, &job->entry);
+    return status;
+}
+
+void gal_sched_enqueue(struct gal_sched *s, struct gal_entry_list *jobs)
+{
+    struct gal_entry_list late = {0}, refused = {0};
+    struct gal_entry *e;
+    pthread_mutex_lock(&s->lock);
+    while ((e = gal_entries_shift(jobs)) != NULL) {
+        struct gal_job *job = gal_job_of(e);
+        job->status = admit(s, job, &late);
+        if (job->status)
+            gal_entries_push(&refused, e);
+    }
+    bool stacks = atomic_load_explicit(&s->stacks, memory_order_relaxed);
+    unsigned wake = gal_workers_to_wake(stacks ? s->queue.rows : s->queue.count,
+                                        stacks ? s->queue.rows_max : 1, s->idle);
+    for (unsigned i = 0; i < wake; i++)
+        pthread_cond_signal(&s->work);
+    pthread_mutex_unlock(&s->lock);
+    /* Those that wait are no longer ours: a worker may have sent them home already. */
+    send_late(&late);
+    while ((e = gal_entries_shift(&refused)) != NULL)
+        gal_job_finish(gal_job_of(e));
+}
+
+bool gal_sched_withdraw(struct gal_job *job)
+{
+    struct gal_sched *s = job->sched;
+    pthread_mutex_lock(&s->lock);
+    bool is_mine = job->entry.waiting;
+    if (is_mine)
+        gal_queue_remove(&s->queue, &job->entry);
+    pthread_mutex_unlock(&s->lock);
+    return is_mine;
+}
+
+/* ---- life ---- */
+
+enum gal_status gal_workers_new(struct gal_sched *s, struct gal_err *err)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->work, &attr);
+    pthread_condattr_destroy(&attr);
+    s->workers = gal_calloc(s->o.workers, sizeof *s->workers);
+    s->window = ENDED_A_WORKER * s->o.workers;
+    s->ended = gal_calloc(s->window, sizeof *s->ended);
+    if (!s->workers || !s->ended)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for %u workers", s->o.workers);
+    for (unsigned i = 0; i < s->o.workers; i++) {
+        s->workers[i].sched = s;
+        gal_batch_pool_init(&s->workers[i].pool, POOL_KEEP_BYTES);
+    }
+    return GAL_OK;
+}
+
+void gal_workers_free(struct gal_sched *s)
+{
+    pthread_mutex_lock(&s->lock);
+    GAL_ASSERT(s->queue.count == 0);
+    s->stopping = true;
+    pthread_cond_broadcast(&s->work);
+    pthread_mutex_unlock(&s->lock);
+    for (unsigned i = 0; i < s->started; i++)
+        pthread_join(s->workers[i].thread, NULL);
+    for (unsigned i = 0; s->workers && i < s->o.workers; i++)
+        gal_batch_pool_release(&s->workers[i].pool);
+    pthread_cond_destroy(&s->work);
+    gal_free(s->workers);
+    gal_free(s->ended);
+}
