@@ -15,34 +15,13 @@
 #include "base/thread.h"
 #include "sched/decide.h"
 #include "sched/sched_impl.h"
+#include "sched/stats.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* Threads share cells when there are more of them; counts stay exact. */
-#define CELLS 16
 /* On the inline path one run in so many is measured for the estimate, besides every dear one. */
 #define OBSERVE_EVERY 16
-
-enum count {
-    SUCCESS,
-    FAILED,
-    REJECTED,
-    EXPIRED,
-    CANCELLED,
-    ROWS,
-    EXECUTIONS,
-    FINISHED,
-    QUEUE_US,
-    COMPUTE_US,
-    LAST_FINISHED_US,
-    COUNTS
-};
-
-struct cell {
-    _Atomic uint64_t n[COUNTS];
-    char apart[64]; /* no cache line holds the counts of two cells */
-};
 
 struct gal_sched {
     struct gal_sched_options o;
@@ -56,42 +35,9 @@ struct gal_sched {
     size_t waiting;
     unsigned started, idle;
     bool stopping;
-    pthread_t *threads; /* o.workers */
-    struct cell cells[CELLS];
+    pthread_t *threads;      /* o.workers */
+    struct gal_stats *stats; /* owned */
 };
-
-/* ---- counts ---- */
-
-static struct cell *my_cell(struct gal_sched *s)
-{
-    static _Atomic unsigned threads;
-    static _Thread_local unsigned mine; /* 1 more than the thread's number */
-    if (mine == 0)
-        mine = 1 + atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed);
-    return &s->cells[(mine - 1) % CELLS];
-}
-
-static void add(struct cell *c, enum count what, uint64_t by)
-{
-    if (by > 0)
-        atomic_fetch_add_explicit(&c->n[what], by, memory_order_relaxed);
-}
-
-static enum count outcome(enum gal_status status)
-{
-    switch (status) {
-    case GAL_OK:
-        return SUCCESS;
-    case GAL_OVERLOADED:
-        return REJECTED;
-    case GAL_DEADLINE:
-        return EXPIRED;
-    case GAL_CANCELLED:
-        return CANCELLED;
-    default:
-        return FAILED;
-    }
-}
 
 /* ---- cost ---- */
 
@@ -137,18 +83,18 @@ bool gal_sched_is_inline(const struct gal_sched *s, size_t rows)
 
 enum gal_status gal_sched_call(struct gal_sched *s, struct gal_call *call, struct gal_err *err)
 {
-    struct cell *c = my_cell(s);
-    uint64_t executions = atomic_fetch_add_explicit(&c->n[EXECUTIONS], 1, memory_order_relaxed);
+    gal_stats_begin(s->stats);
     enum gal_status status = s->o.ops->run(s->o.session, call->inputs, call->wanted,
                                            call->output_count, call->arena, call->outputs, err);
     call->finished_us = gal_mono_us(s->o.clock);
     uint64_t cost_us = call->finished_us - call->started_us;
-    add(c, COMPUTE_US, cost_us);
-    add(c, FINISHED, 1);
-    atomic_store_explicit(&c->n[LAST_FINISHED_US], call->finished_us, memory_order_relaxed);
+    gal_stats_end(s->stats, &(struct gal_stats_call){.rows = call->rows,
+                                                     .infer_ns = cost_us * 1000,
+                                                     .finished_us = call->finished_us,
+                                                     .failed = status != GAL_OK});
+    static _Thread_local unsigned calls;
     bool is_dear = cost_us > s->o.inline_us_max;
-    if (!status &&
-        (is_dear || executions % OBSERVE_EVERY == 0 || !gal_sched_is_inline(s, call->rows)))
+    if (!status && (is_dear || calls++ % OBSERVE_EVERY == 0 || !gal_sched_is_inline(s, call->rows)))
         gal_sched_observe(s, call->rows, cost_us);
     return status;
 }
@@ -165,7 +111,6 @@ bool gal_job_begin(struct gal_job *job, uint64_t now_us)
         return false;
     }
     job->started_us = now_us;
-    add(my_cell(job->sched), QUEUE_US, now_us - job->submitted_us);
     return true;
 }
 
@@ -181,6 +126,9 @@ void gal_job_run(struct gal_job *job, uint64_t now_us)
                             0};
     job->status = gal_sched_call(job->sched, &call, &job->err);
     job->finished_us = call.finished_us;
+    job->call_rows = job->rows;
+    job->led = true;
+    job->infer_ns = (call.finished_us - call.started_us) * 1000;
 }
 
 /* Runs the job, or finds why not; any thread. */
@@ -209,10 +157,7 @@ void gal_job_finish(struct gal_job *job)
             gal_job_release(job);
         job->status = gal_fail(&job->err, GAL_CANCELLED, "the client has gone");
     }
-    struct cell *c = my_cell(s);
-    add(c, outcome(job->status), 1);
-    if (!job->status)
-        add(c, ROWS, job->rows);
+    gal_stats_job(s->stats, job, job->finished_us ? job->finished_us : gal_mono_us(s->o.clock));
     job->on_done(job);
 }
 
@@ -348,6 +293,9 @@ void gal_sched_submit(struct gal_sched *s, struct gal_job *job)
     job->status = GAL_OK;
     gal_err_clear(&job->err);
     job->started_us = job->finished_us = 0;
+    job->call_rows = 0;
+    job->led = false;
+    job->input_ns = job->infer_ns = job->output_ns = 0;
     job->submitted_us = gal_mono_us(s->o.clock);
     job->batch = NULL;
     bool is_inline = gal_sched_is_inline(s, job->rows);
@@ -394,33 +342,16 @@ void gal_job_expire(struct gal_job *job)
 void gal_sched_stats(const struct gal_sched *s, struct gal_sched_stats *out)
 {
     struct gal_sched *open = (struct gal_sched *)s; /* the lock is no part of its value */
-    uint64_t sum[COUNTS] = {0}, last_us = 0;
-    for (size_t i = 0; i < CELLS; i++) {
-        for (size_t k = 0; k < COUNTS; k++)
-            sum[k] += atomic_load_explicit(&s->cells[i].n[k], memory_order_relaxed);
-        uint64_t us = atomic_load_explicit(&s->cells[i].n[LAST_FINISHED_US], memory_order_relaxed);
-        last_us = us > last_us ? us : last_us;
-    }
-    *out = (struct gal_sched_stats){
-        .success = sum[SUCCESS],
-        .failed = sum[FAILED],
-        .rejected = sum[REJECTED],
-        .expired = sum[EXPIRED],
-        .cancelled = sum[CANCELLED],
-        .rows = sum[ROWS],
-        .executions = sum[EXECUTIONS],
-        .queue_us = sum[QUEUE_US],
-        .compute_us = sum[COMPUTE_US],
-        .running = sum[EXECUTIONS] > sum[FINISHED] ? (size_t)(sum[EXECUTIONS] - sum[FINISHED]) : 0,
-    };
-    if (last_us) {
-        uint64_t now_us = gal_mono_us(s->o.clock);
-        out->last_finished_wall_us =
-            gal_wall_us(s->o.clock) - (now_us > last_us ? now_us - last_us : 0);
-    }
+    *out = (struct gal_sched_stats){.workers = s->o.workers, .rows_max = gal_sched_rows_max(s)};
+    gal_stats_read(s->stats, gal_mono_us(s->o.clock), gal_wall_us(s->o.clock), out);
     pthread_mutex_lock(&open->lock);
     out->waiting = s->waiting;
     pthread_mutex_unlock(&open->lock);
+}
+
+size_t gal_sched_batch_stats(const struct gal_sched *s, struct gal_batch_stats *out, size_t room)
+{
+    return gal_stats_batches(s->stats, out, room);
 }
 
 enum gal_status gal_sched_new(const struct gal_sched_options *options, struct gal_sched **out,
@@ -437,6 +368,11 @@ enum gal_status gal_sched_new(const struct gal_sched_options *options, struct ga
     if (!s->threads) {
         gal_free(s);
         return gal_fail(err, GAL_NO_MEMORY, "no memory for %u workers", options->workers);
+    }
+    if (gal_stats_new(2 * s->o.workers, &s->stats, err) != GAL_OK) {
+        gal_free(s->threads);
+        gal_free(s);
+        return GAL_NO_MEMORY;
     }
     atomic_flag_clear(&s->is_observing);
     pthread_mutex_init(&s->lock, NULL);
@@ -459,6 +395,7 @@ void gal_sched_free(struct gal_sched *s)
         pthread_join(s->threads[i], NULL);
     pthread_cond_destroy(&s->work);
     pthread_mutex_destroy(&s->lock);
+    gal_stats_free(s->stats);
     gal_free(s->threads);
     gal_free(s);
 }

@@ -21,7 +21,7 @@
 struct gal_stats;
 
 /* threads: how many are expected to count (loops and workers); more or fewer are right too.
- * About 40 KiB and 6 KiB a cell. */
+ * About 32 KiB and 6 KiB a cell. */
 enum gal_status gal_stats_new(unsigned threads, struct gal_stats **out, struct gal_err *err);
 void gal_stats_free(struct gal_stats *s); /* NULL is fine */
 
@@ -50,10 +50,9 @@ size_t gal_stats_batches(const struct gal_stats *s, struct gal_batch_stats *out,
 
 /* ---- the estimate of p99, for tests ---- */
 
-/* Latencies fall into buckets of at most an eighth of their value; above 2^GAL_STATS_OCTAVES us
- * (67 s) they are told as that. */
-#define GAL_STATS_OCTAVES 26u
-#define GAL_STATS_BUCKETS (GAL_STATS_OCTAVES * 8u)
+/* Latencies fall into buckets as wide as an eighth of their value at most; from 2^28 us (268 s) on
+ * into the last one. */
+#define GAL_STATS_BUCKETS 208u
 size_t gal_stats_bucket(uint64_t us);
 uint64_t gal_stats_bucket_end(size_t bucket); /* the largest latency in it, us */
 

@@ -275,6 +275,9 @@ static void run_together(struct gal_turn *t, struct group *g)
             continue;
         }
         job->finished_us = call.finished_us;
+        job->call_rows = g->rows;
+        job->led = i == 0;
+        job->infer_ns = (call.finished_us - call.started_us) * 1000;
         share_outputs(b, job, row);
         row += job->rows;
     }
