@@ -115,7 +115,7 @@ void gal_api_handle(struct gal_exchange *x);
 void gal_api_reject(struct gal_exchange *x, const struct gal_err *err);
 /* The client has gone: a waiting job is cancelled; finish still comes. */
 void gal_exchange_cancel(struct gal_exchange *x);
-/* The deadline of a job under way (job.deadline_us) has passed: one that still waits ends now. */
+/* The deadline of a job under way (job.expires_us) has passed: one that still waits ends now. */
 void gal_exchange_expire(struct gal_exchange *x);
 
 /* --- for handlers --- */

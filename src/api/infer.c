@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/infer.h"
 
+#include <limits.h>
+
 static struct gal_exchange *exchange_of(struct gal_job *job)
 {
     return (struct gal_exchange *)((char *)job - offsetof(struct gal_exchange, job));
@@ -164,32 +166,95 @@ static void on_done(struct gal_job *job)
     gal_exchange_fail(x, &job->err);
 }
 
-void gal_infer_run(struct gal_exchange *x, struct gal_infer *inf, uint64_t timeout_us)
+/* A whole number in a header; *out stays when the header is not there. */
+static enum gal_status read_count(struct gal_exchange *x, enum gal_known_header header,
+                                  const char *name, uint64_t *out, struct gal_err *err)
+{
+    struct gal_str text = x->req->known[header];
+    uint64_t n = 0;
+
+    if (text.p == NULL)
+        return GAL_OK;
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned digit = (unsigned)(text.p[i] - '0');
+        if (digit > 9 || i >= 15)
+            n = UINT64_MAX;
+        if (n != UINT64_MAX)
+            n = n * 10 + digit;
+    }
+    if (text.n == 0 || n == UINT64_MAX) {
+        gal_fail(err, GAL_INVALID, "the header %s must be a whole number, got '%.*s'", name,
+                 (int)(text.n < 40 ? text.n : 40), text.p);
+        return GAL_INVALID;
+    }
+    *out = n;
+    return GAL_OK;
+}
+
+static void shorten(uint64_t *limit_us, uint64_t by_us)
+{
+    if (by_us != 0 && (*limit_us == 0 || by_us < *limit_us))
+        *limit_us = by_us;
+}
+
+/* What the headers say beside the body. */
+static enum gal_status read_headers(struct gal_exchange *x, struct gal_infer *inf,
+                                    struct gal_err *err)
+{
+    uint64_t own_ms = 0, proxy_ms = 0, priority = 0;
+    enum gal_status st;
+
+    st = read_count(x, GAL_HDR_X_REQUEST_TIMEOUT_MS, "X-Request-Timeout-Ms", &own_ms, err);
+    if (st == GAL_OK)
+        st = read_count(x, GAL_HDR_X_ENVOY_TIMEOUT_MS, "X-Envoy-Expected-Rq-Timeout-Ms", &proxy_ms,
+                        err);
+    if (st == GAL_OK)
+        st = read_count(x, GAL_HDR_X_REQUEST_PRIORITY, "X-Request-Priority", &priority, err);
+    if (st != GAL_OK)
+        return st;
+    shorten(&inf->timeout_us, own_ms * 1000);
+    shorten(&inf->timeout_us, proxy_ms * 1000);
+    if (inf->priority == 0)
+        inf->priority = priority;
+    return GAL_OK;
+}
+
+static void fill_job(struct gal_exchange *x, struct gal_infer *inf)
 {
     uint64_t limit_us = x->api->options->request_timeout_us;
     struct gal_job *job = &x->job;
-    struct gal_err err;
 
-    if (check_complete(x, inf, &err) != GAL_OK) {
-        gal_exchange_fail(x, &err);
-        return;
-    }
-    if (timeout_us != 0 && (limit_us == 0 || timeout_us < limit_us))
-        limit_us = timeout_us;
-    x->rows = count_rows(x, inf);
-    x->infer = inf;
+    shorten(&limit_us, inf->timeout_us);
     job->inputs = inf->inputs;
     job->wanted = inf->wanted;
     job->output_count = inf->wanted_count;
     job->rows = x->rows;
     job->arena = &x->arena;
     job->outputs = inf->outputs;
+    job->priority = inf->priority < UINT_MAX ? (unsigned)inf->priority : UINT_MAX;
+    job->timeout_us = inf->timeout_us;
     job->deadline_us = limit_us != 0 ? x->start_us + limit_us : 0;
     job->home = x->api->loop;
     job->turn = x->api->turn;
     job->cancelled = false;
     job->on_done = on_done;
+}
+
+void gal_infer_run(struct gal_exchange *x, struct gal_infer *inf)
+{
+    struct gal_err err;
+    enum gal_status st = check_complete(x, inf, &err);
+
+    if (st == GAL_OK)
+        st = read_headers(x, inf, &err);
+    if (st != GAL_OK) {
+        gal_exchange_fail(x, &err);
+        return;
+    }
+    x->rows = count_rows(x, inf);
+    x->infer = inf;
+    fill_job(x, inf);
     x->submitted = true;
     x->job_running = true;
-    gal_sched_submit(x->model->sched, job);
+    gal_sched_submit(x->model->sched, &x->job);
 }

@@ -21,7 +21,10 @@ struct gal_infer {
      * run is rendered by gal_exchange_fail without it. Outputs stay until gal_exchange_reset, so
      * the answer may point into them. */
     void (*encode)(struct gal_exchange *x, struct gal_infer *inf);
-    void *state;  /* the dialect's own */
+    uint64_t timeout_us; /* the request's own deadline, from its arrival; 0: none. May shorten the
+                            server's, not lengthen it */
+    uint64_t priority;   /* 1 the most urgent; 0: the model's default */
+    void *state;         /* the dialect's own */
     bool has_run; /* outputs are to be released */
 };
 
@@ -31,9 +34,10 @@ struct gal_infer *gal_infer_new(struct gal_exchange *x);
  * or shape that does not fit, with name, expected and got in the message. */
 enum gal_status gal_infer_set(struct gal_exchange *x, struct gal_infer *inf,
                               const struct gal_tensor *t, struct gal_err *err);
-/* Checks that every input is there, counts rows, sets the deadline (timeout_us 0: the default),
- * submits. Ends in encode + finish, or fail. */
-void gal_infer_run(struct gal_exchange *x, struct gal_infer *inf, uint64_t timeout_us);
+/* Checks that every input is there, counts rows, sets deadline and priority (inf's, else those of
+ * the headers X-Request-Timeout-Ms, X-Envoy-Expected-Rq-Timeout-Ms and X-Request-Priority; the
+ * shortest timeout counts), submits. Ends in encode + finish, or fail. */
+void gal_infer_run(struct gal_exchange *x, struct gal_infer *inf);
 
 /* A class model's scores in one form: SEQUENCE of maps (ZipMap) becomes labels [k] (INT64 or
  * BYTES) and scores [n,k]. INVALID when the maps do not share their keys. Arena's memory. */

@@ -155,7 +155,7 @@ static void predict(struct gal_exchange *x, bool batch)
     } else if ((st = prepare(x, root, batch, n, &inf, &err)) == GAL_OK) {
         inf->encode = encode;
         inf->state = n;
-        gal_infer_run(x, inf, 0);
+        gal_infer_run(x, inf);
     } else if (st == GAL_INVALID && n->errors.count > 0) {
         fail_fields(x, n);
     } else {

@@ -124,5 +124,7 @@ void gal_handle_oip_infer(struct gal_exchange *x)
     }
     inf->encode = encode;
     inf->state = req;
-    gal_infer_run(x, inf, req->timeout_us);
+    inf->timeout_us = req->timeout_us;
+    inf->priority = req->priority;
+    gal_infer_run(x, inf);
 }

@@ -81,15 +81,16 @@ static bool is_oip(struct gal_str body)
 static enum gal_status load(struct gal_model *m, const struct gal_config *config,
                             struct gal_err *err)
 {
-    const struct gal_model_options options = {
-        .ops = &gal_backend_onnx,
-        .backend = gal_cli_backend(config),
-        .clock = &gal_clock_system,
-        .sched_mode = GAL_SCHED_INLINE,
-        .workers = 1,
-        .queue_max = 1,
-    };
-    enum gal_status status = gal_model_load(m, &options, err);
+    struct gal_model_options options = {.ops = &gal_backend_onnx, .clock = &gal_clock_system};
+    enum gal_status status;
+
+    gal_model_config_init(&options.config);
+    options.config.backend = gal_cli_backend(config);
+    options.config.mode = GAL_SCHED_INLINE;
+    options.config.workers = 1;
+    options.config.warmup_runs = 0;
+    options.config.policy.rows_max = 1;
+    status = gal_model_load(m, &options, err);
 
     if (status != GAL_OK && err->place[0] == '\0')
         gal_err_place(err, "%s", m->path);

@@ -51,6 +51,12 @@ enum gal_known_header gal_known_header_find(struct gal_str name)
     case 16:
         return first == 'c' ? same(name, "content-encoding", GAL_HDR_CONTENT_ENCODING)
                             : same(name, "x-correlation-id", GAL_HDR_X_CORRELATION_ID);
+    case 18:
+        return same(name, "x-request-priority", GAL_HDR_X_REQUEST_PRIORITY);
+    case 20:
+        return same(name, "x-request-timeout-ms", GAL_HDR_X_REQUEST_TIMEOUT_MS);
+    case 30:
+        return same(name, "x-envoy-expected-rq-timeout-ms", GAL_HDR_X_ENVOY_TIMEOUT_MS);
     case 31:
         return same(name, "inference-header-content-length",
                     GAL_HDR_INFERENCE_HEADER_CONTENT_LENGTH);

@@ -36,6 +36,9 @@ enum gal_known_header {
     GAL_HDR_TRACESTATE,
     GAL_HDR_X_MODEL_VERSION,
     GAL_HDR_USER_AGENT,
+    GAL_HDR_X_REQUEST_TIMEOUT_MS,
+    GAL_HDR_X_REQUEST_PRIORITY,
+    GAL_HDR_X_ENVOY_TIMEOUT_MS, /* X-Envoy-Expected-Rq-Timeout-Ms */
     GAL_HDR_COUNT
 };
 /* GAL_HDR_COUNT when the name is none of them. Names compare without case. */

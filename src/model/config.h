@@ -49,6 +49,7 @@ struct gal_cache_config {
 
 struct gal_model_config {
     struct gal_policy policy; /* rows_max 0: found from the model */
+    bool rows_told; /* the user says that requests may share a call: rows are not tried (rows.h) */
     enum gal_sched_mode mode;
     unsigned workers; /* calls of this model at once; 0: one a core */
     uint64_t inline_us_max;
@@ -66,5 +67,9 @@ struct gal_model_config {
     size_t version_list_count;
     const char *source; /* path of the config.pbtxt, or NULL */
 };
+
+/* What galley does untold: gal_policy_init's policy with rows_max 0, workers as the CPU quota
+ * allows, inline where cheap, GAL_WARMUP_RUNS. */
+void gal_model_config_init(struct gal_model_config *c);
 
 #endif

@@ -3,7 +3,9 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "model/features.h"
 #include "model/probe.h"
 #include "model/rows.h"
@@ -90,7 +92,7 @@ static enum gal_status open_file(struct gal_model *m, const struct gal_model_opt
     if (!status && file.kind == GAL_FILE_NONE)
         status = gal_fail(err, GAL_NOT_FOUND, "the file is gone");
     if (!status)
-        status = o->ops->load(m->path, &o->backend, &m->session, err);
+        status = o->ops->load(m->path, &o->config.backend, &m->session, err);
     if (!status)
         status = gal_sha256_file(m->path, m->sha256, err);
     m->file_bytes = file.bytes;
@@ -116,21 +118,69 @@ static enum gal_status warm_up(struct gal_model *m, const struct gal_model_optio
 {
     const struct gal_probe_target t = {m->ops, m->session, o->clock};
     uint64_t cost_us = 0;
-    if (o->warmup_runs == 0)
+    if (o->config.warmup_runs == 0)
         return GAL_OK;
     enum gal_status status = find_input(m, &t, &cost_us, err);
-    if (!status && o->warmup_runs == 1)
-        gal_sched_observe(m->sched, 1, cost_us);
-    for (unsigned i = 1; !status && i < o->warmup_runs; i++) {
+    if (!status && o->config.warmup_runs == 1)
+        gal_sched_observe(m->sched, 1, cost_us * 1000);
+    for (unsigned i = 1; !status && i < o->config.warmup_runs; i++) {
         status = gal_probe_run(&t, m->probe_try, &cost_us, NULL, 0, err);
         if (!status)
-            gal_sched_observe(m->sched, 1, cost_us);
+            gal_sched_observe(m->sched, 1, cost_us * 1000);
     }
     if (status)
         gal_err_hint(
             err,
             "this is a warm-up inference with made-up input; --warmup 0 serves the model untried");
     return status;
+}
+
+/* Bytes of one row of all inputs, as far as the model tells sizes: an open one counts as 1. */
+static size_t row_bytes(const struct gal_model_info *info)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < info->input_count; i++) {
+        const struct gal_port *p = &info->inputs[i];
+        size_t row = gal_dtype_size(p->dtype);
+        for (size_t d = 1; p->shape_known && d < p->rank; d++)
+            row *= p->shape[d] > 0 ? (size_t)p->shape[d] : 1;
+        bytes += row;
+    }
+    return bytes ? bytes : 1;
+}
+
+/* Rows of one call where the user has not said: as many as a batch's memory holds of them. */
+static size_t find_rows_max(const struct gal_model *m)
+{
+    size_t fit = GAL_BATCH_INPUT_BYTES_MAX / row_bytes(m->info);
+    if (!m->batch_dim || fit == 0)
+        return 1;
+    return fit < GAL_BATCH_ROWS_MAX ? fit : GAL_BATCH_ROWS_MAX;
+}
+
+static enum gal_status make_sched(struct gal_model *m, const struct gal_model_options *o,
+                                  struct gal_err *err)
+{
+    struct gal_sched_options sched = {.ops = m->ops,
+                                      .session = m->session,
+                                      .clock = o->clock,
+                                      .mode = o->config.mode,
+                                      .workers = o->config.workers,
+                                      .inline_us_max = o->config.inline_us_max,
+                                      .policy = o->config.policy};
+    if (sched.workers == 0)
+        sched.workers = gal_cpu_count();
+    if (sched.policy.rows_max == 0)
+        sched.policy.rows_max = find_rows_max(m);
+    return gal_sched_new(&sched, &m->sched, err);
+}
+
+/* May requests share a call? The user may say so; else the model shows it. */
+static bool may_stack(const struct gal_model *m, const struct gal_model_config *c)
+{
+    if (!m->batch_dim || c->policy.rows_max == 1)
+        return false;
+    return c->rows_told || gal_rows_are_apart(m->ops, m->session, gal_probe_open_size(m->probe_try));
 }
 
 static enum gal_status load(struct gal_model *m, const struct gal_model_options *o,
@@ -145,21 +195,10 @@ static enum gal_status load(struct gal_model *m, const struct gal_model_options 
     status = gal_features_read(m->info, &m->arena, &m->feature_names, &m->feature_count, err);
     if (status)
         return status;
-    const struct gal_sched_options sched = {
-        .ops = m->ops,
-        .session = m->session,
-        .clock = o->clock,
-        .mode = o->sched_mode,
-        .workers = o->workers,
-        .queue_max = o->queue_max,
-        .inline_us_max = o->inline_us_max,
-    };
-    status = gal_sched_new(&sched, &m->sched, err);
+    status = make_sched(m, o, err);
     if (!status)
         status = warm_up(m, o, err);
-    /* Of use to inline models alone, and cheap for them. */
-    if (!status && o->stack && m->batch_dim && gal_sched_is_inline(m->sched, 1) &&
-        gal_rows_are_apart(m->ops, m->session))
+    if (!status && may_stack(m, &o->config))
         gal_sched_stack(m->sched);
     return status;
 }

@@ -10,20 +10,15 @@
 #define GAL_MODEL_MODEL_H
 
 #include "backend/backend.h"
+#include "model/config.h"
 #include "sched/sched.h"
 
 enum gal_model_state { GAL_MODEL_LOADING, GAL_MODEL_READY, GAL_MODEL_FAILED };
 
 struct gal_model_options {
     const struct gal_backend_ops *ops;
-    struct gal_backend_options backend;
     const struct gal_clock *clock;
-    unsigned warmup_runs;
-    enum gal_sched_mode sched_mode;
-    unsigned workers;
-    size_t queue_max;
-    uint64_t inline_us_max;
-    bool stack; /* try whether rows are apart (model/rows.h), and if so let requests run together */
+    struct gal_model_config config;
 };
 
 struct gal_model {

@@ -178,3 +178,9 @@ enum gal_status gal_probe_run(const struct gal_probe_target *target, unsigned tr
     gal_arena_release(&arena);
     return status;
 }
+
+int64_t gal_probe_open_size(unsigned try)
+{
+    GAL_ASSERT(try < GAL_PROBE_TRIES);
+    return tries[try].dim;
+}

@@ -23,5 +23,7 @@ struct gal_probe_target {
 enum gal_status gal_probe_run(const struct gal_probe_target *target, unsigned try,
                               uint64_t *cost_us, char *shape_text, size_t size,
                               struct gal_err *err);
+/* The size of open dimensions behind the first in input number `try`. */
+int64_t gal_probe_open_size(unsigned try);
 
 #endif

@@ -15,33 +15,34 @@ struct trial {
     const struct gal_backend_ops *ops;
     struct gal_session *session;
     const struct gal_model_info *info;
+    int64_t open_size; /* of open dimensions behind the first */
     struct gal_arena arena;
     struct gal_value *inputs;            /* of all rows */
     struct gal_value *outputs[ROWS + 1]; /* of each row alone, then of all */
     bool has_run[ROWS + 1];
 };
 
-static bool is_plain(const struct gal_port *p, bool is_input)
+static bool is_plain_input(const struct gal_port *p)
 {
-    if (p->kind != GAL_KIND_TENSOR || p->optional || p->dtype == GAL_DT_NONE ||
-        p->dtype == GAL_DT_BYTES)
-        return false;
-    if (!p->shape_known || p->rank == 0 || p->shape[0] >= 0)
-        return false;
-    for (size_t i = 1; is_input && i < p->rank; i++) {
-        if (p->shape[i] <= 0)
-            return false;
-    }
-    return true;
+    return p->kind == GAL_KIND_TENSOR && !p->optional && p->dtype != GAL_DT_NONE &&
+           p->shape_known && p->rank > 0 && p->shape[0] < 0;
+}
+
+static bool is_plain_output(const struct gal_port *p)
+{
+    if (p->kind == GAL_KIND_SEQUENCE)
+        return p->of_maps;
+    return p->kind == GAL_KIND_TENSOR && p->dtype != GAL_DT_NONE && p->shape_known && p->rank > 0 &&
+           p->shape[0] < 0;
 }
 
 static bool is_plain_model(const struct gal_model_info *info)
 {
     bool plain = info->input_count > 0 && info->output_count > 0;
     for (size_t i = 0; plain && i < info->input_count; i++)
-        plain = is_plain(&info->inputs[i], true);
+        plain = is_plain_input(&info->inputs[i]);
     for (size_t i = 0; plain && i < info->output_count; i++)
-        plain = is_plain(&info->outputs[i], false);
+        plain = is_plain_output(&info->outputs[i]);
     return plain;
 }
 
@@ -63,15 +64,35 @@ static void put_element(enum gal_dtype t, void *data, size_t i, float scale)
     memcpy((char *)data + i * size, from, size);
 }
 
-static bool make_input(struct trial *t, const struct gal_port *p, struct gal_value *v)
+/* A text that the model knows, where it tells one: encoders may refuse any other. */
+static void put_text(const struct gal_port *p, struct gal_str *text, size_t i, size_t row)
+{
+    static const char *const made_up[ROWS] = {"1", "2", "3"};
+    size_t known = p->value_count < GAL_PORT_VALUES_MAX ? p->value_count : GAL_PORT_VALUES_MAX;
+    *text = p->values && known > 0 ? p->values[(i + row) % known] : gal_str_of(made_up[row]);
+}
+
+static void fill(const struct gal_port *p, void *data, size_t count)
 {
     /* A model that scales by the largest of all rows shows it only on rows of different size. */
     static const float scales[ROWS] = {0.125f, 1, 8};
+    for (size_t i = 0; i < count; i++) {
+        size_t row = i / (count / ROWS);
+        if (p->dtype == GAL_DT_BYTES)
+            put_text(p, (struct gal_str *)data + i, i, row);
+        else
+            put_element(p->dtype, data, i, scales[row]);
+    }
+}
+
+static bool make_input(struct trial *t, const struct gal_port *p, struct gal_value *v)
+{
     int64_t *shape = gal_arena_array(&t->arena, p->rank, sizeof *shape);
     size_t count;
     if (!shape)
         return false;
-    memcpy(shape, p->shape, p->rank * sizeof *shape);
+    for (size_t i = 0; i < p->rank; i++)
+        shape[i] = p->shape[i] < 0 ? t->open_size : p->shape[i];
     shape[0] = ROWS;
     if (gal_shape_count(shape, p->rank, p->dtype, &count, NULL) != GAL_OK ||
         count * gal_dtype_size(p->dtype) > ROWS * ROW_BYTES_MAX)
@@ -79,8 +100,7 @@ static bool make_input(struct trial *t, const struct gal_port *p, struct gal_val
     char *data = gal_arena_array(&t->arena, count, gal_dtype_size(p->dtype));
     if (!data)
         return false;
-    for (size_t i = 0; i < count; i++)
-        put_element(p->dtype, data, i, scales[i / (count / ROWS)]);
+    fill(p, data, count);
     *v = (struct gal_value){.kind = GAL_KIND_TENSOR,
                             .tensor = {p->name, p->dtype, p->rank, shape, count, data}};
     return true;
@@ -135,22 +155,58 @@ static bool same_number(double a, double b)
     return isfinite(a) && isfinite(b) && fabs(a - b) <= ABSOLUTE + RELATIVE * fabs(a);
 }
 
-/* Row `row` of all against the one row of `alone`. */
-static bool same_row(const struct gal_tensor *all, const struct gal_tensor *alone, size_t row)
+/* Elements [from, from + n) of a against the first n of b. */
+static bool same_elements(const struct gal_tensor *a, size_t from, const struct gal_tensor *b,
+                          size_t n)
 {
-    size_t size = gal_dtype_size(all->dtype), n = alone->count;
-    if (all->dtype != alone->dtype || all->rank == 0 || alone->rank != all->rank ||
-        all->shape[0] != ROWS || alone->shape[0] != 1 || all->count != ROWS * n ||
+    size_t size = gal_dtype_size(a->dtype);
+    if (a->dtype != b->dtype)
+        return false;
+    for (size_t i = 0; a->dtype == GAL_DT_BYTES && i < n; i++) {
+        if (!gal_str_eq(((const struct gal_str *)a->data)[from + i],
+                        ((const struct gal_str *)b->data)[i]))
+            return false;
+    }
+    for (size_t i = 0; gal_dtype_is_float(a->dtype) && i < n; i++) {
+        if (!same_number(number(b, i), number(a, from + i)))
+            return false;
+    }
+    if (a->dtype == GAL_DT_BYTES || gal_dtype_is_float(a->dtype) || n == 0)
+        return true;
+    return memcmp((const char *)a->data + from * size, b->data, n * size) == 0;
+}
+
+/* Row `row` of all against the one row of `alone`. */
+static bool same_tensor_row(const struct gal_tensor *all, const struct gal_tensor *alone,
+                            size_t row)
+{
+    size_t n = alone->count;
+    if (all->rank == 0 || alone->rank != all->rank || all->shape[0] != ROWS ||
+        alone->shape[0] != 1 || all->count != ROWS * n ||
         memcmp(all->shape + 1, alone->shape + 1, (all->rank - 1) * sizeof *all->shape) != 0)
         return false;
-    if (!gal_dtype_is_float(all->dtype))
-        return n == 0 ||
-               memcmp((const char *)all->data + row * n * size, alone->data, n * size) == 0;
-    for (size_t i = 0; i < n; i++) {
-        if (!same_number(number(alone, i), number(all, row * n + i)))
+    return same_elements(all, row * n, alone, n);
+}
+
+static bool same_map(const struct gal_value *a, const struct gal_value *b)
+{
+    if (a->kind != GAL_KIND_MAP || b->kind != GAL_KIND_MAP)
+        return false;
+    for (size_t i = 0; i < 2; i++) {
+        const struct gal_tensor *x = &a->items[i].tensor, *y = &b->items[i].tensor;
+        if (x->count != y->count || !same_elements(x, 0, y, y->count))
             return false;
     }
     return true;
+}
+
+static bool same_row(const struct gal_value *all, const struct gal_value *alone, size_t row)
+{
+    if (all->kind != alone->kind)
+        return false;
+    if (all->kind == GAL_KIND_SEQUENCE)
+        return all->count == ROWS && alone->count == 1 && same_map(&all->items[row], &alone->items[0]);
+    return all->kind == GAL_KIND_TENSOR && same_tensor_row(&all->tensor, &alone->tensor, row);
 }
 
 static bool try_rows(struct trial *t)
@@ -168,16 +224,18 @@ static bool try_rows(struct trial *t)
         if (!run_rows(t, row, 1, row))
             return false;
         for (size_t i = 0; i < t->info->output_count; i++) {
-            if (!same_row(&t->outputs[ROWS][i].tensor, &t->outputs[row][i].tensor, row))
+            if (!same_row(&t->outputs[ROWS][i], &t->outputs[row][i], row))
                 return false;
         }
     }
     return true;
 }
 
-bool gal_rows_are_apart(const struct gal_backend_ops *ops, struct gal_session *session)
+bool gal_rows_are_apart(const struct gal_backend_ops *ops, struct gal_session *session,
+                        int64_t open_size)
 {
-    struct trial t = {.ops = ops, .session = session, .info = ops->info(session)};
+    struct trial t = {
+        .ops = ops, .session = session, .info = ops->info(session), .open_size = open_size};
     if (!is_plain_model(t.info))
         return false;
     gal_arena_init(&t.arena, GAL_ARENA_FIRST_BYTES, 0, TRIAL_BYTES_MAX);

@@ -8,10 +8,12 @@
 #include "backend/backend.h"
 
 /* True when three different made-up rows give together, row by row, what each gives alone (numbers
- * within 1e-4 relative and 1e-5 absolute, integers and booleans exactly). False for what is not
- * tried: inputs or outputs that are no numeric tensors, open sizes behind the first, optional
- * inputs, rows over 1 MiB; and when the model refuses the rows or answers with infinity or NaN.
- * Runs the model four times. */
-bool gal_rows_are_apart(const struct gal_backend_ops *ops, struct gal_session *session);
+ * within 1e-4 relative and 1e-5 absolute, integers, booleans and texts exactly; a sequence of maps
+ * is a map a row). Texts are those that the model's encoder knows, where it tells them. open_size:
+ * of open dimensions behind the first. False for what is not tried: inputs that are no tensors,
+ * optional ones, rows over 1 MiB; and when the model refuses the rows or answers with infinity or
+ * NaN. Runs the model four times. */
+bool gal_rows_are_apart(const struct gal_backend_ops *ops, struct gal_session *session,
+                        int64_t open_size);
 
 #endif

@@ -210,7 +210,7 @@ void gal_sched_submit(struct gal_sched *s, struct gal_job *job)
     bool stacks = atomic_load_explicit(&s->stacks, memory_order_relaxed);
     reset(s, job);
     gal_batch_classify(job, stacks);
-    job->expires_us = gal_queue_expiry(&s->o.policy, &job->entry, job->submitted_us);
+    job->expires_us = gal_wait_ends_us(&s->o.policy, &job->entry, job->submitted_us);
     bool is_inline = gal_sched_is_inline(s, job->rows);
     if (!is_inline)
         job->entry.bytes = gal_batch_bytes(job);

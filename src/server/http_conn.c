@@ -427,7 +427,7 @@ static bool step(struct gal_conn *c)
         begin(c, gal_http1_request(s->codec));
         gal_api_handle(&s->x);
         if (c->state == CONN_HANDLING && s->x.submitted)
-            gal_stream_deadline(c->stream, s->x.job.deadline_us);
+            gal_stream_deadline(c->stream, s->x.job.expires_us);
         return true;
     case GAL_HTTP1_ERROR:
         break;

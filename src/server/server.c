@@ -68,7 +68,7 @@ static void open_engine(struct gal_server *s)
     const char *version;
     struct gal_err err;
 
-    if (o->ops->version(&o->backend, &version, &err) == GAL_OK)
+    if (o->ops->version(&o->config.backend, &version, &err) == GAL_OK)
         gal_log_msg(s->log, GAL_LOG_DEBUG, "engine", "%s %s", o->ops->name, version);
 }
 

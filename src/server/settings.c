@@ -59,18 +59,20 @@ static enum gal_status fill_model(struct gal_model_options *m, const struct gal_
                                   struct gal_err *err)
 {
     const char *library = c->values[GAL_KEY_ONNXRUNTIME].text;
+    struct gal_model_config *mc = &m->config;
 
     m->ops = &gal_backend_onnx;
-    m->backend.intra_op_threads = (unsigned)number(c, GAL_KEY_INTRA_OP_THREADS);
-    m->backend.inter_op_threads = 1;
-    m->backend.library = library[0] != '\0' ? library : NULL;
     m->clock = &gal_clock_system;
-    m->warmup_runs = (unsigned)number(c, GAL_KEY_WARMUP);
-    m->workers = cores_unless(number(c, GAL_KEY_WORKERS));
-    m->queue_max = number(c, GAL_KEY_MAX_QUEUE_SIZE);
-    m->inline_us_max = number(c, GAL_KEY_INLINE_LIMIT);
-    m->stack = number(c, GAL_KEY_BATCHING) != 0;
-    return parse_schedule(c->values[GAL_KEY_SCHEDULE].text, &m->sched_mode, err);
+    gal_model_config_init(mc);
+    mc->backend.intra_op_threads = (unsigned)number(c, GAL_KEY_INTRA_OP_THREADS);
+    mc->backend.library = library[0] != '\0' ? library : NULL;
+    mc->warmup_runs = (unsigned)number(c, GAL_KEY_WARMUP);
+    mc->workers = cores_unless(number(c, GAL_KEY_WORKERS));
+    mc->policy.jobs_max = number(c, GAL_KEY_MAX_QUEUE_SIZE);
+    mc->inline_us_max = number(c, GAL_KEY_INLINE_LIMIT);
+    if (number(c, GAL_KEY_BATCHING) == 0)
+        mc->policy.rows_max = 1;
+    return parse_schedule(c->values[GAL_KEY_SCHEDULE].text, &mc->mode, err);
 }
 
 enum gal_status gal_settings_new(const struct gal_config *config, struct gal_settings **out,

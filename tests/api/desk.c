@@ -34,14 +34,14 @@ static void model_path(const struct desk *d, size_t index, char *out, size_t siz
 
 enum gal_status desk_load(struct desk *d, size_t index, const char *text)
 {
-    const struct gal_model_options options = {.ops = &gal_backend_fake,
-                                              .clock = &d->clock,
-                                              .warmup_runs = 1,
-                                              .sched_mode = GAL_SCHED_INLINE,
-                                              .workers = 1,
-                                              .queue_max = 8};
+    struct gal_model_options options = {.ops = &gal_backend_fake, .clock = &d->clock};
     FILE *file = fopen(d->models[index]->path, "w");
 
+    gal_model_config_init(&options.config);
+    options.config.warmup_runs = 1;
+    options.config.mode = GAL_SCHED_INLINE;
+    options.config.workers = 1;
+    options.config.policy.rows_max = 1;
     assert_non_null(file);
     fputs(text, file);
     fclose(file);
@@ -56,7 +56,7 @@ void desk_open(struct desk *d, const struct desk_model *models, size_t count, bo
     snprintf(d->dir, sizeof(d->dir), "/tmp/galley-desk-XXXXXX");
     assert_non_null(mkdtemp(d->dir));
     d->now_us = 1705328621123000; /* 2024-01-15T14:23:41.123Z */
-    d->clock = (struct gal_clock){read_clock, read_clock, d};
+    d->clock = (struct gal_clock){.mono_us = read_clock, .wall_us = read_clock, .ctx = d};
     d->options = (struct gal_api_options){
         .body_bytes_max = 1 << 24, .instances_max = 1000, .readiness_ttl_us = 30000000};
     d->process.start_mono_us = d->process.start_wall_us = d->now_us - 5000000;

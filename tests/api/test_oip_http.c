@@ -111,7 +111,7 @@ static uint64_t no_time(void *ctx)
     return 1000000;
 }
 
-static const struct gal_clock clock_at_rest = {no_time, no_time, NULL};
+static const struct gal_clock clock_at_rest = {.mono_us = no_time, .wall_us = no_time};
 static const struct gal_api_options options = {.body_bytes_max = 1 << 20, .readiness_ttl_us = 1};
 static struct gal_process process;
 static struct gal_api api;
@@ -133,8 +133,9 @@ static void make_model(struct gal_model *m, const char *name, const char *versio
     struct gal_sched_options o = {.ops = &ops,
                                   .clock = &clock_at_rest,
                                   .mode = GAL_SCHED_INLINE,
-                                  .workers = 1,
-                                  .queue_max = 1};
+                                  .workers = 1};
+
+    gal_policy_init(&o.policy);
 
     memset(m, 0, sizeof(*m));
     m->name = gal_strdup(name);

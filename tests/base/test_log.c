@@ -22,7 +22,7 @@ static uint64_t fixed_us(void *ctx)
     return UINT64_C(1705328621123456);
 }
 
-static const struct gal_clock fixed_clock = {fixed_us, fixed_us, NULL};
+static const struct gal_clock fixed_clock = {.mono_us = fixed_us, .wall_us = fixed_us};
 
 static void check_timestamp(uint64_t wall_us, const char *want)
 {

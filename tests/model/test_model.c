@@ -26,17 +26,16 @@ static uint64_t read_now(void *ctx)
     return atomic_fetch_add(&now_us, 3) + 3;
 }
 
-static const struct gal_clock ticking = {read_now, read_now, NULL};
+static const struct gal_clock ticking = {.mono_us = read_now, .wall_us = read_now};
 
 static struct gal_model_options options(const struct gal_backend_ops *ops, unsigned warmup_runs)
 {
-    return (struct gal_model_options){.ops = ops,
-                                      .clock = &ticking,
-                                      .warmup_runs = warmup_runs,
-                                      .sched_mode = GAL_SCHED_AUTO,
-                                      .workers = 1,
-                                      .queue_max = 4,
-                                      .inline_us_max = 200};
+    struct gal_model_options o = {.ops = ops, .clock = &ticking};
+    gal_model_config_init(&o.config);
+    o.config.warmup_runs = warmup_runs;
+    o.config.workers = 1;
+    o.config.policy.jobs_max = 4;
+    return o;
 }
 
 static enum gal_status load_file(const struct gal_backend_ops *ops, unsigned warmup_runs,

@@ -54,7 +54,7 @@ static bool are_apart(const struct gal_backend_ops *ops, const char *path)
     count_over(ops);
     if (ops->load(path, &options, &session, &err))
         fail_msg("%s: %s", path, err.message);
-    bool apart = gal_rows_are_apart(&counting, session);
+    bool apart = gal_rows_are_apart(&counting, session, 1);
     assert_int_equal(live, 0);
     ops->free(session);
     return apart;
@@ -355,7 +355,7 @@ static void memory_that_runs_out_is_a_no(void **state)
                      GAL_OK);
     for (uint64_t i = 1; !apart; i++) {
         gal_alloc_fail_at(i, i % 2 == 0);
-        apart = gal_rows_are_apart(&counting, session);
+        apart = gal_rows_are_apart(&counting, session, 1);
         gal_alloc_fail_at(0, 0);
         assert_int_equal(live, 0);
         assert_true(i < 50);

@@ -33,7 +33,7 @@ static uint64_t read_wall(void *ctx)
     return now_us + 1000000;
 }
 
-static const struct gal_clock test_clock = {read_now, read_wall, NULL};
+static const struct gal_clock test_clock = {.mono_us = read_now, .wall_us = read_wall};
 
 /* ---- a job with all that it needs ---- */
 
@@ -118,13 +118,14 @@ static void bench_open(struct bench *b, const char *extra, enum gal_sched_mode m
     assert_int_equal(
         counting.load(test_file_write("m.txt", gal_str_of(text)), &none, &b->session, NULL),
         GAL_OK);
-    const struct gal_sched_options o = {.ops = &counting,
-                                        .session = b->session,
-                                        .clock = &test_clock,
-                                        .mode = mode,
-                                        .workers = workers,
-                                        .queue_max = queue_max,
-                                        .inline_us_max = 200};
+    struct gal_sched_options o = {.ops = &counting,
+                                  .session = b->session,
+                                  .clock = &test_clock,
+                                  .mode = mode,
+                                  .workers = workers,
+                                  .inline_us_max = 200};
+    gal_policy_init(&o.policy);
+    o.policy.jobs_max = queue_max;
     assert_int_equal(gal_sched_new(&o, &b->sched, NULL), GAL_OK);
     assert_int_equal(gal_loop_new(&b->loop, NULL), GAL_OK);
 }
@@ -261,10 +262,10 @@ static void auto_mode_follows_the_measured_cost(void **state)
     assert_true(gal_sched_is_inline(b.sched, 1));
     work_release(&w);
     for (int i = 0; i < 40; i++)
-        gal_sched_observe(b.sched, 1, 10000);
+        gal_sched_observe(b.sched, 1, 10000000);
     assert_false(gal_sched_is_inline(b.sched, 1));
     for (int i = 0; i < 200; i++)
-        gal_sched_observe(b.sched, 1, 50);
+        gal_sched_observe(b.sched, 1, 50000);
     assert_true(gal_sched_is_inline(b.sched, 2));
     assert_false(gal_sched_is_inline(b.sched, 20));
     bench_close(&b);
@@ -455,8 +456,8 @@ static void one_worker_keeps_the_order_of_arrival(void **state)
 static void memory_that_runs_out_is_an_error(void **state)
 {
     (void)state;
-    const struct gal_sched_options o = {
-        .ops = &gal_backend_fake, .clock = &test_clock, .workers = 2, .queue_max = 1};
+    struct gal_sched_options o = {.ops = &gal_backend_fake, .clock = &test_clock, .workers = 2};
+    gal_policy_init(&o.policy);
     enum gal_status status = GAL_NO_MEMORY;
     for (uint64_t i = 1; status; i++) {
         struct gal_sched *s = NULL;

@@ -16,7 +16,7 @@ static uint64_t read_now(void *ctx)
     return toy_now_us;
 }
 
-const struct gal_clock toy_clock = {read_now, read_now, NULL};
+const struct gal_clock toy_clock = {.mono_us = read_now, .wall_us = read_now};
 
 /* ---- the toy ---- */
 
@@ -105,13 +105,13 @@ struct gal_sched *toy_open(struct toy *toy, enum gal_sched_mode mode)
     toy->odd_output = SIZE_MAX;
     toy->info = (struct gal_model_info){
         .inputs = toy_ports, .input_count = INPUTS, .outputs = toy_ports, .output_count = INPUTS};
-    const struct gal_sched_options o = {.ops = &toy_ops,
-                                        .session = (struct gal_session *)toy,
-                                        .clock = &toy_clock,
-                                        .mode = mode,
-                                        .workers = 1,
-                                        .queue_max = 8,
-                                        .inline_us_max = 200};
+    struct gal_sched_options o = {.ops = &toy_ops,
+                                  .session = (struct gal_session *)toy,
+                                  .clock = &toy_clock,
+                                  .mode = mode,
+                                  .workers = 1,
+                                  .inline_us_max = 200};
+    gal_policy_init(&o.policy);
     assert_int_equal(gal_sched_new(&o, &s, NULL), GAL_OK);
     gal_sched_stack(s);
     return s;
