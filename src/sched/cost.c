@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sched/cost.h"
+
+#define WEIGHT_SAMPLES 16u
+#define SAMPLE_FACTOR_MAX 8.0
+#define GRAIN_NS 1000.0 /* the clock's: it must not pin a mean at 0 */
+#define NS_MAX 1e18
+
+/* Mean over `samples` earlier values and this one, the old ones fading. */
+static double fold(double mean, uint64_t samples, double value)
+{
+    if (samples == 0)
+        return value;
+    double most = mean * SAMPLE_FACTOR_MAX + GRAIN_NS;
+    if (value > most)
+        value = most;
+    uint64_t weight = samples + 1 < WEIGHT_SAMPLES ? samples + 1 : WEIGHT_SAMPLES;
+    return mean + (value - mean) / (double)weight;
+}
+
+static double size_rows(unsigned i)
+{
+    return (double)(UINT64_C(1) << i);
+}
+
+/* The last size that is not above rows. */
+static unsigned size_below(size_t rows)
+{
+    unsigned i = 0;
+    while (i + 1 < GAL_COST_SIZES && ((size_t)2 << i) <= rows)
+        i++;
+    return i;
+}
+
+static unsigned size_nearest(size_t rows)
+{
+    unsigned i = size_below(rows);
+    size_t below = (size_t)1 << i;
+    bool up = i + 1 < GAL_COST_SIZES && rows - below >= 2 * below - rows;
+    return up ? i + 1 : i;
+}
+
+static double estimate(const struct gal_cost *c, size_t rows)
+{
+    unsigned i = size_below(rows);
+    if (i + 1 == GAL_COST_SIZES)
+        return c->curve[i] * ((double)rows / size_rows(i));
+    double share = ((double)rows - size_rows(i)) / size_rows(i);
+    double ns = c->curve[i] + (c->curve[i + 1] - c->curve[i]) * share;
+    return ns < c->curve[i + 1] ? ns : c->curve[i + 1]; /* rounding must not make it fall */
+}
+
+/* The known sizes, as points of a curve. */
+struct points {
+    double x[GAL_COST_SIZES], y[GAL_COST_SIZES];
+    unsigned count;
+};
+
+/* Neighbours that fall are levelled to their weighted mean, until none does (pool adjacent
+ * violators). */
+static struct points level_points(const struct gal_cost *c)
+{
+    struct points p = {.count = 0};
+    unsigned run[GAL_COST_SIZES]; /* points that share a level */
+    double level[GAL_COST_SIZES], weight[GAL_COST_SIZES];
+    unsigned runs = 0;
+    for (unsigned i = 0; i < GAL_COST_SIZES; i++) {
+        if (c->samples[i] == 0)
+            continue;
+        p.x[p.count++] = size_rows(i);
+        run[runs] = 1;
+        level[runs] = c->ns[i];
+        weight[runs] = (double)(c->samples[i] < WEIGHT_SAMPLES ? c->samples[i] : WEIGHT_SAMPLES);
+        runs++;
+        while (runs > 1 && level[runs - 2] > level[runs - 1]) {
+            double sum = weight[runs - 2] + weight[runs - 1];
+            level[runs - 2] =
+                (level[runs - 2] * weight[runs - 2] + level[runs - 1] * weight[runs - 1]) / sum;
+            weight[runs - 2] = sum;
+            run[runs - 2] += run[runs - 1];
+            runs--;
+        }
+    }
+    unsigned k = 0;
+    for (unsigned r = 0; r < runs; r++)
+        for (unsigned i = 0; i < run[r]; i++)
+            p.y[k++] = level[r];
+    return p;
+}
+
+/* On the line through points a and b. */
+static double line_at(const struct points *p, unsigned a, unsigned b, double x)
+{
+    return p->y[a] + (p->y[b] - p->y[a]) * ((x - p->x[a]) / (p->x[b] - p->x[a]));
+}
+
+static double below_points(const struct points *p, double x)
+{
+    double share = p->y[0] * (x / p->x[0]);
+    if (p->count == 1)
+        return share;
+    unsigned b = 1;
+    while (b + 1 < p->count && p->x[b] < 4.0 * p->x[0])
+        b++;
+    double y = line_at(p, 0, b, x);
+    return y > share ? y : share;
+}
+
+static double above_points(const struct points *p, double x)
+{
+    unsigned last = p->count - 1;
+    if (last == 0)
+        return p->y[0] * (x / p->x[0]);
+    unsigned a = last - 1;
+    while (a > 0 && p->x[a] * 4.0 > p->x[last])
+        a--;
+    return line_at(p, a, last, x);
+}
+
+static void draw_curve(struct gal_cost *c)
+{
+    struct points p = level_points(c);
+    unsigned next = 0; /* the first point at or above x */
+    for (unsigned i = 0; i < GAL_COST_SIZES; i++) {
+        double x = size_rows(i);
+        while (next < p.count && p.x[next] < x)
+            next++;
+        if (next == p.count)
+            c->curve[i] = above_points(&p, x);
+        else if (next == 0)
+            c->curve[i] = below_points(&p, x);
+        else
+            c->curve[i] = line_at(&p, next - 1, next, x);
+        if (i > 0 && c->curve[i] < c->curve[i - 1]) /* by rounding */
+            c->curve[i] = c->curve[i - 1];
+    }
+}
+
+void gal_cost_observe(struct gal_cost *c, size_t rows, uint64_t cost_ns)
+{
+    if (rows == 0)
+        rows = 1;
+    unsigned i = size_nearest(rows);
+    double value = (double)cost_ns < NS_MAX ? (double)cost_ns : NS_MAX;
+    double expected = estimate(c, rows);
+    if (expected > 0.0 && c->curve[i] > 0.0)
+        value *= c->curve[i] / expected;
+    else
+        value *= size_rows(i) / (double)rows;
+    c->ns[i] = fold(c->ns[i], c->samples[i], value);
+    c->samples[i]++;
+    for (unsigned k = 0; k < GAL_COST_SIZES; k++) {
+        bool contradicts = k < i ? c->ns[k] > c->ns[i] : c->ns[k] < c->ns[i];
+        if (c->samples[k] > 0 && contradicts)
+            c->ns[k] = fold(c->ns[k], WEIGHT_SAMPLES, c->ns[i]);
+    }
+    draw_curve(c);
+}
+
+static bool is_known(const struct gal_cost *c)
+{
+    for (unsigned i = 0; i < GAL_COST_SIZES; i++)
+        if (c->samples[i] > 0)
+            return true;
+    return false;
+}
+
+uint64_t gal_cost_estimate_ns(const struct gal_cost *c, size_t rows)
+{
+    if (!is_known(c))
+        return 0;
+    double ns = estimate(c, rows ? rows : 1);
+    if (ns >= NS_MAX)
+        return (uint64_t)NS_MAX;
+    return ns < 1.0 ? 1 : (uint64_t)ns;
+}
+
+uint64_t gal_cost_estimate_us(const struct gal_cost *c, size_t rows)
+{
+    uint64_t ns = gal_cost_estimate_ns(c, rows);
+    return ns == 0 ? 0 : ns < 1000 ? 1 : (ns + 500) / 1000;
+}
+
+bool gal_cost_is_inline(const struct gal_cost *c, size_t rows, uint64_t inline_us_max)
+{
+    uint64_t ns = gal_cost_estimate_ns(c, rows);
+    return ns > 0 && (inline_us_max >= UINT64_MAX / 1000 || ns <= inline_us_max * 1000);
+}
+
+size_t gal_cost_rows_within(const struct gal_cost *c, uint64_t us, size_t rows_max)
+{
+    size_t low = 0; /* costs no more than us, or is nothing */
+    size_t high = rows_max;
+    while (low < high) {
+        size_t middle = high - (high - low) / 2;
+        if (gal_cost_is_inline(c, middle, us))
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}
+
+double gal_cost_rate(const struct gal_cost *c, size_t rows)
+{
+    uint64_t ns = gal_cost_estimate_ns(c, rows);
+    return ns == 0 ? 0.0 : (double)rows * 1e9 / (double)ns;
+}
