@@ -153,14 +153,17 @@ size_t gal_batch_bytes(const struct gal_job *job)
 
 void gal_batch_classify(struct gal_job *job, bool stacks)
 {
-    size_t inputs = input_count(job);
     struct gal_entry *e = &job->entry;
     *e = (struct gal_entry){.level = job->priority,
                             .rows = job->rows ? job->rows : 1,
+                            .alone = true,
                             .timeout_us = job->timeout_us,
                             .deadline_us = job->deadline_us};
-    e->alone = !stacks || !has_rows(job, inputs);
-    e->key = e->alone ? 0 : key_of(job, inputs);
+    size_t inputs = stacks ? input_count(job) : 0;
+    if (!stacks || !has_rows(job, inputs))
+        return;
+    e->alone = false;
+    e->key = key_of(job, inputs);
 }
 
 static bool same_input(const struct gal_value *a, const struct gal_value *b)
