@@ -5,6 +5,7 @@
 #define SAMPLE_FACTOR_MAX 8.0
 #define GRAIN_NS 1000.0 /* the clock's: it must not pin a mean at 0 */
 #define NS_MAX 1e18
+#define SPREAD_SAMPLES 64u
 
 /* Mean over `samples` earlier values and this one, the old ones fading. */
 static double fold(double mean, uint64_t samples, double value)
@@ -136,6 +137,19 @@ static void draw_curve(struct gal_cost *c)
     }
 }
 
+/* Slower to forget than the means: a quiet second must not end the caution. */
+static void note_spread(struct gal_cost *c, double value, double expected)
+{
+    if (expected <= 0.0)
+        return;
+    double off = value > expected ? value / expected - 1.0 : 1.0 - value / expected;
+    if (off > 1.0)
+        off = 1.0;
+    if (c->spread_samples < SPREAD_SAMPLES)
+        c->spread_samples++;
+    c->spread += (off - c->spread) / (double)c->spread_samples;
+}
+
 void gal_cost_observe(struct gal_cost *c, size_t rows, uint64_t cost_ns)
 {
     if (rows == 0)
@@ -143,6 +157,7 @@ void gal_cost_observe(struct gal_cost *c, size_t rows, uint64_t cost_ns)
     unsigned i = size_nearest(rows);
     double value = (double)cost_ns < NS_MAX ? (double)cost_ns : NS_MAX;
     double expected = estimate(c, rows);
+    note_spread(c, value, expected);
     if (expected > 0.0 && c->curve[i] > 0.0)
         value *= c->curve[i] / expected;
     else
@@ -181,24 +196,49 @@ uint64_t gal_cost_estimate_us(const struct gal_cost *c, size_t rows)
     return ns == 0 ? 0 : ns < 1000 ? 1 : (ns + 500) / 1000;
 }
 
+uint64_t gal_cost_most_us(const struct gal_cost *c, size_t rows)
+{
+    uint64_t ns = gal_cost_estimate_ns(c, rows);
+    double factor = 1.0 + 3.0 * c->spread;
+    double us = (double)ns / 1000.0 * (factor < 2.0 ? factor : 2.0);
+    return ns == 0 ? 0 : (uint64_t)us + 1;
+}
+
 bool gal_cost_is_inline(const struct gal_cost *c, size_t rows, uint64_t inline_us_max)
 {
     uint64_t ns = gal_cost_estimate_ns(c, rows);
     return ns > 0 && (inline_us_max >= UINT64_MAX / 1000 || ns <= inline_us_max * 1000);
 }
 
-size_t gal_cost_rows_within(const struct gal_cost *c, uint64_t us, size_t rows_max)
+static bool is_within_most(const struct gal_cost *c, size_t rows, uint64_t us)
 {
-    size_t low = 0; /* costs no more than us, or is nothing */
+    return gal_cost_most_us(c, rows) <= us;
+}
+
+/* The largest rows up to rows_max that holds; at least `least`, which need not be tried. */
+static size_t most_rows(const struct gal_cost *c, uint64_t us, size_t least, size_t rows_max,
+                        bool (*holds)(const struct gal_cost *c, size_t rows, uint64_t us))
+{
+    size_t low = least;
     size_t high = rows_max;
     while (low < high) {
         size_t middle = high - (high - low) / 2;
-        if (gal_cost_is_inline(c, middle, us))
+        if (holds(c, middle, us))
             low = middle;
         else
             high = middle - 1;
     }
     return low;
+}
+
+size_t gal_cost_rows_within(const struct gal_cost *c, uint64_t us, size_t rows_max)
+{
+    return most_rows(c, us, 0, rows_max, gal_cost_is_inline);
+}
+
+size_t gal_cost_rows_within_most(const struct gal_cost *c, uint64_t us, size_t rows_max)
+{
+    return most_rows(c, us, 1, rows_max, is_within_most);
 }
 
 double gal_cost_rate(const struct gal_cost *c, size_t rows)

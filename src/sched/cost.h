@@ -26,6 +26,8 @@ struct gal_cost {
     uint64_t samples[GAL_COST_SIZES];
     double ns[GAL_COST_SIZES];    /* mean cost of 2^i rows */
     double curve[GAL_COST_SIZES]; /* estimate of 2^i rows, measured or not; never falling */
+    double spread;                /* mean of |sample / estimate - 1|, each at most 1 */
+    uint64_t spread_samples;
 };
 
 /* What a call of `rows` rows took. */
@@ -38,11 +40,17 @@ void gal_cost_observe(struct gal_cost *c, size_t rows, uint64_t cost_ns);
 uint64_t gal_cost_estimate_ns(const struct gal_cost *c, size_t rows);
 uint64_t gal_cost_estimate_us(const struct gal_cost *c,
                               size_t rows); /* rounded, at least 1; 0: unknown */
+/* What nearly every call stays within: the estimate and three times the mean deviation that calls
+ * showed (about 99 of 100 where they deviate like the normal distribution), at most twice the
+ * estimate. Microseconds, rounded up; 0: unknown. */
+uint64_t gal_cost_most_us(const struct gal_cost *c, size_t rows);
 /* Unknown cost counts as too dear: an unmeasured model never blocks a loop. */
 bool gal_cost_is_inline(const struct gal_cost *c, size_t rows, uint64_t inline_us_max);
 /* The most rows (at most rows_max) whose call costs at most `us`; 0: none, or unknown. Agrees with
  * gal_cost_is_inline. */
 size_t gal_cost_rows_within(const struct gal_cost *c, uint64_t us, size_t rows_max);
+/* The same for gal_cost_most_us; at least 1, rows_max when nothing is known. */
+size_t gal_cost_rows_within_most(const struct gal_cost *c, uint64_t us, size_t rows_max);
 /* Rows a second that calls of `rows` rows give; 0: unknown. */
 double gal_cost_rate(const struct gal_cost *c, size_t rows);
 

@@ -8,7 +8,8 @@
  * of half the target. A delay saves work only where calls of few rows keep the workers busy: it is
  * chosen so long that the arrivals of that time let the workers rest a fifth of theirs, and never
  * longer than what the target leaves. A request whose predicted end (rows ahead of it at the best
- * measured rate, the rest of running calls, its own call) lies behind the target is shed at once. */
+ * measured rate, the rest of running calls, its own call) lies behind the target is shed at once.
+ */
 #ifndef GAL_SCHED_GOAL_H
 #define GAL_SCHED_GOAL_H
 
@@ -17,12 +18,12 @@
 struct gal_goal {
     uint64_t target_us; /* 0: no goal; nothing below is used */
     /* arrival rate, exponentially weighted */
-    double rate;              /* rows a second */
-    uint64_t rate_since_us;   /* start of the present window */
-    uint64_t rate_rows;       /* rows in it */
+    double rate;            /* rows a second */
+    uint64_t rate_since_us; /* start of the present window */
+    uint64_t rate_rows;     /* rows in it */
     /* feedback: share of answers over the target in the present window moves `margin` */
-    double margin;            /* share of the target that plans may use, 0.3..0.9 */
-    uint64_t answers, over;   /* of the present window */
+    double margin;          /* share of the target that plans may use, 0.3..0.9 */
+    uint64_t answers, over; /* of the present window */
     uint64_t judged_us;
 };
 

@@ -1,26 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What waits for one model, and which of it runs next: priorities, batches, delay, bounds,
  * deadlines. Pure: no clock, no lock, no memory of its own beyond the struct; the caller's lock
- * guards it and the caller's entries are linked into it. All times are monotonic microseconds.
+ * guards it and the caller's entries are linked into it. All times are monotonic microseconds; a
+ * clock that differs a little from thread to thread does no harm.
  *
- * An entry is out of the queue, waiting (live or late), or taken; gal_queue_* move it:
+ * An entry is out of the queue or waiting, in its level's lane or, once late, in the lane of the
+ * late; gal_queue_* move it:
  *
- *   out -> waiting  [gal_queue_admit, when it answers GAL_ADMITTED]
- *   waiting -> out  [gal_queue_remove; gal_queue_take as late]
- *   waiting -> out  [gal_queue_take as part of a batch]
+ *   out -> waiting   [gal_queue_admit, when it answers GAL_ADMITTED]
+ *   waiting -> late  [gal_queue_take, to whose notice its demotes_us has passed]
+ *   waiting -> out   [gal_queue_remove; gal_queue_sweep; gal_queue_take, as too late]
+ *   waiting -> out   [gal_queue_take, as part of a batch]
  *
- * Order. A batch begins with the oldest entry of the most urgent level that has one, and takes
- * entries that go with it, level by level, oldest first. So that urgent work does not starve the
- * rest, every GAL_STARVE_BATCHES-th batch begins with the oldest entry of all the other levels (the
- * one that waits longest) when there is one. Entries whose timeout passed under
- * GAL_TIMEOUT_DELAY come behind all live ones of every level.
+ * Order. Entries stand in line level by level, oldest first; the late (GAL_TIMEOUT_DELAY) behind
+ * all others, in the order in which they were found to be. A batch begins with the first in line
+ * and goes on with those of its key, in line, up to the first that does not fit: within a level and
+ * a key nobody overtakes. An entry of more than rows_max rows runs alone; one that is `alone` is
+ * passed by.
  *
- * When. Untold, a batch is due at once: who waits is taken. With delay_us_max a batch is due when it is
- * full (rows_max, or no further waiting entry fits), or holds a preferred number of rows, or its
- * oldest entry has waited delay_us_max. At its due time it takes as many rows as it can: the largest
- * preferred number it can reach when there is one and the delay has not passed, else up to rows_max.
- * Without delay, preferred sizes choose how many rows are taken (the largest reachable; when none
- * is, all that wait). */
+ * Ageing. While several lanes wait, GAL_STARVE_BATCHES - 1 batches may begin in the most urgent of
+ * them; the next begins in that of the others which has begun none for longest. So a lane that
+ * waits with N others begins one of any GAL_STARVE_BATCHES * N batches that follow (with a delay:
+ * once its batch is due), and as who begins is the lane's oldest, everyone's turn comes.
+ *
+ * When. Without delay a batch is due at once: who waits is taken. With one, a batch is due when it
+ * is full (rows_max, or the next of its key does not fit), or can have a preferred number of rows,
+ * or the oldest in it has waited that long; or when one in it has waited half the time that it can
+ * spare before it expires; or when it begins with a late entry. When the first in line is not due,
+ * the first of each level are tried, then those of other keys within the looks.
+ *
+ * How many. The largest preferred number that can be had, unless the delay has passed or none can:
+ * then all up to rows_max, as long as the call takes (by the cost curve) at most half the time from
+ * admission to deadline of each in it. */
 #ifndef GAL_SCHED_QUEUE_H
 #define GAL_SCHED_QUEUE_H
 
@@ -28,9 +39,12 @@
 #include "sched/policy.h"
 
 #define GAL_STARVE_BATCHES 8u
-/* Entries that a take looks at beyond those it takes, so that a queue of many shapes does not make
- * it long. */
+/* Entries that putting a batch together looks at beyond those it takes, so that a queue of many
+ * keys does not make it long. Who is not seen becomes the first in line in time. */
 #define GAL_TAKE_LOOKS_MAX 256u
+/* Batches that a take tries behind the first of each level, when those are not due. */
+#define GAL_TAKE_GROUPS_MAX 8u
+#define GAL_LANES (GAL_LEVELS_MAX + 1u)
 
 /* In the caller's job. */
 struct gal_entry {
@@ -42,8 +56,8 @@ struct gal_entry {
     bool alone;           /* shares a batch with nobody */
     uint64_t timeout_us;  /* the request's own longest wait; 0: none */
     uint64_t deadline_us; /* its answer is of no use from then on; 0: none */
-    /* filled by admit */
-    uint64_t since_us;   /* admitted */
+    /* filled by admit, which also sets level to what it stands for */
+    uint64_t since_us;   /* admitted; never before an older entry of its level */
     uint64_t expires_us; /* leaves the queue then, unanswered: deadline or timeout; 0: never */
     uint64_t demotes_us; /* counts as late from then on (GAL_TIMEOUT_DELAY); 0: never */
     /* the queue's */
@@ -56,19 +70,27 @@ struct gal_entry_list {
     size_t count;
 };
 
+struct gal_lane {
+    struct gal_entry_list list;
+    size_t rows;
+    uint64_t begun; /* number of the last batch that began here */
+};
+
 struct gal_queue {
-    const struct gal_policy *policy; /* borrowed; may be replaced while nothing waits */
-    struct gal_entry_list live[GAL_LEVELS_MAX];
-    struct gal_entry_list late; /* demoted, oldest demotion first */
-    size_t count, rows, bytes;  /* waiting in all */
-    size_t level_count[GAL_LEVELS_MAX];
-    unsigned urgent_streak; /* batches since the last that began outside the most urgent level */
-    uint64_t rows_max;      /* min(policy's, the goal's); set by gal_queue_bound */
+    const struct gal_policy *policy;    /* borrowed; may be replaced while nothing waits */
+    struct gal_lane lane[GAL_LANES];    /* level 1 at [0]; the last is that of the late */
+    size_t count, rows, bytes;          /* waiting in all */
+    size_t level_count[GAL_LEVELS_MAX]; /* waiting of a level, its late ones too */
+    uint64_t batches;                   /* taken so far */
+    unsigned urgent_streak; /* batches that began in the most urgent lane while another waited,
+                               since the last that did not */
+    size_t rows_max;        /* min(policy's, the goal's); set by gal_queue_bound */
     uint64_t delay_us;      /* policy's, or the goal's */
 };
 
 void gal_queue_init(struct gal_queue *q, const struct gal_policy *policy);
-/* What a goal has chosen (sched/goal.h) in place of the policy's rows_max and delay. */
+/* What a goal has chosen (sched/goal.h) in place of the policy's rows_max and delay. rows_max is
+ * cut to the policy's. At any time. */
 void gal_queue_bound(struct gal_queue *q, size_t rows_max, uint64_t delay_us);
 
 enum gal_admit {
@@ -78,13 +100,16 @@ enum gal_admit {
     GAL_ADMIT_BYTES,      /* bytes_max would be passed; an empty queue admits any size */
     GAL_ADMIT_LATE,       /* its deadline has passed */
 };
+/* The entry must be out of the queue; it stays so unless the answer is GAL_ADMITTED. */
 enum gal_admit gal_queue_admit(struct gal_queue *q, struct gal_entry *e, uint64_t now_us);
 /* Takes a waiting entry out (cancelled, expired). */
 void gal_queue_remove(struct gal_queue *q, struct gal_entry *e);
 /* Appends to `out` and removes entries that have expired, at most `looks` entries being looked at
- * from the front of each level: makes room when the queue is full. */
+ * from the front of each lane: makes room when the queue is full. */
 void gal_queue_sweep(struct gal_queue *q, uint64_t now_us, size_t looks,
                      struct gal_entry_list *out);
+/* Rows that stand in line before an entry of this level that comes now. */
+size_t gal_queue_rows_ahead(const struct gal_queue *q, unsigned level);
 
 enum gal_take {
     GAL_TAKE_NOTHING, /* nothing waits */
@@ -98,12 +123,14 @@ struct gal_taken {
                                    DEADLINE; filled in every case */
     uint64_t wait_until_us;
 };
-/* What a free worker does now. cost (may be NULL): an entry whose deadline lies before now plus the
- * estimated cost of the batch is late already. Starts a batch at most. */
+/* What a free worker does now; starts a batch at most, and is to be asked again after it as long as
+ * workers are free. With a cost curve (may be NULL) an entry is late as soon as the call that it
+ * would share will probably end behind its deadline (gal_cost_most_us): it is answered instead of
+ * run in vain, and its place goes to one that can be on time. */
 enum gal_take gal_queue_take(struct gal_queue *q, const struct gal_cost *cost, uint64_t now_us,
                              struct gal_taken *out);
-/* Asserts every invariant (counts, bytes, order by since_us within a live level, flags); for tests
- * and debugging. */
+/* Asserts every invariant (counts, rows, bytes, order by since_us within a live lane, flags); for
+ * tests and debugging. */
 void gal_queue_check(const struct gal_queue *q);
 
 #endif
