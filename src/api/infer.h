@@ -25,7 +25,7 @@ struct gal_infer {
                             server's, not lengthen it */
     uint64_t priority;   /* 1 the most urgent; 0: the model's default */
     void *state;         /* the dialect's own */
-    bool has_run; /* outputs are to be released */
+    bool has_run;        /* outputs are to be released */
 };
 
 /* Allocates for x->model; all outputs wanted. NULL when memory is out. */

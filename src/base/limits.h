@@ -39,9 +39,9 @@
 
 /* models */
 #define GAL_MODELS_MAX 4096u
-#define GAL_QUEUE_MAX 1024u /* requests waiting for one model; max_queue_size */
+#define GAL_QUEUE_MAX 1024u                    /* requests waiting for one model; max_queue_size */
 #define GAL_BATCH_INPUT_BYTES_MAX (64ul << 20) /* of one call, where the user names no rows */
-#define GAL_WARMUP_RUNS 10u /* inferences before ready; warmup */
+#define GAL_WARMUP_RUNS 10u                    /* inferences before ready; warmup */
 
 /* batches and queues of a model */
 #define GAL_BATCH_ROWS_MAX 64u /* rows of a call, untold: matrix products gain little beyond */

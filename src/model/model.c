@@ -180,7 +180,8 @@ static bool may_stack(const struct gal_model *m, const struct gal_model_config *
 {
     if (!m->batch_dim || c->policy.rows_max == 1)
         return false;
-    return c->rows_told || gal_rows_are_apart(m->ops, m->session, gal_probe_open_size(m->probe_try));
+    return c->rows_told ||
+           gal_rows_are_apart(m->ops, m->session, gal_probe_open_size(m->probe_try));
 }
 
 static enum gal_status load(struct gal_model *m, const struct gal_model_options *o,

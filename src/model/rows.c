@@ -24,8 +24,14 @@ struct trial {
 
 static bool is_plain_input(const struct gal_port *p)
 {
-    return p->kind == GAL_KIND_TENSOR && !p->optional && p->dtype != GAL_DT_NONE &&
-           p->shape_known && p->rank > 0 && p->shape[0] < 0;
+    if (p->kind != GAL_KIND_TENSOR || p->optional || p->dtype == GAL_DT_NONE || !p->shape_known ||
+        p->rank == 0 || p->shape[0] >= 0)
+        return false;
+    for (size_t i = 1; i < p->rank; i++) {
+        if (p->shape[i] == 0)
+            return false;
+    }
+    return true;
 }
 
 static bool is_plain_output(const struct gal_port *p)
@@ -205,7 +211,8 @@ static bool same_row(const struct gal_value *all, const struct gal_value *alone,
     if (all->kind != alone->kind)
         return false;
     if (all->kind == GAL_KIND_SEQUENCE)
-        return all->count == ROWS && alone->count == 1 && same_map(&all->items[row], &alone->items[0]);
+        return all->count == ROWS && alone->count == 1 &&
+               same_map(&all->items[row], &alone->items[0]);
     return all->kind == GAL_KIND_TENSOR && same_tensor_row(&all->tensor, &alone->tensor, row);
 }
 

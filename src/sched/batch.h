@@ -19,7 +19,7 @@
 struct gal_batch;
 
 struct gal_batch_pool {
-    struct gal_batch *free;              /* the owner's */
+    struct gal_batch *free;               /* the owner's */
     _Atomic(struct gal_batch *) returned; /* given back by other threads */
     size_t free_count;
     size_t keep_bytes; /* of a free batch's arena */
@@ -29,7 +29,8 @@ void gal_batch_pool_init(struct gal_batch_pool *p, size_t keep_bytes);
 /* Frees what is free; no outputs may be out. */
 void gal_batch_pool_release(struct gal_batch_pool *p);
 
-/* Fills the job's entry, but for bytes: rows, key of what must agree, whether it can share a call. */
+/* Fills the job's entry, but for bytes: rows, key of what must agree, whether it can share a call.
+ */
 void gal_batch_classify(struct gal_job *job, bool stacks);
 size_t gal_batch_bytes(const struct gal_job *job); /* of its inputs */
 /* True when two jobs whose entries have one key may share a call (a key is a hash). */

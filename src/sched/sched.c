@@ -43,8 +43,7 @@ void gal_sched_replan(struct gal_sched *s)
         return;
     struct gal_goal_plan plan =
         gal_goal_plan(&s->goal, &s->cost, s->o.workers, s->o.policy.rows_max);
-    uint64_t delay_us =
-        s->o.policy.delay_us_max > 0 ? s->o.policy.delay_us_max : plan.delay_us;
+    uint64_t delay_us = s->o.policy.delay_us_max > 0 ? s->o.policy.delay_us_max : plan.delay_us;
     gal_queue_bound(&s->queue, plan.rows_max, delay_us);
 }
 
@@ -91,9 +90,8 @@ enum gal_status gal_sched_call(struct gal_sched *s, struct gal_call *c, struct g
 {
     gal_stats_begin(s->stats);
     uint64_t start_ns = gal_mono_ns(s->o.clock);
-    enum gal_status status =
-        s->o.ops->run(s->o.session, c->inputs, c->wanted, c->output_count, c->arena, c->outputs,
-                      err);
+    enum gal_status status = s->o.ops->run(s->o.session, c->inputs, c->wanted, c->output_count,
+                                           c->arena, c->outputs, err);
     uint64_t end_ns = gal_mono_ns(s->o.clock);
     c->infer_ns = end_ns - start_ns;
     c->finished_us = end_ns / 1000;
@@ -162,8 +160,7 @@ void gal_job_finish(struct gal_job *job)
             gal_job_release(job);
         gal_job_fail_gone(job);
     }
-    gal_stats_job(s->stats, job,
-                  job->finished_us ? job->finished_us : gal_mono_us(s->o.clock));
+    gal_stats_job(s->stats, job, job->finished_us ? job->finished_us : gal_mono_us(s->o.clock));
     job->on_done(job);
 }
 
@@ -214,10 +211,10 @@ void gal_sched_submit(struct gal_sched *s, struct gal_job *job)
     bool is_inline = gal_sched_is_inline(s, job->rows);
     if (!is_inline)
         job->entry.bytes = gal_batch_bytes(job);
-    if (!job->home || (is_inline && (!job->turn || !stacks))) {
-        run_now(job);
-    } else if (is_inline) {
+    if (is_inline && job->turn && stacks) {
         gal_turn_add(job->turn, job);
+    } else if (is_inline || !job->home) {
+        run_now(job);
     } else if (job->turn) {
         gal_turn_add_queued(job->turn, job);
     } else {

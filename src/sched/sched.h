@@ -77,22 +77,24 @@ struct gal_span {
     uint64_t count, ns;
 };
 
-/* Sums since the start; read at any time, exact at rest. Every job ends in one of the first five. */
+/* Sums since the start; read at any time, exact at rest. Every job ends in one of the first five.
+ */
 struct gal_sched_stats {
     uint64_t success, failed, rejected, expired, cancelled;
-    uint64_t rows;       /* of successful jobs */
-    uint64_t executions; /* runs of the backend, the failed ones too */
+    uint64_t rows;                           /* of successful jobs */
+    uint64_t executions;                     /* runs of the backend, the failed ones too */
     struct gal_span success_time, fail_time; /* submit to end, jobs */
     struct gal_span queue;                   /* submit to start, jobs that started */
-    struct gal_span input, infer, output;    /* jobs that succeeded, each counted with its call's time */
-    uint64_t busy_ns;                        /* of the engine, each call once */
-    uint64_t last_finished_wall_us;          /* end of the last execution; 0: never */
-    size_t waiting, waiting_bytes;           /* jobs in the queue */
-    size_t running;                          /* calls under way */
-    unsigned workers;                        /* calls at once, at most */
-    size_t rows_max;                         /* of a call, as now chosen */
-    uint64_t delay_us;                       /* for company, as now chosen */
-    uint64_t p99_us;                         /* submit to end, of the last minute or so; 0: none */
+    struct gal_span input, infer,
+        output;                     /* jobs that succeeded, each counted with its call's time */
+    uint64_t busy_ns;               /* of the engine, each call once */
+    uint64_t last_finished_wall_us; /* end of the last execution; 0: never */
+    size_t waiting, waiting_bytes;  /* jobs in the queue */
+    size_t running;                 /* calls under way */
+    unsigned workers;               /* calls at once, at most */
+    size_t rows_max;                /* of a call, as now chosen */
+    uint64_t delay_us;              /* for company, as now chosen */
+    uint64_t p99_us;                /* submit to end, of the last minute or so; 0: none */
 };
 
 /* Calls of one number of rows. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The jobs that one turn of a loop has read, until its end. Those of a cheap model run there, as one
- * call where its rows are apart: on a small model 32 rows cost little more than one. Those of other
- * models go into their queues together: a worker that wakes finds all of them. An idle loop ends its
- * turn at once, so nothing waits for company. One a loop; the loop's thread. */
+/* The jobs that one turn of a loop has read, until its end. Those of a cheap model run there, as
+ * one call where its rows are apart: on a small model 32 rows cost little more than one. Those of
+ * other models go into their queues together: a worker that wakes finds all of them. An idle loop
+ * ends its turn at once, so nothing waits for company. One a loop; the loop's thread. */
 #ifndef GAL_SCHED_TURN_H
 #define GAL_SCHED_TURN_H
 

@@ -2,9 +2,9 @@
 /* The queue of a model and the threads that empty it.
  *
  * A worker, under the lock, asks gal_queue_take what to do: sleep until there is work, sleep until
- * a batch is due, or run a batch; it runs without the lock. `idle` counts those that sleep. Who puts
- * jobs into the queue wakes as many as the jobs need calls; a worker that is busy needs no waking,
- * it takes what waits when it is done. */
+ * a batch is due, or run a batch; it runs without the lock. `idle` counts those that sleep. Who
+ * puts jobs into the queue wakes as many as the jobs need calls; a worker that is busy needs no
+ * waking, it takes what waits when it is done. */
 #include "base/mem.h"
 #include "base/thread.h"
 #include "sched/decide.h"
@@ -86,8 +86,7 @@ static void sleep_until(struct gal_sched *s, uint64_t until_us)
     if (until_us == 0) {
         pthread_cond_wait(&s->work, &s->lock);
     } else {
-        const struct timespec t = {(time_t)(until_us / 1000000),
-                                   (long)(until_us % 1000000) * 1000};
+        const struct timespec t = {(time_t)(until_us / 1000000), (long)(until_us % 1000000) * 1000};
         (void)pthread_cond_timedwait(&s->work, &s->lock, &t);
     }
     s->idle--;
@@ -254,9 +253,10 @@ static enum gal_status admit(struct gal_sched *s, struct gal_job *job, struct ga
         gal_goal_on_arrival(&s->goal, job->entry.rows, now_us);
         uint64_t predicted_us = predict_us(s, job, now_us);
         if (gal_goal_sheds(&s->goal, predicted_us))
-            return gal_fail(&job->err, GAL_OVERLOADED,
-                            "the answer would come after %.1f ms, beyond the model's latency target",
-                            (double)predicted_us / 1000.0);
+            return gal_fail(
+                &job->err, GAL_OVERLOADED,
+                "the answer would come after %.1f ms, beyond the model's latency target",
+                (double)predicted_us / 1000.0);
     }
     enum gal_admit verdict = gal_queue_admit(&s->queue, &job->entry, now_us);
     if (verdict != GAL_ADMITTED && verdict != GAL_ADMIT_LATE) {

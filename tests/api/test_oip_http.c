@@ -130,10 +130,8 @@ static void on_finished(struct gal_exchange *done)
 static void make_model(struct gal_model *m, const char *name, const char *version, int state,
                        const struct gal_model_info *info)
 {
-    struct gal_sched_options o = {.ops = &ops,
-                                  .clock = &clock_at_rest,
-                                  .mode = GAL_SCHED_INLINE,
-                                  .workers = 1};
+    struct gal_sched_options o = {
+        .ops = &ops, .clock = &clock_at_rest, .mode = GAL_SCHED_INLINE, .workers = 1};
 
     gal_policy_init(&o.policy);
 

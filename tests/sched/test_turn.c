@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "backend/fake.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "sched/toy.h"
