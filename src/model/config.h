@@ -54,6 +54,7 @@ struct gal_model_config {
     enum gal_sched_mode mode;
     unsigned workers; /* calls of this model at once; 0: one a core */
     uint64_t inline_us_max;
+    bool one_core; /* the server has one loop on one core */
     struct gal_backend_options backend;
     unsigned warmup_runs; /* made-up inferences; samples below come in their place */
     struct gal_warmup warmup[GAL_WARMUPS_MAX];

@@ -167,6 +167,7 @@ static enum gal_status make_sched(struct gal_model *m, const struct gal_model_op
                                       .mode = o->config.mode,
                                       .workers = o->config.workers,
                                       .inline_us_max = o->config.inline_us_max,
+                                      .one_core = o->config.one_core,
                                       .policy = o->config.policy};
     if (sched.workers == 0)
         sched.workers = gal_cpu_count();

@@ -28,12 +28,16 @@ static bool wants_queue(const struct gal_policy *p)
 
 static void set_inline_rows(struct gal_sched *s)
 {
-    size_t rows = 0;
+    size_t rows = 0, alone = 0;
     if (s->o.mode == GAL_SCHED_INLINE)
         rows = SIZE_MAX;
     else if (s->o.mode == GAL_SCHED_AUTO && !wants_queue(&s->o.policy))
         rows = gal_cost_rows_within(&s->cost, s->o.inline_us_max, SIZE_MAX);
+    if (s->o.one_core && s->o.mode == GAL_SCHED_AUTO && !wants_queue(&s->o.policy) &&
+        s->o.policy.target_us == 0)
+        alone = gal_cost_rows_within(&s->cost, GAL_ALONE_US_MAX, s->o.policy.rows_max);
     atomic_store_explicit(&s->inline_rows_max, rows, memory_order_relaxed);
+    atomic_store_explicit(&s->alone_rows_max, alone, memory_order_relaxed);
 }
 
 void gal_sched_replan(struct gal_sched *s)
@@ -59,12 +63,6 @@ void gal_sched_observe(struct gal_sched *s, size_t rows, uint64_t cost_ns)
 void gal_sched_stack(struct gal_sched *s)
 {
     atomic_store_explicit(&s->stacks, true, memory_order_relaxed);
-}
-
-size_t gal_sched_rows_max(const struct gal_sched *s)
-{
-    size_t rows = atomic_load_explicit(&s->inline_rows_max, memory_order_relaxed);
-    return rows < s->o.policy.rows_max ? rows : s->o.policy.rows_max;
 }
 
 const struct gal_sched_options *gal_sched_options(const struct gal_sched *s)
@@ -202,13 +200,29 @@ static void reset(struct gal_sched *s, struct gal_job *job)
     job->batch = NULL;
 }
 
+/* May the job run on its loop? Sets its rows_limit. */
+static bool runs_inline(struct gal_sched *s, struct gal_job *job, bool stacks)
+{
+    size_t most = atomic_load_explicit(&s->inline_rows_max, memory_order_relaxed);
+    job->rows_limit = most < s->o.policy.rows_max ? most : s->o.policy.rows_max;
+    if (s->o.one_core && job->turn && gal_turn_is_alone(job->turn, s, job->submitted_us) &&
+        stacks) {
+        size_t alone = atomic_load_explicit(&s->alone_rows_max, memory_order_relaxed);
+        if (job->rows <= alone) {
+            job->rows_limit = alone;
+            return true;
+        }
+    }
+    return job->rows <= most;
+}
+
 void gal_sched_submit(struct gal_sched *s, struct gal_job *job)
 {
     bool stacks = atomic_load_explicit(&s->stacks, memory_order_relaxed);
     reset(s, job);
     gal_batch_classify(job, stacks);
     job->expires_us = gal_wait_ends_us(&s->o.policy, &job->entry, job->submitted_us);
-    bool is_inline = gal_sched_is_inline(s, job->rows);
+    bool is_inline = runs_inline(s, job, stacks);
     if (!is_inline)
         job->entry.bytes = gal_batch_bytes(job);
     if (is_inline && job->turn && stacks) {

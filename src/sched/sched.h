@@ -34,8 +34,13 @@ struct gal_sched_options {
     enum gal_sched_mode mode;
     unsigned workers;       /* threads, started when first needed; at least 1 */
     uint64_t inline_us_max; /* AUTO: inline while the measured cost is at most this */
+    bool one_core; /* the process has one loop and one core: a model that its loop serves alone
+                      gains nothing from a worker. AUTO runs it inline at any cost up to
+                      GAL_ALONE_US_MAX a call */
     struct gal_policy policy;
 };
+
+#define GAL_ALONE_US_MAX 5000u
 
 /* One inference. The caller owns the job and all that it points to, and leaves both alone from
  * submit to on_done. A new job is zeroed. Outputs are there, and to be given back with
@@ -68,6 +73,7 @@ struct gal_job {
     struct gal_task task;
     struct gal_sched *sched;
     struct gal_batch *batch; /* whose outputs it shares; NULL: they are its own */
+    size_t rows_limit;       /* inline: of the call it may be part of */
     struct gal_entry entry;  /* its place in a list: the turn's, the queue's, a batch's */
     _Atomic bool cancelled;
 };

@@ -30,6 +30,7 @@ struct gal_sched {
     struct gal_sched_options o;
     struct gal_stats *stats;
     _Atomic size_t inline_rows_max; /* jobs of at most so many rows run on their loop */
+    _Atomic size_t alone_rows_max;  /* the same, where one_core and no other model is asked */
     _Atomic bool stacks;            /* rows are apart: jobs may share a call */
     _Atomic unsigned calls;         /* of inline runs: which are measured */
     pthread_mutex_t lock;           /* guards all below */
@@ -69,8 +70,6 @@ void gal_job_finish(struct gal_job *job);
 void gal_job_send_home(struct gal_job *job);
 enum gal_status gal_job_fail_late(struct gal_job *job);
 enum gal_status gal_job_fail_gone(struct gal_job *job);
-/* Rows that one inline call may have. */
-size_t gal_sched_rows_max(const struct gal_sched *s);
 const struct gal_sched_options *gal_sched_options(const struct gal_sched *s);
 /* Under the lock: what follows from cost and goal. */
 void gal_sched_replan(struct gal_sched *s);
@@ -78,6 +77,9 @@ void gal_sched_replan(struct gal_sched *s);
 /* turn.c: puts a job behind those that wait for the turn's end; inline, or for the queue. */
 void gal_turn_add(struct gal_turn *t, struct gal_job *job);
 void gal_turn_add_queued(struct gal_turn *t, struct gal_job *job);
+/* Notes that a job of this scheduler has come; true when the loop has had none of another one for
+ * a second. */
+bool gal_turn_is_alone(struct gal_turn *t, const struct gal_sched *s, uint64_t now_us);
 
 /* worker.c */
 /* Puts jobs of this scheduler (linked by entry.next; the list is empty afterwards) into the queue

@@ -5,12 +5,16 @@
 #include "base/mem.h"
 #include "sched/sched_impl.h"
 
+#define ALONE_AFTER_US 1000000u
+
 struct gal_turn {
     const struct gal_clock *clock;
     struct gal_entry_list jobs;   /* to run here */
     struct gal_entry_list queued; /* to go into their models' queues */
     bool running;
     struct gal_batch_pool pool;
+    const struct gal_sched *last; /* whose job came last; compared, not looked into */
+    uint64_t last_since_us;       /* since when only its jobs have come; 0: ever */
 };
 
 enum gal_status gal_turn_new(const struct gal_clock *clock, struct gal_turn **out,
@@ -40,7 +44,7 @@ static void take_group(struct gal_entry_list *jobs, struct gal_entry_list *group
     struct gal_entry_list left = {0};
     struct gal_entry *e = gal_entries_shift(jobs);
     struct gal_job *first = gal_job_of(e);
-    size_t rows = first->rows, rows_max = gal_sched_rows_max(first->sched);
+    size_t rows = first->rows, rows_max = first->rows_limit;
     *group = (struct gal_entry_list){0};
     gal_entries_push(group, e);
     while ((e = gal_entries_shift(jobs)) != NULL) {
@@ -104,6 +108,15 @@ void gal_turn_run(struct gal_turn *t)
 bool gal_turn_waits(const struct gal_turn *t)
 {
     return t->jobs.count > 0 || t->queued.count > 0;
+}
+
+bool gal_turn_is_alone(struct gal_turn *t, const struct gal_sched *s, uint64_t now_us)
+{
+    if (t->last != s) {
+        t->last_since_us = t->last ? now_us : 0;
+        t->last = s;
+    }
+    return now_us - t->last_since_us >= ALONE_AFTER_US;
 }
 
 void gal_turn_add(struct gal_turn *t, struct gal_job *job)

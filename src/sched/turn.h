@@ -9,7 +9,7 @@
 #include "sched/sched.h"
 
 /* Jobs of a kind that wait at most: one more runs, or sends, all of them. */
-#define GAL_TURN_JOBS_MAX 32u
+#define GAL_TURN_JOBS_MAX 64u
 
 enum gal_status gal_turn_new(const struct gal_clock *clock, struct gal_turn **out,
                              struct gal_err *err);

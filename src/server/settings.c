@@ -70,6 +70,7 @@ static enum gal_status fill_model(struct gal_model_options *m, const struct gal_
     mc->workers = cores_unless(number(c, GAL_KEY_WORKERS));
     mc->policy.jobs_max = number(c, GAL_KEY_MAX_QUEUE_SIZE);
     mc->inline_us_max = number(c, GAL_KEY_INLINE_LIMIT);
+    mc->one_core = gal_cpu_count() == 1 && cores_unless(number(c, GAL_KEY_THREADS)) == 1;
     if (number(c, GAL_KEY_BATCHING) == 0)
         mc->policy.rows_max = 1;
     return parse_schedule(c->values[GAL_KEY_SCHEDULE].text, &mc->mode, err);

@@ -14,7 +14,7 @@
 #include "sched/toy.h"
 #include "support/onnx_model.h"
 
-enum { JOBS = 96 };
+enum { JOBS = 256 };
 
 /* ---- one loop's turn and a model ---- */
 

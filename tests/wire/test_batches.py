@@ -183,7 +183,7 @@ def test_requests_of_one_turn_run_together(one_loop):
 
 
 @pytest.mark.parametrize("options", [("--batching", "off", "--schedule", "inline"),
-                                     ("--schedule", "workers")])
+                                     ("--batching", "off", "--schedule", "workers")])
 def test_they_run_alone_where_they_are_told_to(serve, root, options):
     with Burst(serve("--threads", "1", *options, paths=[root / "spy"])) as b:
         for _ in range(5):
