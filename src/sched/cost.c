@@ -206,8 +206,8 @@ uint64_t gal_cost_most_us(const struct gal_cost *c, size_t rows)
 
 bool gal_cost_is_inline(const struct gal_cost *c, size_t rows, uint64_t inline_us_max)
 {
-    uint64_t ns = gal_cost_estimate_ns(c, rows);
-    return ns > 0 && (inline_us_max >= UINT64_MAX / 1000 || ns <= inline_us_max * 1000);
+    uint64_t us = gal_cost_estimate_us(c, rows);
+    return us > 0 && us <= inline_us_max;
 }
 
 static bool is_within_most(const struct gal_cost *c, size_t rows, uint64_t us)

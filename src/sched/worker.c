@@ -210,18 +210,22 @@ static enum gal_status want_worker(struct gal_sched *s, struct gal_err *err)
     return s->started ? GAL_OK : status;
 }
 
-static uint64_t predict_us(const struct gal_sched *s, const struct gal_job *job, uint64_t now_us)
+static struct gal_goal_view view_of(const struct gal_sched *s, const struct gal_job *job,
+                                    uint64_t now_us)
 {
-    uint64_t rest_us = 0;
-    unsigned running = 0;
+    struct gal_goal_view v = {.rows = job->entry.rows,
+                              .rows_ahead = gal_queue_rows_ahead(&s->queue, job->entry.level),
+                              .rows_max = s->queue.rows_max,
+                              .workers = s->o.workers,
+                              .delay_us = s->queue.delay_us};
     for (unsigned i = 0; i < s->started; i++) {
         if (s->workers[i].ends_us == 0)
             continue;
-        running++;
-        rest_us += s->workers[i].ends_us > now_us ? s->workers[i].ends_us - now_us : 0;
+        v.running++;
+        v.rest_us += s->workers[i].ends_us > now_us ? s->workers[i].ends_us - now_us : 0;
     }
-    return gal_goal_predict_us(&s->cost, job->entry.rows, s->queue.rows, running,
-                               running ? rest_us / running : 0, s->o.workers, s->queue.rows_max);
+    v.rest_us /= v.running ? v.running : 1;
+    return v;
 }
 
 static enum gal_status refuse(struct gal_sched *s, struct gal_job *job, enum gal_admit why)
@@ -251,12 +255,12 @@ static enum gal_status admit(struct gal_sched *s, struct gal_job *job, struct ga
         return gal_job_fail_gone(job);
     if (s->o.policy.target_us > 0) {
         gal_goal_on_arrival(&s->goal, job->entry.rows, now_us);
-        uint64_t predicted_us = predict_us(s, job, now_us);
-        if (gal_goal_sheds(&s->goal, predicted_us))
+        struct gal_goal_view view = view_of(s, job, now_us);
+        if (gal_goal_sheds(&s->goal, &s->cost, &view))
             return gal_fail(
                 &job->err, GAL_OVERLOADED,
                 "the answer would come after %.1f ms, beyond the model's latency target",
-                (double)predicted_us / 1000.0);
+                (double)gal_goal_predict_us(&s->cost, &view) / 1000.0);
     }
     enum gal_admit verdict = gal_queue_admit(&s->queue, &job->entry, now_us);
     if (verdict != GAL_ADMITTED && verdict != GAL_ADMIT_LATE) {

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sched/goal.h"
+
+#define RATE_WINDOW_US 20000u   /* arrivals are counted that long ... */
+#define RATE_MEMORY_US 100000.0 /* ... and weigh in this memory */
+#define ANSWERS_WINDOW 500u
+#define JUDGE_US 1000000u /* or a second, when there are few, but not from fewer than */
+#define ANSWERS_MIN 20u
+#define OVER_HIGH 0.006 /* 1 % is promised: there are windows on both sides of a mean */
+#define OVER_LOW 0.002
+#define OVER_FAR 0.03
+#define MARGIN_MIN 0.4
+#define MARGIN_STEP_UP 0.01
+#define BUSY_FREE                                                                                  \
+    0.5 /* workers that are busy no longer than that with single rows need no delay                \
+         */
+#define BUSY_SHARE 0.8
+#define SPARE_RATE 1.1 /* what a batch's rate must have over the arrivals to count as enough */
+
+void gal_goal_init(struct gal_goal *g, uint64_t target_us)
+{
+    *g = (struct gal_goal){.target_us = target_us, .margin = 1.0};
+}
+
+void gal_goal_on_arrival(struct gal_goal *g, size_t rows, uint64_t now_us)
+{
+    if (g->rate_since_us == 0 || now_us < g->rate_since_us) {
+        g->rate_since_us = now_us;
+        g->rate_rows = 0;
+    }
+    uint64_t us = now_us - g->rate_since_us;
+    if (us >= RATE_WINDOW_US) {
+        double measured = (double)g->rate_rows * 1e6 / (double)us;
+        double weight = (double)us / ((double)us + RATE_MEMORY_US);
+        g->rate = g->rate > 0.0 ? g->rate + (measured - g->rate) * weight : measured;
+        g->rate_since_us = now_us;
+        g->rate_rows = 0;
+    }
+    g->rate_rows += rows;
+}
+
+void gal_goal_on_answer(struct gal_goal *g, uint64_t latency_us, uint64_t now_us)
+{
+    g->answers++;
+    g->over += latency_us > g->target_us;
+    if (g->judged_us == 0 || now_us < g->judged_us)
+        g->judged_us = now_us;
+    bool enough = g->answers >= ANSWERS_WINDOW ||
+                  (g->answers >= ANSWERS_MIN && now_us - g->judged_us >= JUDGE_US);
+    if (!enough)
+        return;
+    double share = (double)g->over / (double)g->answers;
+    if (share > OVER_HIGH)
+        g->margin *= share > OVER_FAR ? 0.85 : 0.95;
+    else if (share < OVER_LOW)
+        g->margin += MARGIN_STEP_UP;
+    if (g->margin < MARGIN_MIN)
+        g->margin = MARGIN_MIN;
+    if (g->margin > 1.0)
+        g->margin = 1.0;
+    g->answers = g->over = 0;
+    g->judged_us = now_us;
+}
+
+static double goal_us(const struct gal_goal *g)
+{
+    return (double)g->target_us * g->margin;
+}
+
+static double cost_us(const struct gal_cost *c, size_t rows)
+{
+    return (double)gal_cost_estimate_ns(c, rows) / 1000.0;
+}
+
+/* Rows a second served in time by back-to-back calls of at most n rows: a call begins somewhere
+ * each cost/workers, and takes those that came so late that they end within the goal. */
+static double rate_in_time(const struct gal_goal *g, const struct gal_cost *cost, unsigned workers,
+                           size_t n)
+{
+    double call = cost_us(cost, n);
+    double pace = call / (double)workers;
+    double window = goal_us(g) - call;
+    if (window > pace)
+        window = pace;
+    double rows = g->rate * window / 1e6;
+    if (rows > (double)n)
+        rows = (double)n;
+    return rows > 0.0 ? rows * 1e6 / pace : 0.0;
+}
+
+static size_t choose_rows(const struct gal_goal *g, const struct gal_cost *cost, unsigned workers,
+                          size_t rows_max)
+{
+    size_t rows = gal_cost_rows_within(cost, (uint64_t)(goal_us(g) / 2.0), rows_max);
+    if (rows > 0 && gal_cost_rate(cost, rows) * (double)workers >= g->rate * SPARE_RATE)
+        return rows;
+    size_t best = rows > 0 ? rows : 1;
+    double best_rate = rate_in_time(g, cost, workers, best);
+    for (size_t n = best + 1; n <= rows_max && n > best; n += 1 + n / 8) {
+        double rate = rate_in_time(g, cost, workers, n);
+        if (rate > best_rate) {
+            best = n;
+            best_rate = rate;
+        }
+    }
+    return best;
+}
+
+/* The smallest batch with which the workers rest a fifth of their time; 0: none within rows_max. */
+static size_t restful_rows(const struct gal_goal *g, const struct gal_cost *cost, unsigned workers,
+                           size_t rows_max)
+{
+    for (size_t n = 1; n <= rows_max; n += 1 + n / 16)
+        if (gal_cost_rate(cost, n) * (double)workers * BUSY_SHARE >= g->rate)
+            return n;
+    return 0;
+}
+
+static uint64_t choose_delay_us(const struct gal_goal *g, const struct gal_cost *cost,
+                                unsigned workers, size_t rows_max)
+{
+    double busy = g->rate * cost_us(cost, 1) / 1e6 / (double)workers;
+    if (busy <= BUSY_FREE)
+        return 0;
+    size_t rows = restful_rows(g, cost, workers, rows_max);
+    if (rows <= 1)
+        return 0;
+    double delay = (double)(rows - 1) * 1e6 / g->rate;
+    double left = goal_us(g) - 2.0 * (double)gal_cost_most_us(cost, rows);
+    if (delay > left)
+        delay = left;
+    return delay > 0.0 ? (uint64_t)delay : 0;
+}
+
+struct gal_goal_plan gal_goal_plan(const struct gal_goal *g, const struct gal_cost *cost,
+                                   unsigned workers, size_t rows_max)
+{
+    struct gal_goal_plan plan = {.rows_max = rows_max ? rows_max : 1, .delay_us = 0};
+    if (g->target_us == 0 || gal_cost_estimate_ns(cost, 1) == 0)
+        return plan;
+    if (workers == 0)
+        workers = 1;
+    plan.rows_max = choose_rows(g, cost, workers, plan.rows_max);
+    plan.delay_us = choose_delay_us(g, cost, workers, plan.rows_max);
+    return plan;
+}
+
+static bool begins_at_once(const struct gal_goal_view *v)
+{
+    return v->rows_ahead == 0 && v->running < v->workers;
+}
+
+uint64_t gal_goal_predict_us(const struct gal_cost *cost, const struct gal_goal_view *v)
+{
+    if (gal_cost_estimate_ns(cost, 1) == 0)
+        return 0;
+    size_t most = v->rows_max ? v->rows_max : 1;
+    unsigned workers = v->workers ? v->workers : 1;
+    size_t calls = v->rows_ahead / most; /* full ones before its own ... */
+    size_t rows = v->rows_ahead % most + v->rows;
+    if (rows > most && v->rows <= most) { /* ... which it may not fit into */
+        calls++;
+        rows = v->rows;
+    }
+    unsigned running = v->running < workers ? v->running : workers;
+    unsigned idle = workers - running;
+    double wait = 0.0;
+    if (calls >= idle && running > 0) {
+        /* The first of calls that end at random, and then one each cost/workers. */
+        wait = 2.0 * (double)v->rest_us / ((double)running + 1.0);
+        wait += (double)(calls - idle) * cost_us(cost, most) / (double)workers;
+    } else if (calls >= idle) {
+        wait = (double)((calls - idle) / idle + 1) * cost_us(cost, most); /* all begin now */
+    }
+    if (wait < (double)v->delay_us && rows < most)
+        wait = (double)v->delay_us;
+    double us = wait + cost_us(cost, rows);
+    return us < 1e18 ? (uint64_t)us + 1 : (uint64_t)1e18;
+}
+
+bool gal_goal_sheds(const struct gal_goal *g, const struct gal_cost *cost,
+                    const struct gal_goal_view *v)
+{
+    if (g->target_us == 0 || begins_at_once(v))
+        return false;
+    return (double)gal_goal_predict_us(cost, v) > goal_us(g);
+}
