@@ -10,6 +10,7 @@
 #define CELL_ROWS_MAX 32u
 
 enum count {
+    SUBMITTED,
     SUCCESS,
     FAILED,
     REJECTED,
@@ -23,7 +24,6 @@ enum count {
     INPUT_NS,
     INFER_NS,
     OUTPUT_NS,
-    SUBMITTED,
     BEGUN,
     ENDED,
     BUSY_NS,

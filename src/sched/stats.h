@@ -2,10 +2,11 @@
 /* What one model's scheduler counts: how jobs ended and how long they took, what calls of the
  * engine cost by their number of rows, and the latency that 99 % of the last minute's jobs kept.
  *
- * The scheduler calls gal_stats_begin before and gal_stats_end after each call of the engine,
- * gal_stats_submit and gal_stats_job once for each job, as it comes and as it ends. Counting is a handful of relaxed atomic additions in
- * cells that the thread has almost to itself: no lock, no memory, no clock. Sums are exact once
- * those who count are at rest; meanwhile they may be a job apart from each other.
+ * The scheduler calls gal_stats_submit and gal_stats_job once for each job, as it comes and as it
+ * ends, gal_stats_begin before and gal_stats_end after each call of the engine. Counting is a
+ * handful of relaxed atomic additions in cells that the thread has almost to itself: no lock, no
+ * memory, no clock. Sums are exact once those who count are at rest; meanwhile they may be a job
+ * apart from each other.
  * Threads: new and free the owner's; the rest any. */
 #ifndef GAL_SCHED_STATS_H
 #define GAL_SCHED_STATS_H
