@@ -29,11 +29,8 @@ const struct gal_bucket_list gal_bucket_lists[GAL_BUCKETS_COUNT] = {
                                 500 * MS, 1 * S, 2500 * MS},
                                TIME_FIRST,
                                TIME_COUNT},
-    [GAL_BUCKETS_ROWS] = {false,
-                          11,
-                          {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024},
-                          ROWS_FIRST,
-                          ROWS_COUNT},
+    [GAL_BUCKETS_ROWS] =
+        {false, 11, {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024}, ROWS_FIRST, ROWS_COUNT},
 };
 
 size_t gal_bucket_classic(const struct gal_bucket_list *list, uint64_t value)

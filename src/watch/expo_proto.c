@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The protobuf format: io.prometheus.client.MetricFamily (proto2), each behind its length as a
  * varint. Wire format: https://protobuf.dev/programming-guides/encoding/. A message that holds
- * others is written when they are known: value in `part`, sample in `metric`, family in `family`. */
+ * others is written when they are known: value in `part`, sample in `metric`, family in `family`.
+ */
 #include "watch/exposition.h"
 
 enum {

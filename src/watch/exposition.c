@@ -181,7 +181,8 @@ static void put_name(struct gal_expo *e, const char *suffix, const char *labels)
     gal_buf_putc(e->out, ' ');
 }
 
-/* OpenMetrics knows a counter by its name without `_total`, and no counter whose samples lack it. */
+/* OpenMetrics knows a counter by its name without `_total`, and no counter whose samples lack it.
+ */
 static void put_head(struct gal_expo *e, const char *help)
 {
     static const char *const types[] = {"counter", "gauge", "histogram"};

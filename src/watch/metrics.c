@@ -348,6 +348,19 @@ static uint64_t sum_of(struct gal_metrics *m, unsigned cell)
     return sum;
 }
 
+uint64_t gal_metrics_sum(struct gal_metrics *m, gal_series counter)
+{
+    uint64_t sum;
+
+    if (!counter)
+        return 0;
+    GAL_ASSERT(counter >> LIST_SHIFT == NONE);
+    pthread_mutex_lock(&m->lock);
+    sum = sum_of(m, counter & CELL_MASK);
+    pthread_mutex_unlock(&m->lock);
+    return sum;
+}
+
 /* Each cell is read once. Classic buckets come before native ones, which makes the page agree with
  * itself while others write: a format's count is the sum of its own buckets. */
 static void put_histogram(struct gal_metrics *m, struct gal_expo *e, const struct series *s)

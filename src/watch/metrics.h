@@ -33,12 +33,14 @@ enum gal_status gal_metrics_shard(struct gal_metrics *m, struct gal_shard **out,
 #define GAL_SERIES_MAX 20000u
 gal_series gal_metrics_series(struct gal_metrics *m, enum gal_metric metric,
                               const struct gal_str *labels); /* NULL for a row without labels */
-/* The shard's owner only: counters add, histograms observe: nanoseconds, or a plain number where the
- * row's buckets are of numbers (watch/buckets.h). Both allocate at the first use of a series in the
- * shard at most, never after; when memory is out nothing is counted. */
+/* The shard's owner only: counters add, histograms observe: nanoseconds, or a plain number where
+ * the row's buckets are of numbers (watch/buckets.h). Both allocate at the first use of a series in
+ * the shard at most, never after; when memory is out nothing is counted. */
 void gal_shard_add(struct gal_shard *s, gal_series series, uint64_t by);
 void gal_shard_observe(struct gal_shard *s, gal_series histogram, uint64_t value);
 void gal_shard_observe_us(struct gal_shard *s, gal_series histogram, uint64_t us);
+/* What all shards have counted in a series of a counter. Any thread; takes the lock. */
+uint64_t gal_metrics_sum(struct gal_metrics *m, gal_series counter);
 /* Gauges belong to the process: set or add from any thread. */
 void gal_gauge_set(struct gal_metrics *m, gal_series series, double value);
 void gal_gauge_add(struct gal_metrics *m, gal_series series, double by);

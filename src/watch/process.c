@@ -60,8 +60,8 @@ static void put_memory(struct gal_expo *e)
     uint64_t value;
 
     if (stat_field(text, 24, &value))
-        put_value(e, "process_resident_memory_bytes", GAL_EXPO_GAUGE, "Resident memory size in bytes",
-                  value * (uint64_t)sysconf(_SC_PAGESIZE));
+        put_value(e, "process_resident_memory_bytes", GAL_EXPO_GAUGE,
+                  "Resident memory size in bytes", value * (uint64_t)sysconf(_SC_PAGESIZE));
     if (stat_field(text, 23, &value))
         put_value(e, "process_virtual_memory_bytes", GAL_EXPO_GAUGE, "Virtual memory size in bytes",
                   value);
@@ -111,13 +111,14 @@ static uint64_t cpu_us(void)
 
 void gal_metrics_render_process(struct gal_expo *e, uint64_t start_wall_us)
 {
-    put_seconds(e, "process_cpu_seconds_total", GAL_EXPO_COUNTER, "User and system CPU time", cpu_us());
+    put_seconds(e, "process_cpu_seconds_total", GAL_EXPO_COUNTER, "User and system CPU time",
+                cpu_us());
     put_seconds(e, "process_start_time_seconds", GAL_EXPO_GAUGE,
                 "Start of the process since 1970-01-01T00:00:00Z", start_wall_us);
     put_memory(e);
     put_files(e);
-    put_value(e, "galley_allocations_total", GAL_EXPO_COUNTER, "Calls of galley's code to the allocator",
-              gal_alloc_count());
+    put_value(e, "galley_allocations_total", GAL_EXPO_COUNTER,
+              "Calls of galley's code to the allocator", gal_alloc_count());
     gal_expo_family(e, "galley_build_info", GAL_EXPO_GAUGE, "Version of galley, always 1");
     gal_expo_u64(e, "version=\"" GAL_VERSION "\"", 1);
 }
