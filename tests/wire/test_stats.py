@@ -3,6 +3,7 @@
 import re
 import time
 
+import jsonschema
 import numpy as np
 import pytest
 from prometheus_client.openmetrics import parser as openmetrics
@@ -290,3 +291,15 @@ def test_tritons_names_are_there_when_asked_for(serve, zoo_dir):
 
 def test_tritons_names_are_not_there_otherwise(examples):
     assert not [n for n in page(examples) if n.startswith("nv_")]
+
+
+def test_the_answer_fits_the_openapi_document(zoo):
+    document = zoo.get("/openapi.json").json()
+    rows(zoo, "id-fp32", 2)
+    for path in ("/v2/models/stats", "/v2/models/versions/stats",
+                 "/v2/models/id-fp32/versions/1/stats"):
+        answer = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]
+        schema = {**answer["schema"], "components": document["components"]}
+        jsonschema.validate(zoo.get(path).json(), schema)
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({"model_stats": [{"name": "x"}]}, schema)
