@@ -47,10 +47,13 @@ struct state {
 
 static struct gal_model *load(struct state *s, const char *name)
 {
-    struct gal_model_options o = {
-        .ops = &dear, .clock = &test_clock, .sched_mode = GAL_SCHED_INLINE, .workers = 2};
+    struct gal_model_options o = {.ops = &dear, .clock = &test_clock};
     struct gal_model *m;
 
+    gal_model_config_init(&o.config);
+    o.config.mode = GAL_SCHED_INLINE;
+    o.config.workers = 2;
+    o.config.policy.rows_max = 8;
     assert_int_equal(gal_model_new(name, "1", s->path, &m, NULL), GAL_OK);
     assert_int_equal(gal_model_load(m, &o, NULL), GAL_OK);
     return m;
