@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real Prometheus scrapes galley: protobuf with native histograms, and OpenMetrics text."""
 import json
+import re
 import subprocess
 import tempfile
 import urllib.error
@@ -21,21 +22,31 @@ pytestmark = pytest.mark.skipif(
 NATIVE_STEP = 2 ** 0.125
 
 
+def version():
+    text = subprocess.run([PROMETHEUS, "--version"], capture_output=True, text=True, check=True)
+    found = re.search(r"version (\d+)\.(\d+)", text.stdout + text.stderr)
+    return int(found.group(1)), int(found.group(2))
+
+
 class Prometheus:
     """On a free port, with a folder of its own; ended by its process id."""
 
-    def __init__(self, target, *features):
+    def __init__(self, target, native=False):
         self.port = harness.free_port()
         self.dir = tempfile.TemporaryDirectory(prefix="galley-prometheus-")
         config = f"{self.dir.name}/prometheus.yml"
+        job = {"job_name": "galley", "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]}
+        features = []
+        if native and version() >= (3, 8):
+            job["scrape_native_histograms"] = True
+        elif native:
+            features = ["--enable-feature=native-histograms"]
         with open(config, "w", encoding="utf-8") as f:
-            json.dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [
-                {"job_name": "galley", "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]}]}, f)
+            json.dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [job]}, f)
         self.log = open(f"{self.dir.name}/log", "w+", encoding="utf-8")
         self.process = subprocess.Popen(
             [PROMETHEUS, f"--config.file={config}", f"--storage.tsdb.path={self.dir.name}/data",
-             f"--web.listen-address=127.0.0.1:{self.port}", "--log.level=warn",
-             *[f"--enable-feature={f}" for f in features]],
+             f"--web.listen-address=127.0.0.1:{self.port}", "--log.level=warn", *features],
             cwd=self.dir.name, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
 
     def __enter__(self):
@@ -98,7 +109,7 @@ def busy(zoo_dir):
 
 
 def test_native_histograms_are_scraped_and_queried(busy):
-    with Prometheus(busy.port, "native-histograms") as p:
+    with Prometheus(busy.port, native=True) as p:
         size = 'inference_batch_size{model="id-fp32",model_version="1"}'
         p.wait_value(f"histogram_count({size})", 10)
         assert p.value(f"histogram_sum({size})") == 41
