@@ -18,7 +18,8 @@ struct http_series {
 
 struct model_series {
     bool known;
-    gal_series success, error, duration, queue, ok_rows, error_rows, prediction;
+    gal_series success, error, refused, duration, queue, input, compute, output, batch;
+    gal_series ok_rows, error_rows, prediction;
 };
 
 /* Numbers of the series that this loop has used: a look-up by name happens once each. */
@@ -81,6 +82,11 @@ static void make_model(struct gal_api *api, const struct gal_model *m, struct mo
 
     out->duration = gal_metrics_series(ms, GAL_METRIC_INFERENCE_DURATION, labels);
     out->queue = gal_metrics_series(ms, GAL_METRIC_QUEUE_DURATION, labels);
+    out->input = gal_metrics_series(ms, GAL_METRIC_INPUT_DURATION, labels);
+    out->compute = gal_metrics_series(ms, GAL_METRIC_COMPUTE_DURATION, labels);
+    out->output = gal_metrics_series(ms, GAL_METRIC_OUTPUT_DURATION, labels);
+    out->batch = gal_metrics_series(ms, GAL_METRIC_BATCH_SIZE, labels);
+    out->refused = gal_metrics_series(ms, GAL_METRIC_INFERENCE_REFUSED, labels);
     out->prediction = gal_metrics_series(ms, GAL_METRIC_PREDICTION_DURATION, labels);
     labels[2] = GAL_STR("success");
     out->success = gal_metrics_series(ms, GAL_METRIC_INFERENCE_REQUESTS, labels);
@@ -111,6 +117,22 @@ static const struct model_series *find_model(struct gal_api *api, const struct g
     return &c->models[m->index];
 }
 
+/* A call's times belong to each of its requests, its size to the call: the request that led it
+ * counts it. */
+static void observe_job(struct gal_shard *shard, const struct model_series *s,
+                        const struct gal_job *job)
+{
+    gal_shard_observe_us(shard, s->duration, job->finished_us - job->started_us);
+    gal_shard_observe_us(shard, s->queue, job->started_us - job->submitted_us);
+    if (job->call_rows == 0)
+        return;
+    gal_shard_observe(shard, s->input, job->input_ns);
+    gal_shard_observe(shard, s->compute, job->infer_ns);
+    gal_shard_observe(shard, s->output, job->output_ns);
+    if (job->led)
+        gal_shard_observe(shard, s->batch, job->call_rows);
+}
+
 static void count_inference(struct gal_exchange *x, uint64_t now_us)
 {
     const struct model_series *s = find_model(x->api, x->model);
@@ -118,10 +140,8 @@ static void count_inference(struct gal_exchange *x, uint64_t now_us)
 
     if (s == NULL)
         return;
-    if (x->job.started_us != 0) {
-        gal_shard_observe_us(shard, s->duration, x->job.finished_us - x->job.started_us);
-        gal_shard_observe_us(shard, s->queue, x->job.started_us - x->job.submitted_us);
-    }
+    if (x->job.started_us != 0)
+        observe_job(shard, s, &x->job);
     gal_shard_observe_us(shard, s->prediction, now_us - x->start_us);
     if (x->outcome == GAL_OK) {
         gal_shard_add(shard, s->success, 1);
@@ -130,6 +150,15 @@ static void count_inference(struct gal_exchange *x, uint64_t now_us)
         gal_shard_add(shard, s->error, 1);
         gal_shard_add(shard, s->error_rows, x->rows);
     }
+}
+
+/* The model was found, and the request did not get as far as its scheduler. */
+static void count_refusal(struct gal_exchange *x)
+{
+    const struct model_series *s = find_model(x->api, x->model);
+
+    if (s != NULL)
+        gal_shard_add(x->api->shard, s->refused, 1);
 }
 
 static bool access_wanted(struct gal_exchange *x)
@@ -208,6 +237,8 @@ void gal_account(struct gal_exchange *x)
     gal_shard_observe_us(x->api->shard, s.duration, now_us - x->start_us);
     if (x->submitted)
         count_inference(x, now_us);
+    else if (x->model != NULL && x->outcome != GAL_OK)
+        count_refusal(x);
     if (access_wanted(x))
         write_access(x, now_us);
 }

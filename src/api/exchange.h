@@ -18,6 +18,7 @@
 #include "model/catalog.h"
 #include "net/loop.h"
 #include "sched/sched.h"
+#include "watch/load.h"
 #include "watch/metrics.h"
 
 struct gal_route;
@@ -39,7 +40,9 @@ struct gal_process {
     _Atomic uint64_t in_flight;   /* requests between their last byte and their answer's */
     _Atomic uint64_t connections; /* open */
     _Atomic uint64_t catalog_age; /* bumped with each new catalog */
-    struct gal_check check;       /* deep health */
+    _Atomic uint32_t cpu_ppm; /* share of the machine's processors that was busy in the last second,
+                                 millionths; kept while some options say triton_metrics */
+    struct gal_check check;   /* deep health */
 };
 
 /* Immutable while a loop uses it; replaced whole on reload. */
@@ -52,6 +55,7 @@ struct gal_api_options {
     double access_sample;        /* share of requests with an access line: 0 off, 1 all; errors
                                     (5xx) are always written unless 0 */
     bool compress;               /* honour Accept-Encoding */
+    bool triton_metrics;         /* /metrics has Triton's names too */
 };
 
 /* One a loop. */
@@ -68,7 +72,9 @@ struct gal_api {
     struct gal_turn *turn; /* borrowed; NULL on the command line */
     struct gal_rng rng;
     struct gal_series_cache *series; /* api/account.c's */
-    struct gal_openapi *openapi;     /* api/openapi.c's; gal_openapi_free */
+    /* What the response cache has done for a model; NULL where there is none. */
+    void (*cache_spans)(const struct gal_model *m, struct gal_cache_spans *out);
+    struct gal_openapi *openapi; /* api/openapi.c's; gal_openapi_free */
 };
 
 #define GAL_PATH_PARAMS_MAX 3

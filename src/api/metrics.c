@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/exchange.h"
+#include "api/load.h"
 #include "api/route.h"
-
-#define TYPE_METRICS GAL_STR("text/plain; version=0.0.4; charset=utf-8")
 
 /* Gauges that the process counts for itself are set when they are asked for. */
 static void set_gauges(struct gal_metrics *m, const struct gal_process *p)
@@ -14,8 +12,25 @@ static void set_gauges(struct gal_metrics *m, const struct gal_process *p)
 
 void gal_handle_metrics(struct gal_exchange *x)
 {
-    set_gauges(x->api->metrics, x->api->process);
-    gal_metrics_render(x->api->metrics, &x->out);
-    gal_metrics_render_process(&x->out, x->api->process->start_wall_us);
-    gal_exchange_finish(x, 200, TYPE_METRICS);
+    enum gal_expo_format format = gal_expo_choose(x->req->known[GAL_HDR_ACCEPT]);
+    const struct gal_process *p = x->api->process;
+    struct gal_load *loads;
+    struct gal_expo e;
+    struct gal_err err;
+    size_t count;
+
+    if (gal_load_gather(x, &loads, &count, &err) != GAL_OK) {
+        gal_exchange_fail(x, &err);
+        return;
+    }
+    set_gauges(x->api->metrics, p);
+    gal_expo_init(&e, format, &x->out);
+    gal_metrics_render(x->api->metrics, &e);
+    gal_load_render(&e, loads, count);
+    if (x->api->options->triton_metrics)
+        gal_triton_render(&e, loads, count, (double)p->cpu_ppm / 1e6);
+    gal_metrics_render_process(&e, p->start_wall_us);
+    gal_expo_end(&e);
+    gal_exchange_header(x, GAL_STR("Vary"), GAL_STR("Accept"));
+    gal_exchange_finish(x, 200, gal_expo_content_type(format));
 }

@@ -12,8 +12,9 @@ static void finish(struct gal_exchange *x, int status)
 
 void gal_handle_oip_server(struct gal_exchange *x)
 {
-    gal_buf_puts(&x->out, "{\"name\":\"galley\",\"version\":\"" GAL_VERSION
-                          "\",\"extensions\":[\"binary_tensor_data\",\"parameters\"]}");
+    gal_buf_puts(&x->out,
+                 "{\"name\":\"galley\",\"version\":\"" GAL_VERSION
+                 "\",\"extensions\":[\"binary_tensor_data\",\"parameters\",\"statistics\"]}");
     finish(x, 200);
 }
 

@@ -181,26 +181,44 @@ static void put_answers(struct doc *d, const struct gal_route *r, const struct s
     gal_doc_close(d->out, '}');
 }
 
-/* Routes without a request body. */
-static void put_plain_answers(struct doc *d, const struct gal_route *r)
+static bool is_stats(const struct gal_route *r)
 {
-    static const char *const model[] = {"404", "503", NULL};
+    return r->handle == gal_handle_oip_stats || r->handle == gal_handle_oip_model_stats;
+}
+
+/* What a 200 of a route without a request body holds. */
+static void put_plain_content(struct doc *d, const struct gal_route *r)
+{
     const char *type = "application/json";
 
     if (r->id == GAL_ROUTE_METRICS)
         type = "text/plain";
     else if (r->id == GAL_ROUTE_DOCS)
         type = "text/html";
+    gal_doc_open(d->out, "content", '{');
+    gal_doc_open(d->out, type, '{');
+    if (is_stats(r))
+        gal_doc_ref(d->out, "schema", "schemas", "", "Statistics");
+    else
+        gal_doc_raw(d->out, "schema",
+                    type[0] == 't' ? "{\"type\":\"string\"}" : "{\"type\":\"object\"}");
+    gal_doc_close(d->out, '}');
+    if (r->id == GAL_ROUTE_ROOT)
+        gal_doc_raw(d->out, "text/html", "{\"schema\":{\"type\":\"string\"}}");
+    if (r->id == GAL_ROUTE_METRICS)
+        gal_doc_raw(d->out, "application/openmetrics-text",
+                    "{\"schema\":{\"type\":\"string\"}},\"application/vnd.google.protobuf\":{}");
+    gal_doc_close(d->out, '}');
+}
+
+static void put_plain_answers(struct doc *d, const struct gal_route *r)
+{
+    static const char *const model[] = {"404", "503", NULL};
+
     gal_doc_open(d->out, "responses", '{');
     gal_doc_open(d->out, "200", '{');
     gal_doc_text(d->out, "description", r->summary);
-    gal_doc_open(d->out, "content", '{');
-    gal_doc_raw(d->out, type,
-                type[0] == 't' ? "{\"schema\":{\"type\":\"string\"}}"
-                               : "{\"schema\":{\"type\":\"object\"}}");
-    if (r->id == GAL_ROUTE_ROOT)
-        gal_doc_raw(d->out, "text/html", "{\"schema\":{\"type\":\"string\"}}");
-    gal_doc_close(d->out, '}');
+    put_plain_content(d, r);
     gal_doc_close(d->out, '}');
     if (gal_link_has(r, "{model}"))
         put_errors(d->out, r, model);

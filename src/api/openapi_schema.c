@@ -478,8 +478,39 @@ void gal_doc_model_schemas(struct gal_buf *out, const struct gal_model *m, const
 
 /* --- shared --- */
 
+static void put_statistics_schemas(struct gal_buf *out)
+{
+#define SPAN "{\"$ref\":\"#/components/schemas/Duration\"}"
+#define COUNT "{\"type\":\"integer\",\"minimum\":0}"
+    gal_doc_raw(out, "Duration",
+                "{\"type\":\"object\",\"properties\":{\"count\":" COUNT ",\"ns\":" COUNT
+                "},\"required\":[\"count\",\"ns\"]}");
+    gal_doc_raw(
+        out, "ModelStatistics",
+        "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"version\":{\"type\":"
+        "\"string\"},\"last_inference\":{\"type\":\"integer\",\"description\":\"milliseconds since "
+        "1970; 0: none\"},\"inference_count\":{\"type\":\"integer\",\"description\":\"rows\"},"
+        "\"execution_count\":{\"type\":\"integer\",\"description\":\"calls of the engine\"},"
+        "\"inference_stats\":{\"type\":\"object\",\"properties\":{\"success\":" SPAN
+        ",\"fail\":" SPAN ",\"queue\":" SPAN ",\"compute_input\":" SPAN ",\"compute_infer\":" SPAN
+        ",\"compute_output\":" SPAN ",\"cache_hit\":" SPAN ",\"cache_miss\":" SPAN
+        "}},\"response_stats\":{\"type\":\"object\"},\"batch_stats\":{"
+        "\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"batch_size\":" COUNT
+        ",\"compute_input\":" SPAN ",\"compute_infer\":" SPAN ",\"compute_output\":" SPAN
+        "}}},\"memory_usage\":{\"type\":\"array\",\"items\":{}}},\"required\":[\"name\","
+        "\"version\",\"last_inference\",\"inference_count\",\"execution_count\","
+        "\"inference_stats\",\"batch_stats\"]}");
+    gal_doc_raw(out, "Statistics",
+                "{\"type\":\"object\",\"properties\":{\"model_stats\":{\"type\":\"array\","
+                "\"items\":{\"$ref\":\"#/components/schemas/ModelStatistics\"}}},"
+                "\"required\":[\"model_stats\"]}");
+#undef SPAN
+#undef COUNT
+}
+
 void gal_doc_shared_schemas(struct gal_buf *out)
 {
+    put_statistics_schemas(out);
     gal_doc_raw(out, "PredictRequest",
                 "{\"type\":\"object\",\"description\":\"features, instances, or the named features "
                 "themselves; model_version\"}");

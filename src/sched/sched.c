@@ -197,6 +197,7 @@ static void reset(struct gal_sched *s, struct gal_job *job)
     job->call_rows = 0;
     job->led = false;
     job->input_ns = job->infer_ns = job->output_ns = 0;
+    gal_stats_submit(s->stats);
     job->batch = NULL;
 }
 

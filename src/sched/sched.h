@@ -96,6 +96,7 @@ struct gal_sched_stats {
     uint64_t busy_ns;               /* of the engine, each call once */
     uint64_t last_finished_wall_us; /* end of the last execution; 0: never */
     size_t waiting, waiting_bytes;  /* jobs in the queue */
+    size_t in_flight;               /* jobs submitted whose end has not come */
     size_t running;                 /* calls under way */
     unsigned workers;               /* calls at once, at most */
     size_t rows_max;                /* of a call, as now chosen */

@@ -10,6 +10,7 @@
 #define CELL_ROWS_MAX 32u
 
 enum count {
+    SUBMITTED,
     SUCCESS,
     FAILED,
     REJECTED,
@@ -92,6 +93,11 @@ static uint64_t get(const _Atomic uint64_t *n)
 }
 
 /* ---- calls ---- */
+
+void gal_stats_submit(struct gal_stats *s)
+{
+    add(&my_cell(s)->n[SUBMITTED], 1);
+}
 
 void gal_stats_begin(struct gal_stats *s)
 {
@@ -242,7 +248,7 @@ static void sum_up(const struct gal_stats *s, uint64_t sum[COUNTS])
 {
     uint64_t last_us = 0;
     for (size_t i = 0; i < s->cell_count; i++) {
-        /* backwards: an end is never seen without its beginning */
+        /* Backwards: an end is not seen without its beginning where one thread counts both. */
         for (size_t k = COUNTS; k-- > 0;)
             sum[k] += get(&s->cells[i].n[k]);
         uint64_t us = get(&s->cells[i].n[LAST_FINISHED_US]);
@@ -256,6 +262,8 @@ void gal_stats_read(const struct gal_stats *s, uint64_t now_us, uint64_t wall_us
 {
     uint64_t sum[COUNTS] = {0};
     sum_up(s, sum);
+    uint64_t failures = sum[FAILED] + sum[REJECTED] + sum[EXPIRED] + sum[CANCELLED];
+    uint64_t gone = sum[SUCCESS] + failures;
     uint64_t last_us = sum[LAST_FINISHED_US];
     out->success = sum[SUCCESS];
     out->failed = sum[FAILED];
@@ -265,13 +273,13 @@ void gal_stats_read(const struct gal_stats *s, uint64_t now_us, uint64_t wall_us
     out->rows = sum[ROWS];
     out->executions = sum[ENDED];
     out->success_time = (struct gal_span){sum[SUCCESS], sum[SUCCESS_NS]};
-    out->fail_time = (struct gal_span){sum[FAILED] + sum[REJECTED] + sum[EXPIRED] + sum[CANCELLED],
-                                       sum[FAIL_NS]};
+    out->fail_time = (struct gal_span){failures, sum[FAIL_NS]};
     out->queue = (struct gal_span){sum[QUEUED], sum[QUEUE_NS]};
     out->input = (struct gal_span){sum[SUCCESS], sum[INPUT_NS]};
     out->infer = (struct gal_span){sum[SUCCESS], sum[INFER_NS]};
     out->output = (struct gal_span){sum[SUCCESS], sum[OUTPUT_NS]};
     out->busy_ns = sum[BUSY_NS];
+    out->in_flight = sum[SUBMITTED] > gone ? (size_t)(sum[SUBMITTED] - gone) : 0;
     out->running = sum[BEGUN] > sum[ENDED] ? (size_t)(sum[BEGUN] - sum[ENDED]) : 0;
     out->last_finished_wall_us =
         last_us > 0 ? wall_us - (now_us > last_us ? now_us - last_us : 0) : 0;

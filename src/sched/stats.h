@@ -2,10 +2,11 @@
 /* What one model's scheduler counts: how jobs ended and how long they took, what calls of the
  * engine cost by their number of rows, and the latency that 99 % of the last minute's jobs kept.
  *
- * The scheduler calls gal_stats_begin before and gal_stats_end after each call of the engine, and
- * gal_stats_job once for each job, as it ends. Counting is a handful of relaxed atomic additions in
- * cells that the thread has almost to itself: no lock, no memory, no clock. Sums are exact once
- * those who count are at rest; meanwhile they may be a job apart from each other.
+ * The scheduler calls gal_stats_submit and gal_stats_job once for each job, as it comes and as it
+ * ends, gal_stats_begin before and gal_stats_end after each call of the engine. Counting is a
+ * handful of relaxed atomic additions in cells that the thread has almost to itself: no lock, no
+ * memory, no clock. Sums are exact once those who count are at rest; meanwhile they may be a job
+ * apart from each other.
  * Threads: new and free the owner's; the rest any. */
 #ifndef GAL_SCHED_STATS_H
 #define GAL_SCHED_STATS_H
@@ -25,6 +26,8 @@ struct gal_stats;
 enum gal_status gal_stats_new(unsigned threads, struct gal_stats **out, struct gal_err *err);
 void gal_stats_free(struct gal_stats *s); /* NULL is fine */
 
+/* A job has been submitted: it is among `in_flight` until gal_stats_job. */
+void gal_stats_submit(struct gal_stats *s);
 /* A call of the engine begins: it is among `running` until its end. */
 void gal_stats_begin(struct gal_stats *s);
 /* A call of the engine, as it went. */
@@ -40,7 +43,8 @@ void gal_stats_end(struct gal_stats *s, const struct gal_stats_call *call);
  * read. ended_us: monotonic; where the job's answer is handed back. */
 void gal_stats_job(struct gal_stats *s, const struct gal_job *job, uint64_t ended_us);
 
-/* Fills all that is counted here: everything up to last_finished_wall_us, running, and p99_us. The
+/* Fills all that is counted here: everything up to last_finished_wall_us, in_flight, running
+ * and p99_us. The
  * rest of *out (waiting, workers, what is chosen) is left as it is. now_us monotonic, wall_us the
  * same moment. */
 void gal_stats_read(const struct gal_stats *s, uint64_t now_us, uint64_t wall_us,

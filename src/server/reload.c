@@ -73,6 +73,7 @@ static void publish(struct gal_server *s, struct gal_catalog *fresh)
     show_gauges(s, fresh, fresh);
     gal_catalog_unref(s->catalog);
     s->catalog = fresh;
+    gal_sampler_take(s->sampler, fresh, gal_loop_now_us(s->loop));
     s->process.catalog_age++;
     gal_server_tell_fronts(s, apply_all);
 }

@@ -2,6 +2,8 @@
 #include "base/mem.h"
 #include "server/server_impl.h"
 
+#include "watch/meter.h"
+
 #include <signal.h>
 #include <unistd.h>
 
@@ -72,6 +74,26 @@ static void open_engine(struct gal_server *s)
         gal_log_msg(s->log, GAL_LOG_DEBUG, "engine", "%s %s", o->ops->name, version);
 }
 
+static void on_sample(void *ctx)
+{
+    struct gal_server *s = ctx;
+
+    gal_sampler_take(s->sampler, s->catalog, gal_loop_now_us(s->loop));
+    if (s->settings->api.triton_metrics)
+        s->process.cpu_ppm = (uint32_t)(gal_cpu_sample(&s->cpu) * 1e6);
+}
+
+static enum gal_status start_sampler(struct gal_server *s, struct gal_err *err)
+{
+    enum gal_status st = gal_sampler_new(s->metrics, &s->sampler, err);
+
+    if (st == GAL_OK)
+        st = gal_timer_new(s->loop, on_sample, s, &s->sample_timer, err);
+    if (st == GAL_OK)
+        gal_timer_start(s->sample_timer, 0, GAL_METER_PERIOD_US);
+    return st;
+}
+
 static enum gal_status start(struct gal_server *s, struct gal_err *err)
 {
     enum gal_status st;
@@ -85,6 +107,8 @@ static enum gal_status start(struct gal_server *s, struct gal_err *err)
         st = gal_metrics_shard(s->metrics, &s->shard, err);
     if (st == GAL_OK)
         st = gal_server_first_load(s, err);
+    if (st == GAL_OK)
+        st = start_sampler(s, err);
     if (st == GAL_OK)
         st = make_fronts(s, err);
     if (st == GAL_OK)
@@ -168,6 +192,8 @@ void gal_server_free(struct gal_server *s)
         gal_front_free(s->fronts[i]);
     gal_free(s->fronts);
     gal_timer_free(s->timer);
+    gal_timer_free(s->sample_timer);
+    gal_sampler_free(s->sampler);
     gal_loop_free(s->loop);
     gal_metrics_free(s->metrics);
     gal_settings_free(s->settings);

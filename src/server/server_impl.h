@@ -6,6 +6,7 @@
 
 #include "server/front.h"
 #include "server/loader.h"
+#include "server/sampler.h"
 #include "server/server.h"
 #include "server/settings.h"
 
@@ -37,6 +38,10 @@ struct gal_server {
     size_t coming_count;
     bool reload_again;      /* SIGHUP came during a load */
     uint64_t load_began_us; /* monotonic: the process's start, then the last SIGHUP */
+
+    struct gal_sampler *sampler;
+    struct gal_timer *sample_timer; /* GAL_METER_PERIOD_US */
+    struct gal_cpu_meter cpu;       /* used while settings say triton_metrics */
 
     struct gal_timer *timer; /* drain_delay, then the poll of requests in flight */
     uint64_t stop_at_us;     /* end of the grace, monotonic */

@@ -52,6 +52,7 @@ static void fill_api(struct gal_api_options *a, const struct gal_config *c)
     a->request_timeout_us = number(c, GAL_KEY_REQUEST_TIMEOUT);
     a->readiness_ttl_us = number(c, GAL_KEY_READINESS_TTL);
     a->access_sample = c->values[GAL_KEY_ACCESS_LOG].share;
+    a->triton_metrics = number(c, GAL_KEY_TRITON_METRICS) != 0;
     a->compress = number(c, GAL_KEY_COMPRESS) != 0;
 }
 

@@ -2,7 +2,6 @@
 #include "watch/metrics.h"
 
 #include "base/mem.h"
-#include "text/json.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -12,29 +11,36 @@
  * to know is in the number itself. Cells lie in chunks that never move, so that a scrape may read
  * a shard that grows. A series lies within one chunk. */
 #define CHUNK_CELLS 1024u
-#define CHUNKS_MAX 512u
+#define CHUNKS_MAX 8192u
 #define LIST_SHIFT 24
 #define CELL_MASK ((1u << LIST_SHIFT) - 1)
 #define LABELS_BYTES_MAX 4096u /* of one series, escaped */
-#define BOUNDS_MAX 17u
 
-enum list { NONE, HTTP, INFERENCE };
-enum type { COUNTER, GAUGE, HISTOGRAM };
-
-/* Upper bounds in microseconds. A histogram's cells: one a bound, one for what is above them all,
- * the sum of what was observed. */
-static const struct {
-    size_t count;
-    uint64_t us[BOUNDS_MAX];
-} lists[] = {
-    [NONE] = {0, {0}},
-    [HTTP] = {15,
-              {250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000,
-               2500000, 5000000, 10000000}},
-    [INFERENCE] = {17,
-                   {10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000,
-                    250000, 500000, 1000000, 2500000}},
+enum list {
+    NONE = GAL_BUCKETS_NONE,
+    HTTP = GAL_BUCKETS_HTTP,
+    INFERENCE = GAL_BUCKETS_INFERENCE,
+    ROWS = GAL_BUCKETS_ROWS
 };
+enum type { COUNTER = GAL_EXPO_COUNTER, GAUGE = GAL_EXPO_GAUGE, HISTOGRAM = GAL_EXPO_HISTOGRAM };
+
+/* A histogram's cells: classic buckets, what is above them all, the sum of what was observed, the
+ * zero bucket, native buckets. */
+static unsigned sum_cell(const struct gal_bucket_list *list)
+{
+    return (unsigned)list->count + 1;
+}
+
+static unsigned zero_cell(const struct gal_bucket_list *list)
+{
+    return sum_cell(list) + 1;
+}
+
+static unsigned cell_count(enum list list)
+{
+    const struct gal_bucket_list *l = &gal_bucket_lists[list];
+    return list == NONE ? 1 : zero_cell(l) + 1 + l->native_count;
+}
 
 static const struct {
     const char *name, *labels, *help;
@@ -114,19 +120,22 @@ void gal_shard_add(struct gal_shard *s, gal_series series, uint64_t by)
         bump(cell, by);
 }
 
-void gal_shard_observe_us(struct gal_shard *s, gal_series histogram, uint64_t us)
+void gal_shard_observe(struct gal_shard *s, gal_series histogram, uint64_t value)
 {
-    enum list list = (enum list)(histogram >> LIST_SHIFT);
+    const struct gal_bucket_list *list = &gal_bucket_lists[histogram >> LIST_SHIFT];
     _Atomic uint64_t *cells = histogram ? cell_of(s, histogram) : NULL;
-    size_t bucket = 0;
 
     if (!cells)
         return;
-    GAL_ASSERT(list != NONE);
-    while (bucket < lists[list].count && us > lists[list].us[bucket])
-        bucket++;
-    bump(&cells[bucket], 1);
-    bump(&cells[lists[list].count + 1], us);
+    GAL_ASSERT(list->count > 0);
+    bump(&cells[gal_bucket_classic(list, value)], 1);
+    bump(&cells[sum_cell(list)], value);
+    bump(&cells[zero_cell(list) + gal_bucket_native(list, value)], 1);
+}
+
+void gal_shard_observe_us(struct gal_shard *s, gal_series histogram, uint64_t us)
+{
+    gal_shard_observe(s, histogram, us * 1000);
 }
 
 static uint64_t bits_of(double d)
@@ -224,38 +233,15 @@ enum gal_status gal_metrics_shard(struct gal_metrics *m, struct gal_shard **out,
 
 /* --- series --- */
 
-/* The format's escapes; what is not UTF-8 would spoil the whole page, so it becomes `?`. */
-static void put_label_value(struct gal_buf *out, struct gal_str value)
-{
-    bool valid = gal_utf8_valid(value);
-
-    for (size_t i = 0; i < value.n; i++) {
-        char c = value.p[i];
-        if (c == '\\' || c == '"')
-            gal_buf_putc(out, '\\');
-        if (c == '\n')
-            gal_buf_puts(out, "\\n");
-        else
-            gal_buf_putc(out, valid || (unsigned char)c < 0x80 ? c : '?');
-    }
-}
-
 /* Returns owned text, NULL when it is too long or memory is out. */
 static char *labels_render(enum gal_metric metric, const struct gal_str *values)
 {
-    struct gal_str rest = gal_str_of(rows[metric].labels), name;
     struct gal_buf b;
     char *text = NULL;
 
+    GAL_ASSERT(values || !rows[metric].labels[0]);
     gal_buf_init(&b, LABELS_BYTES_MAX);
-    for (size_t i = 0; rest.n && gal_str_cut(&rest, ',', &name); i++) {
-        GAL_ASSERT(values);
-        gal_buf_puts(&b, i ? "," : "");
-        gal_buf_put_str(&b, name);
-        gal_buf_puts(&b, "=\"");
-        put_label_value(&b, values[i]);
-        gal_buf_puts(&b, "\"");
-    }
+    gal_expo_put_labels(&b, rows[metric].labels, values);
     if (!b.failed)
         text = gal_strndup(b.n ? b.p : "", b.n);
     gal_buf_release(&b);
@@ -299,7 +285,7 @@ static bool family_reserve(struct family *f)
 static gal_series number_make(struct gal_metrics *m, enum gal_metric metric)
 {
     enum list list = rows[metric].list;
-    unsigned cells = list == NONE ? 1 : (unsigned)lists[list].count + 2;
+    unsigned cells = cell_count(list);
     unsigned first = m->cell_next;
 
     if (first % CHUNK_CELLS + cells > CHUNK_CELLS)
@@ -362,108 +348,63 @@ static uint64_t sum_of(struct gal_metrics *m, unsigned cell)
     return sum;
 }
 
-/* Microseconds as seconds, exactly. */
-static void put_seconds(struct gal_buf *out, uint64_t us)
+uint64_t gal_metrics_sum(struct gal_metrics *m, gal_series counter)
 {
-    uint64_t fraction = us % 1000000;
-    int digits = 6;
+    uint64_t sum;
 
-    gal_buf_put_u64(out, us / 1000000);
-    if (fraction == 0)
-        return;
-    for (; fraction % 10 == 0; digits--)
-        fraction /= 10;
-    gal_buf_printf(out, ".%0*llu", digits, (unsigned long long)fraction);
+    if (!counter)
+        return 0;
+    GAL_ASSERT(counter >> LIST_SHIFT == NONE);
+    pthread_mutex_lock(&m->lock);
+    sum = sum_of(m, counter & CELL_MASK);
+    pthread_mutex_unlock(&m->lock);
+    return sum;
 }
 
-static void put_double(struct gal_buf *out, double v)
+/* Each cell is read once. Classic buckets come before native ones, which makes the page agree with
+ * itself while others write: a format's count is the sum of its own buckets. */
+static void put_histogram(struct gal_metrics *m, struct gal_expo *e, const struct series *s)
 {
-    if (fabs(v) < 1e15 && v == trunc(v))
-        gal_buf_put_i64(out, (int64_t)v);
-    else if (isfinite(v))
-        gal_json_put_f64(out, v);
-    else
-        gal_buf_puts(out, v > 0 ? "+Inf" : "-Inf");
-}
-
-/* `name_suffix{labels} `, ready for the value. */
-static void put_name(struct gal_buf *out, const char *name, const char *suffix, const char *labels)
-{
-    gal_buf_puts(out, name);
-    gal_buf_puts(out, suffix);
-    if (labels[0]) {
-        gal_buf_putc(out, '{');
-        gal_buf_puts(out, labels);
-        gal_buf_putc(out, '}');
-    }
-    gal_buf_putc(out, ' ');
-}
-
-/* Each cell is read once and the count is the buckets' sum, so that a page agrees with itself
- * while others write. */
-static void put_histogram(struct gal_metrics *m, struct gal_buf *out, enum gal_metric metric,
-                          const struct series *s)
-{
-    enum list list = rows[metric].list;
+    const struct gal_bucket_list *list = &gal_bucket_lists[s->number >> LIST_SHIFT];
     unsigned cell = s->number & CELL_MASK;
-    uint64_t count = 0;
+    uint64_t classic[GAL_BOUNDS_MAX + 1], native[GAL_NATIVE_MAX + 1];
+    struct gal_expo_histogram h = {.list = list, .classic = classic};
 
-    for (unsigned i = 0; i <= lists[list].count; i++) {
-        count += sum_of(m, cell + i);
-        gal_buf_puts(out, rows[metric].name);
-        gal_buf_puts(out, "_bucket{");
-        gal_buf_puts(out, s->labels);
-        gal_buf_puts(out, s->labels[0] ? ",le=\"" : "le=\"");
-        if (i < lists[list].count)
-            put_seconds(out, lists[list].us[i]);
-        else
-            gal_buf_puts(out, "+Inf");
-        gal_buf_puts(out, "\"} ");
-        gal_buf_put_u64(out, count);
-        gal_buf_putc(out, '\n');
-    }
-    put_name(out, rows[metric].name, "_sum", s->labels);
-    put_seconds(out, sum_of(m, cell + (unsigned)lists[list].count + 1));
-    gal_buf_putc(out, '\n');
-    put_name(out, rows[metric].name, "_count", s->labels);
-    gal_buf_put_u64(out, count);
-    gal_buf_putc(out, '\n');
+    for (unsigned i = 0; i <= list->count; i++)
+        classic[i] = sum_of(m, cell + i);
+    h.sum = sum_of(m, cell + sum_cell(list));
+    for (unsigned i = 0; e->format == GAL_EXPO_PROTOBUF && i <= list->native_count; i++)
+        native[i] = sum_of(m, cell + zero_cell(list) + i);
+    if (e->format == GAL_EXPO_PROTOBUF)
+        h.native = native;
+    gal_expo_histogram(e, s->labels, &h);
 }
 
-static void put_series(struct gal_metrics *m, struct gal_buf *out, enum gal_metric metric,
-                       const struct series *s)
+static void put_series(struct gal_metrics *m, struct gal_expo *e, const struct series *s)
 {
-    double gauge = 0;
+    double gauge;
 
-    if (rows[metric].type == HISTOGRAM) {
-        put_histogram(m, out, metric, s);
-        return;
-    }
-    if (rows[metric].type == GAUGE)
+    if (e->type == GAL_EXPO_HISTOGRAM) {
+        put_histogram(m, e, s);
+    } else if (e->type == GAL_EXPO_COUNTER) {
+        gal_expo_u64(e, s->labels, sum_of(m, s->number & CELL_MASK));
+    } else {
         gauge =
             double_of(atomic_load_explicit(cell_of(&m->gauges, s->number), memory_order_relaxed));
-    if (isnan(gauge))
-        return;
-    put_name(out, rows[metric].name, "", s->labels);
-    if (rows[metric].type == GAUGE)
-        put_double(out, gauge);
-    else
-        gal_buf_put_u64(out, sum_of(m, s->number & CELL_MASK));
-    gal_buf_putc(out, '\n');
+        if (!isnan(gauge))
+            gal_expo_f64(e, s->labels, gauge);
+    }
 }
 
-void gal_metrics_render(struct gal_metrics *m, struct gal_buf *out)
+void gal_metrics_render(struct gal_metrics *m, struct gal_expo *e)
 {
-    static const char *const type_names[] = {"counter", "gauge", "histogram"};
-
     pthread_mutex_lock(&m->lock);
     for (enum gal_metric f = 0; f < GAL_METRIC_COUNT; f++) {
         if (m->families[f].count == 0)
             continue;
-        gal_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", rows[f].name, rows[f].help,
-                       rows[f].name, type_names[rows[f].type]);
+        gal_expo_family(e, rows[f].name, (enum gal_expo_type)rows[f].type, rows[f].help);
         for (size_t i = 0; i < m->families[f].count; i++)
-            put_series(m, out, f, &m->families[f].series[i]);
+            put_series(m, e, &m->families[f].series[i]);
     }
     pthread_mutex_unlock(&m->lock);
 }

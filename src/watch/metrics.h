@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counters, gauges and histograms in the Prometheus text format (0.0.4).
+/* Counters, gauges and histograms, for Prometheus (watch/exposition.h).
  *
  * Families are rows of watch/metrics.def. A series is a family with label values; it is made once
  * (a lock, an allocation) and then known by a number. Every loop owns a shard: adding is an
@@ -8,7 +8,7 @@
 #ifndef GAL_WATCH_METRICS_H
 #define GAL_WATCH_METRICS_H
 
-#include "base/buf.h"
+#include "watch/exposition.h"
 
 enum gal_metric {
 #define GAL_METRIC_ROW(id, name, type, unit_buckets, labels, help) GAL_METRIC_##id,
@@ -33,10 +33,14 @@ enum gal_status gal_metrics_shard(struct gal_metrics *m, struct gal_shard **out,
 #define GAL_SERIES_MAX 20000u
 gal_series gal_metrics_series(struct gal_metrics *m, enum gal_metric metric,
                               const struct gal_str *labels); /* NULL for a row without labels */
-/* The shard's owner only: counters add, histograms of time observe. Both allocate at the first use
- * of a series in the shard at most, never after; when memory is out nothing is counted. */
+/* The shard's owner only: counters add, histograms observe: nanoseconds, or a plain number where
+ * the row's buckets are of numbers (watch/buckets.h). Both allocate at the first use of a series in
+ * the shard at most, never after; when memory is out nothing is counted. */
 void gal_shard_add(struct gal_shard *s, gal_series series, uint64_t by);
+void gal_shard_observe(struct gal_shard *s, gal_series histogram, uint64_t value);
 void gal_shard_observe_us(struct gal_shard *s, gal_series histogram, uint64_t us);
+/* What all shards have counted in a series of a counter. Any thread; takes the lock. */
+uint64_t gal_metrics_sum(struct gal_metrics *m, gal_series counter);
 /* Gauges belong to the process: set or add from any thread. */
 void gal_gauge_set(struct gal_metrics *m, gal_series series, double value);
 void gal_gauge_add(struct gal_metrics *m, gal_series series, double by);
@@ -44,12 +48,11 @@ void gal_gauge_add(struct gal_metrics *m, gal_series series, double by);
  * gone is left out of the exposition until it is set again. */
 void gal_gauge_hide(struct gal_metrics *m, gal_series series);
 
-/* Appends the whole exposition: HELP, TYPE, families in the table's order, series sorted by label.
- * A row without labels is one series from the start; other families appear with their first
- * series. Any thread. */
-void gal_metrics_render(struct gal_metrics *m, struct gal_buf *out);
-/* Appends process_*, galley_allocations_total and galley_build_info, read from the system right
+/* Writes all families in the table's order, series sorted by label. A row without labels is one
+ * series from the start; other families appear with their first series. Any thread. */
+void gal_metrics_render(struct gal_metrics *m, struct gal_expo *e);
+/* Writes process_*, galley_allocations_total and galley_build_info, read from the system right
  * now. start_wall_us as given. */
-void gal_metrics_render_process(struct gal_buf *out, uint64_t start_wall_us);
+void gal_metrics_render_process(struct gal_expo *e, uint64_t start_wall_us);
 
 #endif

@@ -10,24 +10,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void put_family(struct gal_buf *out, const char *name, const char *type, const char *help)
+static void put_value(struct gal_expo *e, const char *name, enum gal_expo_type type,
+                      const char *help, uint64_t value)
 {
-    gal_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+    gal_expo_family(e, name, type, help);
+    gal_expo_u64(e, "", value);
 }
 
-static void put_value(struct gal_buf *out, const char *name, const char *type, const char *help,
-                      uint64_t value)
+static void put_seconds(struct gal_expo *e, const char *name, enum gal_expo_type type,
+                        const char *help, uint64_t us)
 {
-    put_family(out, name, type, help);
-    gal_buf_printf(out, "%s %llu\n", name, (unsigned long long)value);
-}
-
-static void put_seconds(struct gal_buf *out, const char *name, const char *type, const char *help,
-                        uint64_t us)
-{
-    put_family(out, name, type, help);
-    gal_buf_printf(out, "%s %llu.%06llu\n", name, (unsigned long long)(us / 1000000),
-                   (unsigned long long)(us % 1000000));
+    gal_expo_family(e, name, type, help);
+    gal_expo_f64(e, "", (double)us / 1e6);
 }
 
 /* Field `number` (proc(5), from 1) of /proc/self/stat; fields are counted behind the command's
@@ -59,20 +53,20 @@ static struct gal_str stat_read(char *space, size_t size)
     return (struct gal_str){space, n > 0 ? (size_t)n : 0};
 }
 
-static void put_memory(struct gal_buf *out)
+static void put_memory(struct gal_expo *e)
 {
     char space[2048];
     struct gal_str text = stat_read(space, sizeof(space));
     uint64_t value;
 
     if (stat_field(text, 24, &value))
-        put_value(out, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes",
-                  value * (uint64_t)sysconf(_SC_PAGESIZE));
+        put_value(e, "process_resident_memory_bytes", GAL_EXPO_GAUGE,
+                  "Resident memory size in bytes", value * (uint64_t)sysconf(_SC_PAGESIZE));
     if (stat_field(text, 23, &value))
-        put_value(out, "process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes",
+        put_value(e, "process_virtual_memory_bytes", GAL_EXPO_GAUGE, "Virtual memory size in bytes",
                   value);
     if (stat_field(text, 20, &value))
-        put_value(out, "process_threads", "gauge", "Threads of the process", value);
+        put_value(e, "process_threads", GAL_EXPO_GAUGE, "Threads of the process", value);
 }
 
 /* Since Linux 6.2 the directory's size is the count; before that it is 0 and names are counted.
@@ -94,15 +88,15 @@ static uint64_t count_fds(void)
     return count - 1; /* without the one that counts */
 }
 
-static void put_files(struct gal_buf *out)
+static void put_files(struct gal_expo *e)
 {
     uint64_t open_fds = count_fds();
     struct rlimit limit;
 
     if (open_fds)
-        put_value(out, "process_open_fds", "gauge", "Open file descriptors", open_fds);
+        put_value(e, "process_open_fds", GAL_EXPO_GAUGE, "Open file descriptors", open_fds);
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
-        put_value(out, "process_max_fds", "gauge", "Most file descriptors that may be open",
+        put_value(e, "process_max_fds", GAL_EXPO_GAUGE, "Most file descriptors that may be open",
                   (uint64_t)limit.rlim_cur);
 }
 
@@ -115,15 +109,16 @@ static uint64_t cpu_us(void)
            (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
-void gal_metrics_render_process(struct gal_buf *out, uint64_t start_wall_us)
+void gal_metrics_render_process(struct gal_expo *e, uint64_t start_wall_us)
 {
-    put_seconds(out, "process_cpu_seconds_total", "counter", "User and system CPU time", cpu_us());
-    put_seconds(out, "process_start_time_seconds", "gauge",
+    put_seconds(e, "process_cpu_seconds_total", GAL_EXPO_COUNTER, "User and system CPU time",
+                cpu_us());
+    put_seconds(e, "process_start_time_seconds", GAL_EXPO_GAUGE,
                 "Start of the process since 1970-01-01T00:00:00Z", start_wall_us);
-    put_memory(out);
-    put_files(out);
-    put_value(out, "galley_allocations_total", "counter", "Calls of galley's code to the allocator",
-              gal_alloc_count());
-    put_family(out, "galley_build_info", "gauge", "Version of galley, always 1");
-    gal_buf_puts(out, "galley_build_info{version=\"" GAL_VERSION "\"} 1\n");
+    put_memory(e);
+    put_files(e);
+    put_value(e, "galley_allocations_total", GAL_EXPO_COUNTER,
+              "Calls of galley's code to the allocator", gal_alloc_count());
+    gal_expo_family(e, "galley_build_info", GAL_EXPO_GAUGE, "Version of galley, always 1");
+    gal_expo_u64(e, "version=\"" GAL_VERSION "\"", 1);
 }

@@ -136,6 +136,22 @@ static void a_clock_that_reads_the_same_twice_is_no_time(void **state)
     gal_stats_free(s);
 }
 
+static void a_job_is_in_flight_from_its_coming_to_its_end(void **state)
+{
+    (void)state;
+    struct gal_stats *s = open_stats(1);
+    gal_stats_submit(s);
+    gal_stats_submit(s);
+    gal_stats_submit(s);
+    assert_int_equal(read_at(s, 10).in_flight, 3);
+    end_job(s, GAL_OK, 1, 20, 5);
+    end_job(s, GAL_CANCELLED, 1, 20, 5);
+    assert_int_equal(read_at(s, 20).in_flight, 1);
+    end_job(s, GAL_INTERNAL, 1, 20, 5);
+    assert_int_equal(read_at(s, 20).in_flight, 0);
+    gal_stats_free(s);
+}
+
 /* ---- calls ---- */
 
 static void run_call(struct gal_stats *s, size_t rows, bool failed, uint64_t finished_us)
@@ -359,6 +375,7 @@ int main(void)
         cmocka_unit_test(a_successful_job_counts_its_rows_and_all_its_times),
         cmocka_unit_test(every_end_has_its_count_and_failures_have_no_rows),
         cmocka_unit_test(a_clock_that_reads_the_same_twice_is_no_time),
+        cmocka_unit_test(a_job_is_in_flight_from_its_coming_to_its_end),
         cmocka_unit_test(a_call_is_running_from_its_beginning_to_its_end),
         cmocka_unit_test(batches_come_by_size_and_failed_calls_are_not_among_them),
         cmocka_unit_test(little_room_still_tells_how_many_there_are),

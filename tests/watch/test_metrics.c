@@ -100,13 +100,22 @@ static double value_of(const char *text, const char *sample)
     return -1;
 }
 
+static void render_into(struct gal_metrics *m, struct gal_buf *b)
+{
+    struct gal_expo e;
+
+    gal_expo_init(&e, GAL_EXPO_TEXT, b);
+    gal_metrics_render(m, &e);
+    gal_expo_end(&e);
+}
+
 static char *render(struct gal_metrics *m)
 {
     struct gal_buf b;
     char *text;
 
     gal_buf_init(&b, PAGE_BYTES_MAX);
-    gal_metrics_render(m, &b);
+    render_into(m, &b);
     assert_false(b.failed);
     gal_buf_putc(&b, '\0');
     text = strdup(b.p);
@@ -463,7 +472,7 @@ static bool use_all(void)
         gal_series g = model_series(m, GAL_METRIC_MODEL_READY, "m", NULL);
         gal_shard_observe_us(shard, d, 5);
         gal_gauge_set(m, g, 1);
-        gal_metrics_render(m, &b);
+        render_into(m, &b);
         all = d && g && !b.failed && memmem(b.p, b.n, counted.p, counted.n);
     }
     gal_buf_release(&b);
@@ -498,11 +507,14 @@ static void the_process_shows_its_figures(void **state)
                                         "galley_allocations_total",
                                         "galley_build_info{version=\"" GAL_VERSION "\"}"};
     struct gal_buf b;
+    struct gal_expo e;
     char *text;
 
     (void)state;
     gal_buf_init(&b, 65536);
-    gal_metrics_render_process(&b, UINT64_C(1700000000123456));
+    gal_expo_init(&e, GAL_EXPO_TEXT, &b);
+    gal_metrics_render_process(&e, UINT64_C(1700000000123456));
+    gal_expo_end(&e);
     gal_buf_putc(&b, '\0');
     text = strdup(b.p);
     gal_buf_release(&b);
