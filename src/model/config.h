@@ -6,6 +6,7 @@
 #define GAL_MODEL_CONFIG_H
 
 #include "backend/backend.h"
+#include "sched/policy.h"
 #include "sched/sched.h"
 
 #define GAL_BUCKETS_MAX 32u
@@ -18,7 +19,8 @@ enum gal_version_choice { GAL_VERSIONS_ALL, GAL_VERSIONS_LATEST, GAL_VERSIONS_LI
 /* Requests whose size on a named axis differs are filled up to the next bucket, run together, and
  * cut back (model/pad.h). */
 struct gal_padding {
-    struct gal_str axis; /* the symbolic dimension's name in the model ("sequence"), or INPUT:INDEX */
+    struct gal_str
+        axis; /* the symbolic dimension's name in the model ("sequence"), or INPUT:INDEX */
     int64_t buckets[GAL_BUCKETS_MAX]; /* ascending; a longer request runs as it is */
     size_t bucket_count;
     double value;        /* what fills numeric inputs */
