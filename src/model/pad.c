@@ -17,7 +17,7 @@ struct axis {
     struct gal_str name; /* symbolic; empty: the one dimension that follows */
     size_t input, index; /* of a nameless one */
     size_t mask;         /* an input; SIZE_MAX: none */
-    const struct gal_padding *padding;
+    struct gal_padding padding; /* the arena's text */
 };
 
 struct gal_pad {
@@ -138,7 +138,7 @@ static enum gal_status find_place(struct axis *a, const struct gal_model_info *i
 static enum gal_status find_axis(struct axis *a, const struct gal_model_info *info, bool batch_dim,
                                  struct gal_err *err)
 {
-    struct gal_str text = a->padding->axis;
+    struct gal_str text = a->padding.axis;
     enum gal_status status = GAL_OK;
     bool found = false;
     a->name = text;
@@ -156,7 +156,7 @@ static enum gal_status find_axis(struct axis *a, const struct gal_model_info *in
 static enum gal_status find_mask(struct axis *a, const struct gal_model_info *info,
                                  struct gal_err *err)
 {
-    struct gal_str name = a->padding->mask;
+    struct gal_str name = a->padding.mask;
     a->mask = SIZE_MAX;
     if (name.n == 0)
         return GAL_OK;
@@ -167,7 +167,7 @@ static enum gal_status find_mask(struct axis *a, const struct gal_model_info *in
     const struct gal_port *port = &info->inputs[a->mask];
     if (!carries_anywhere(a, info, a->mask))
         return gal_fail(err, GAL_INVALID, "the mask '%s' has no dimension '%.*s'", port->name.p,
-                        GAL_STR_ARG(a->padding->axis));
+                        GAL_STR_ARG(a->padding.axis));
     if (port->dtype == GAL_DT_BYTES)
         return gal_fail(err, GAL_INVALID, "the mask '%s' holds text", port->name.p);
     return GAL_OK;
@@ -234,7 +234,7 @@ static enum gal_status fill_inputs(struct gal_pad *p, const struct axis *a, stru
 {
     for (size_t i = 0; i < p->info->input_count; i++) {
         const struct gal_port *port = &p->info->inputs[i];
-        double value = i == a->mask ? 0 : a->padding->value;
+        double value = i == a->mask ? 0 : a->padding.value;
         uint64_t bits;
         if (!carries_anywhere(a, p->info, i))
             continue;
@@ -268,10 +268,13 @@ static enum gal_status check_distinct(const struct gal_pad *p, const struct axis
 }
 
 static enum gal_status add_axis(struct gal_pad *p, const struct gal_padding *padding,
-                                bool batch_dim, struct gal_err *err)
+                                bool batch_dim, struct gal_arena *arena, struct gal_err *err)
 {
     struct axis *a = &p->axes[p->axis_count];
-    a->padding = padding;
+    a->padding = *padding;
+    a->padding.axis.p = gal_arena_strdup(arena, padding->axis);
+    if (!a->padding.axis.p)
+        return gal_arena_fail(arena, padding->axis.n, "padding", err);
     enum gal_status status = check_buckets(padding, err);
     if (!status)
         status = find_axis(a, p->info, batch_dim, err);
@@ -305,7 +308,7 @@ enum gal_status gal_pad_new(const struct gal_padding *paddings, size_t count,
         memset(fills, 0, info->input_count * sizeof *fills);
     enum gal_status status = GAL_OK;
     for (size_t i = 0; !status && i < count; i++)
-        status = add_axis(p, &paddings[i], batch_dim, err);
+        status = add_axis(p, &paddings[i], batch_dim, arena, err);
     *out = status ? NULL : p;
     return status;
 }
@@ -387,7 +390,7 @@ static enum gal_status measure(const struct gal_pad *p, const struct axis *a,
                 return gal_fail(err, GAL_INVALID,
                                 "inputs '%.100s' and '%.100s' differ on '%.*s': %" PRId64
                                 " and %" PRId64,
-                                first, p->info->inputs[i].name.p, GAL_STR_ARG(a->padding->axis),
+                                first, p->info->inputs[i].name.p, GAL_STR_ARG(a->padding.axis),
                                 *out, t->shape[d]);
             first = p->info->inputs[i].name.p;
             *out = t->shape[d];
@@ -405,7 +408,7 @@ static enum gal_status measure_all(const struct gal_pad *p, const struct gal_val
         if (status)
             return status;
         if (a->mask == SIZE_MAX || is_given(p, inputs, a->mask))
-            state->to[k] = bucket_of(a->padding, state->from[k]);
+            state->to[k] = bucket_of(&a->padding, state->from[k]);
         state->any |= state->to[k] > 0;
     }
     return GAL_OK;

@@ -29,8 +29,8 @@ struct gal_padded {
     bool any;
 };
 
-/* Finds the axes in the model. info, paddings and their texts are borrowed for the pad's life,
- * which is the arena's. batch_dim: the first dimension of all inputs is the batch, which cannot be
+/* Finds the axes in the model. info is borrowed for the pad's life, which is the arena's; paddings
+ * for the call. batch_dim: the first dimension of all inputs is the batch, which cannot be
  * padded. *out is NULL when count is 0. INVALID, with the axis as place: it is no dimension of the
  * model, or not an open one, or the batch; the mask is no input or does not carry it; no bucket, or
  * buckets that do not ascend; a value that an input's datatype cannot hold. */

@@ -47,6 +47,19 @@ def test_an_idle_server_uses_no_time(serve, tmp_path):
         c.close()
 
 
+@pytest.mark.skipif(harness.SANITIZE, reason="a sanitizer keeps freed memory")
+def test_memory_of_a_burst_is_given_back(serve, tmp_path):
+    wide(tmp_path / "wide" / "model.onnx")
+    s = serve("--schedule", "workers", paths=[tmp_path / "wide"])
+    assert ask(s, 1).status == 200
+    before = s.rss()
+    for _ in range(3):
+        assert ask(s, 15000).status == 200  # 59 MiB, and as much a tensor of the model's own
+    assert s.rss() > before + 64 * MIB
+    harness.wait_until(lambda: s.rss() < before + 24 * MIB, 5, "memory to be given back", 0.1)
+    assert ask(s, 1).status == 200
+
+
 def test_a_batch_beyond_the_models_memory_fails_alone(serve, tmp_path):
     wide(tmp_path / "wide" / "model.onnx")
     s = serve("--model-memory-limit", "32MiB", "--request-timeout", "60s", paths=[tmp_path / "wide"])
