@@ -158,7 +158,12 @@ static void on_done(struct gal_job *job)
 
     x->job_running = false;
     if (job->status == GAL_OK) {
-        x->infer->has_run = true;
+        struct gal_infer *inf = x->infer;
+        inf->has_run = true;
+        job->status = gal_pad_out(x->model->pad, &inf->padded, inf->wanted, inf->wanted_count,
+                                  inf->outputs, &x->arena, &job->err);
+    }
+    if (job->status == GAL_OK) {
         x->infer->encode(x, x->infer);
         return;
     }
@@ -247,11 +252,13 @@ void gal_infer_run(struct gal_exchange *x, struct gal_infer *inf)
 
     if (st == GAL_OK)
         st = read_headers(x, inf, &err);
+    x->rows = count_rows(x, inf);
+    if (st == GAL_OK)
+        st = gal_pad_in(x->model->pad, inf->inputs, &x->arena, &inf->padded, &err);
     if (st != GAL_OK) {
         gal_exchange_fail(x, &err);
         return;
     }
-    x->rows = count_rows(x, inf);
     x->infer = inf;
     fill_job(x, inf);
     x->submitted = true;

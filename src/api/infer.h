@@ -24,6 +24,7 @@ struct gal_infer {
     uint64_t timeout_us; /* the request's own deadline, from its arrival; 0: none. May shorten the
                             server's, not lengthen it */
     uint64_t priority;   /* 1 the most urgent; 0: the model's default */
+    struct gal_padded padded;
     void *state;         /* the dialect's own */
     bool has_run;        /* outputs are to be released */
 };

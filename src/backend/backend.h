@@ -8,7 +8,7 @@
 #include "base/arena.h"
 #include "tensor/tensor.h"
 
-#define GAL_BACKEND_ABI 1
+#define GAL_BACKEND_ABI 2
 
 /* One input or output of a model. Owned by the session's description. */
 struct gal_port {
@@ -51,7 +51,9 @@ struct gal_model_info {
 struct gal_backend_options {
     unsigned intra_op_threads; /* threads inside one inference; 1 unless the user asks */
     unsigned inter_op_threads;
-    const char *library; /* path of the backend's shared library; NULL: search */
+    size_t memory_bytes_max; /* of the model's weights and of what its inferences take for tensors
+                                of their own, all that run at once; 0: no bound */
+    const char *library;     /* path of the backend's shared library; NULL: search */
 };
 
 struct gal_session; /* a backend's loaded model */
@@ -75,11 +77,17 @@ struct gal_backend_ops {
      * or the arena's; give each back with release_output, in any thread, before the arena is
      * cleared. Inputs must stay until run returns. On failure nothing is to be released. Calls no
      * allocator of galley's beyond the arena. INVALID: the engine refused the input (its words in
-     * the message); NO_MEMORY; INTERNAL. */
+     * the message); NO_MEMORY: also what memory_bytes_max does not let through, and the session
+     * serves on; INTERNAL. */
     enum gal_status (*run)(struct gal_session *session, const struct gal_value *inputs,
                            const size_t *wanted, size_t output_count, struct gal_arena *arena,
                            struct gal_value *outputs, struct gal_err *err);
     void (*release_output)(struct gal_session *session, struct gal_value *output);
+    /* Gives memory back that a burst of large runs left with the session and with the process's
+     * allocator: for a while without runs, and of no effect when nothing ran since the last time.
+     * Blocks, for about as long as one small inference, which the engine may need for it. Other
+     * runs may be under way. Best effort: there is nothing to do about a failure. */
+    void (*trim)(struct gal_session *session);
 };
 
 /* Index of a port by name; SIZE_MAX when there is none. */

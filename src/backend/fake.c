@@ -30,7 +30,7 @@ struct fake {
     struct gal_port inputs[PORTS_MAX], outputs[PORTS_MAX];
     struct gal_meta meta[PORTS_MAX];
     uint64_t cost_us, fail_every, refuse_every;
-    _Atomic uint64_t runs;
+    _Atomic uint64_t runs, trims;
     _Atomic bool has_gate; /* the gate is looked at only when a test has closed it */
     pthread_mutex_t lock;
     pthread_cond_t moved;
@@ -380,6 +380,11 @@ static void fake_release_output(struct gal_session *session, struct gal_value *o
     (void)session, (void)output;
 }
 
+static void fake_trim(struct gal_session *session)
+{
+    own(session)->trims++;
+}
+
 const struct gal_backend_ops gal_backend_fake = {
     .abi = GAL_BACKEND_ABI,
     .name = "fake",
@@ -389,6 +394,7 @@ const struct gal_backend_ops gal_backend_fake = {
     .info = fake_info,
     .run = fake_run,
     .release_output = fake_release_output,
+    .trim = fake_trim,
 };
 
 /* ---- the gate ---- */
@@ -418,6 +424,11 @@ void gal_fake_gate_await(struct gal_session *session, size_t count)
     while (f->at_gate < count)
         pthread_cond_wait(&f->moved, &f->lock);
     pthread_mutex_unlock(&f->lock);
+}
+
+uint64_t gal_fake_trims(struct gal_session *session)
+{
+    return own(session)->trims;
 }
 
 uint64_t gal_fake_runs(struct gal_session *session)

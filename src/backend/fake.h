@@ -14,6 +14,8 @@ void gal_fake_gate_close(struct gal_session *session);
 void gal_fake_gate_open(struct gal_session *session);
 /* Blocks until `count` runs wait at the closed gate. */
 void gal_fake_gate_await(struct gal_session *session, size_t count);
+/* Calls of trim so far. */
+uint64_t gal_fake_trims(struct gal_session *session);
 /* Runs begun so far, the failed ones too. */
 uint64_t gal_fake_runs(struct gal_session *session);
 

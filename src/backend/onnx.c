@@ -6,9 +6,12 @@
 #include "base/file.h"
 #include "base/mem.h"
 
+#include <stdatomic.h>
+
 /* Ports that run's arrays hold on the stack; more are taken from the arena. */
 #define PORTS_ON_STACK 16
 #define DESCRIPTION_BYTES_MAX (64u << 20)
+#define TRIM_BYTES_MAX (64u << 20) /* of the inputs of a run that is made to trim */
 
 static struct gal_ort_session *own(struct gal_session *s)
 {
@@ -50,7 +53,7 @@ static enum gal_status set_options(const struct gal_ort *ort,
     return gal_ort_check(ort, status, GAL_ORT_LOAD, err);
 }
 
-static enum gal_status make_session(struct gal_ort_session *s, const char *path,
+static enum gal_status make_session(struct gal_ort_session *s, const char *path, size_t file_bytes,
                                     const struct gal_backend_options *options, struct gal_err *err)
 {
     const OrtApi *api = s->ort->api;
@@ -60,8 +63,8 @@ static enum gal_status make_session(struct gal_ort_session *s, const char *path,
     if (!status)
         status = set_options(s->ort, options, o, err);
     if (!status)
-        status = gal_ort_check(s->ort, api->CreateSession(s->ort->env, path, o, &s->session),
-                               GAL_ORT_LOAD, err);
+        status = gal_ort_session_make(s->ort, path, o, s->memory_bytes_max, file_bytes, &s->session,
+                                      err);
     if (o)
         api->ReleaseSessionOptions(o);
     return status;
@@ -137,7 +140,7 @@ static enum gal_status load_mapped(struct gal_ort_session *s, const char *path, 
     struct gal_onnx_head head;
     enum gal_status status = gal_onnx_head_read(file, &s->arena, &head, err);
     if (!status)
-        status = make_session(s, path, options, err);
+        status = make_session(s, path, file.n, options, err);
     if (!status)
         status = gal_ort_describe(s, &head, err);
     if (!status)
@@ -167,6 +170,7 @@ static enum gal_status onnx_load(const char *path, const struct gal_backend_opti
     if (!s)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for a session");
     s->ort = ort;
+    s->memory_bytes_max = options->memory_bytes_max;
     gal_arena_init(&s->arena, 4096, 0, DESCRIPTION_BYTES_MAX);
     status = gal_file_map(path, &file, err);
     if (!status)
@@ -257,9 +261,9 @@ static enum gal_status take_outputs(const struct gal_ort_session *s, const size_
     return status;
 }
 
-static enum gal_status run_feed(const struct gal_ort_session *s, const struct gal_value *inputs,
-                                const size_t *wanted, size_t count, struct feed *f,
-                                struct gal_arena *arena, struct gal_value *outputs,
+static enum gal_status run_feed(const struct gal_ort_session *s, const OrtRunOptions *options,
+                                const struct gal_value *inputs, const size_t *wanted, size_t count,
+                                struct feed *f, struct gal_arena *arena, struct gal_value *outputs,
                                 struct gal_err *err)
 {
     const OrtApi *api = s->ort->api;
@@ -270,7 +274,7 @@ static enum gal_status run_feed(const struct gal_ort_session *s, const struct ga
     enum gal_status status = feed_in(s, inputs, f, err);
     if (!status)
         status = gal_ort_check(s->ort,
-                               api->Run(s->session, s->ort->run_options, f->in_names,
+                               api->Run(s->session, options, f->in_names,
                                         (const OrtValue *const *)f->in_values, f->in_count,
                                         f->out_names, count, f->out_values),
                                GAL_ORT_RUN, err);
@@ -281,11 +285,11 @@ static enum gal_status run_feed(const struct gal_ort_session *s, const struct ga
     return status ? status : take_outputs(s, wanted, count, f, arena, outputs, err);
 }
 
-static enum gal_status onnx_run(struct gal_session *session, const struct gal_value *inputs,
-                                const size_t *wanted, size_t output_count, struct gal_arena *arena,
+static enum gal_status run_with(const struct gal_ort_session *s, const OrtRunOptions *options,
+                                const struct gal_value *inputs, const size_t *wanted,
+                                size_t output_count, struct gal_arena *arena,
                                 struct gal_value *outputs, struct gal_err *err)
 {
-    const struct gal_ort_session *s = own(session);
     const char *names[2 * PORTS_ON_STACK];
     OrtValue *values[2 * PORTS_ON_STACK];
     bool is_own[PORTS_ON_STACK];
@@ -300,7 +304,51 @@ static enum gal_status onnx_run(struct gal_session *session, const struct gal_va
         if (!f.in_names || !f.in_values || !f.is_own || !f.out_names || !f.out_values)
             return gal_fail(err, GAL_NO_MEMORY, "no memory for %zu inputs", in);
     }
-    return run_feed(s, inputs, wanted, output_count, &f, arena, outputs, err);
+    return run_feed(s, options, inputs, wanted, output_count, &f, arena, outputs, err);
+}
+
+static enum gal_status onnx_run(struct gal_session *session, const struct gal_value *inputs,
+                                const size_t *wanted, size_t output_count, struct gal_arena *arena,
+                                struct gal_value *outputs, struct gal_err *err)
+{
+    struct gal_ort_session *s = own(session);
+    const struct gal_ort *ort = s->ort;
+    if (!atomic_load_explicit(&s->has_run, memory_order_relaxed))
+        atomic_store_explicit(&s->has_run, true, memory_order_relaxed);
+    /* An engine without an arena refuses to trim it: then the run is made as any other. */
+    if (atomic_load_explicit(&s->trims_next, memory_order_relaxed) &&
+        atomic_exchange(&s->trims_next, false) &&
+        !run_with(s, ort->trim_options, inputs, wanted, output_count, arena, outputs, NULL))
+        return GAL_OK;
+    enum gal_status status =
+        run_with(s, ort->run_options, inputs, wanted, output_count, arena, outputs, err);
+    if (status == GAL_NO_MEMORY && s->memory_bytes_max)
+        gal_err_hint(err, "the model may take %zu bytes (model_memory_limit)", s->memory_bytes_max);
+    return status;
+}
+
+/* ---- trim ---- */
+
+/* The engine gives memory back at the end of a run and at no other time: of a small one, or, where
+ * the model does not take what can be made up, of the next. */
+static void onnx_trim(struct gal_session *session)
+{
+    struct gal_ort_session *s = own(session);
+    static const size_t wanted[] = {0};
+    struct gal_value *inputs, output;
+    struct gal_arena arena;
+    if (!atomic_exchange(&s->has_run, false))
+        return;
+    gal_arena_init(&arena, 4096, 0, TRIM_BYTES_MAX);
+    enum gal_status status = gal_ort_small_inputs(&s->info, &arena, &inputs, NULL);
+    if (!status)
+        status = run_with(s, s->ort->trim_options, inputs, wanted, 1, &arena, &output, NULL);
+    if (status)
+        atomic_store(&s->trims_next, true);
+    else
+        gal_ort_value_release(s->ort, &output);
+    gal_arena_release(&arena);
+    gal_mem_trim();
 }
 
 static void onnx_release_output(struct gal_session *session, struct gal_value *output)
@@ -317,4 +365,5 @@ const struct gal_backend_ops gal_backend_onnx = {
     .info = onnx_info,
     .run = onnx_run,
     .release_output = onnx_release_output,
+    .trim = onnx_trim,
 };

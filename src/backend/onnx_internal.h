@@ -22,7 +22,8 @@ struct gal_ort {
     const char *version;  /* "1.29.0" */
     OrtEnv *env;
     OrtMemoryInfo *cpu;
-    OrtRunOptions *run_options; /* the defaults; read by all runs, which saves making them */
+    OrtRunOptions *run_options;  /* the defaults; read by all runs, which saves making them */
+    OrtRunOptions *trim_options; /* the arena gives back what it does not use, behind the run */
     OrtAllocator *allocator;
 };
 
@@ -66,7 +67,10 @@ size_t gal_ort_empty_model(ONNXTensorElementDataType element, uint8_t out[GAL_OR
 
 struct gal_ort_session {
     const struct gal_ort *ort;
-    OrtSession *session; /* owned */
+    size_t memory_bytes_max; /* of the session's arena; 0: no bound */
+    _Atomic bool has_run;    /* since the last trim */
+    _Atomic bool trims_next; /* the next run gives memory back */
+    OrtSession *session;     /* owned */
     struct gal_model_info info;
     struct gal_port *ports; /* the same array as info.inputs, to be filled */
     OrtValue **empty;       /* an input that is a sequence of tensors: an empty one; owned */
@@ -87,5 +91,15 @@ enum gal_status gal_ort_value_out(const struct gal_ort *ort, OrtValue *value, en
                                   struct gal_arena *arena, struct gal_value *out,
                                   struct gal_err *err);
 void gal_ort_value_release(const struct gal_ort *ort, struct gal_value *v);
+
+/* Makes a session whose arena is its own and takes at most bytes_max (0: no bound). NO_MEMORY when
+ * the weights alone take more. */
+enum gal_status gal_ort_session_make(const struct gal_ort *ort, const char *path,
+                                     OrtSessionOptions *o, size_t bytes_max, size_t file_bytes,
+                                     OrtSession **out, struct gal_err *err);
+/* Makes small inputs of zeros, empty texts and empty sequences, each open dimension 1: what a run
+ * takes that is made for its side effect. INVALID when some input can have none. */
+enum gal_status gal_ort_small_inputs(const struct gal_model_info *info, struct gal_arena *arena,
+                                     struct gal_value **out, struct gal_err *err);
 
 #endif

@@ -64,6 +64,14 @@ static enum gal_status make_env(struct gal_ort *ort, struct gal_err *err)
                                GAL_ORT_LOAD, err);
     if (!status)
         status = gal_ort_check(ort, api->CreateRunOptions(&ort->run_options), GAL_ORT_LOAD, err);
+    if (!status)
+        status = gal_ort_check(ort, api->CreateRunOptions(&ort->trim_options), GAL_ORT_LOAD, err);
+    if (!status)
+        status =
+            gal_ort_check(ort,
+                          api->AddRunConfigEntry(ort->trim_options,
+                                                 "memory.enable_memory_arena_shrinkage", "cpu:0"),
+                          GAL_ORT_LOAD, err);
     return status;
 }
 

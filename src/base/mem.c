@@ -6,6 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#define give_back() ((void)malloc_trim(0))
+#else
+#define give_back() ((void)0)
+#endif
+
 static _Atomic uint64_t calls;
 static _Atomic uint64_t fail_at; /* value of `calls` that fails; 0: none */
 static _Atomic bool fail_once;
@@ -57,6 +64,11 @@ char *gal_strndup(const char *s, size_t n)
         memcpy(copy, s, n);
     copy[n] = '\0';
     return copy;
+}
+
+void gal_mem_trim(void)
+{
+    give_back();
 }
 
 uint64_t gal_alloc_count(void)

@@ -15,6 +15,10 @@ void gal_free(void *p);                     /* NULL is fine */
 char *gal_strdup(const char *s);            /* returns owned */
 char *gal_strndup(const char *s, size_t n); /* returns owned, NUL-terminated */
 
+/* Hands memory that the C library's allocator holds but nobody uses back to the system, where the
+ * library can do that. Takes its locks: not for a busy loop. */
+void gal_mem_trim(void);
+
 /* Calls to gal_alloc, gal_calloc and gal_realloc since the process started (relaxed count). */
 uint64_t gal_alloc_count(void);
 

@@ -6,6 +6,7 @@
 #define GAL_MODEL_CONFIG_H
 
 #include "backend/backend.h"
+#include "sched/policy.h"
 #include "sched/sched.h"
 
 #define GAL_BUCKETS_MAX 32u

@@ -185,6 +185,16 @@ static bool may_stack(const struct gal_model *m, const struct gal_model_config *
            gal_rows_are_apart(m->ops, m->session, gal_probe_open_size(m->probe_try));
 }
 
+static enum gal_status make_pad(struct gal_model *m, const struct gal_model_config *c, bool stacks,
+                                struct gal_err *err)
+{
+    struct gal_pad *pad;
+    enum gal_status status =
+        gal_pad_new(c->padding, c->padding_count, m->info, stacks, &m->arena, &pad, err);
+    m->pad = pad;
+    return status;
+}
+
 static enum gal_status load(struct gal_model *m, const struct gal_model_options *o,
                             struct gal_err *err)
 {
@@ -200,9 +210,10 @@ static enum gal_status load(struct gal_model *m, const struct gal_model_options 
     status = make_sched(m, o, err);
     if (!status)
         status = warm_up(m, o, err);
-    if (!status && may_stack(m, &o->config))
+    bool stacks = !status && may_stack(m, &o->config);
+    if (stacks)
         gal_sched_stack(m->sched);
-    return status;
+    return status ? status : make_pad(m, &o->config, stacks, err);
 }
 
 enum gal_status gal_model_load(struct gal_model *m, const struct gal_model_options *options,
@@ -225,6 +236,7 @@ enum gal_status gal_model_load(struct gal_model *m, const struct gal_model_optio
     m->sched = NULL;
     m->session = NULL;
     m->info = NULL;
+    m->pad = NULL;
     m->feature_names = NULL;
     m->feature_count = 0;
     if (err)

@@ -11,6 +11,7 @@
 
 #include "backend/backend.h"
 #include "model/config.h"
+#include "model/pad.h"
 #include "sched/sched.h"
 
 enum gal_model_state { GAL_MODEL_LOADING, GAL_MODEL_READY, GAL_MODEL_FAILED };
@@ -41,6 +42,7 @@ struct gal_model {
                                          with one tensor input; NULL when none, or when it is in
                                          another tool's format */
     size_t feature_count;
+    const struct gal_pad *pad; /* NULL: no axis is padded */
     unsigned probe_try;     /* the made-up input that the model has answered, see model/probe.h */
     struct gal_arena arena; /* what the fields above borrow */
     unsigned index; /* number in the process, from 0, never given twice: for metrics slots */

@@ -99,6 +99,7 @@ static void trim(struct gal_worker *w)
     w->trim_at_us = 0;
     pthread_mutex_unlock(&s->lock);
     gal_batch_pool_release(&w->pool);
+    s->o.ops->trim(s->o.session);
     pthread_mutex_lock(&s->lock);
 }
 

@@ -40,6 +40,7 @@ static void make_series(struct gal_front *f)
 
     f->received = gal_metrics_series(m, GAL_METRIC_HTTP_RECEIVED, NULL);
     f->sent = gal_metrics_series(m, GAL_METRIC_HTTP_SENT, NULL);
+    f->rests = gal_metrics_series(m, GAL_METRIC_HTTP_PAUSES, NULL);
     f->log_dropped = gal_metrics_series(m, GAL_METRIC_LOG_DROPPED, NULL);
     f->refused_full = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &full);
     f->refused_slow = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &slow);
@@ -68,6 +69,8 @@ enum gal_status gal_front_new(const struct gal_front_setup *setup, struct gal_fr
     gal_buf_init(&f->api.log_lines, LOG_LINES_BYTES_MAX);
     gal_rng_seed(&f->api.rng);
     st = gal_loop_new(&f->loop, err);
+    if (st == GAL_OK)
+        st = gal_timer_new(f->loop, gal_http_end_rests, f, &f->rest_timer, err);
     if (st == GAL_OK)
         st = gal_metrics_shard(setup->metrics, &f->api.shard, err);
     if (st == GAL_OK)
@@ -126,6 +129,8 @@ void gal_front_free(struct gal_front *f)
         return;
     GAL_ASSERT(!f->started);
     gal_listener_free(f->listener);
+    gal_timer_free(f->rest_timer);
+    f->rest_timer = NULL;
     gal_loop_free(f->loop);
     gal_http_send_answers(f); /* none has a stream now: this gives the connections back */
     gal_http_free_pools(f);

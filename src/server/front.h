@@ -8,6 +8,7 @@
 #include "api/exchange.h"
 #include "http/http1.h"
 #include "net/stream.h"
+#include "server/pace.h"
 
 #include <pthread.h>
 
@@ -31,10 +32,13 @@ struct gal_front {
     struct gal_conn *free_conns;             /* owned, recycled */
     struct gal_conn *answers, **answers_end; /* whose answers wait for the turn's end, in order */
     unsigned answer_count;
-    bool sending;                /* gal_http_send_answers is on the stack */
+    bool sending; /* gal_http_send_answers is on the stack */
+    struct gal_pace pace;
+    struct gal_conn *resting, *resting_last; /* in the order in which they go on */
+    struct gal_timer *rest_timer;
     struct gal_slot *free_slots; /* owned, recycled */
     unsigned free_slot_count;
-    gal_series received, sent, refused_full, refused_slow, refused_bad, log_dropped;
+    gal_series received, sent, refused_full, refused_slow, refused_bad, rests, log_dropped;
     struct gal_http_request no_request; /* stands in for one that did not arrive in time */
     char date[GAL_HTTP_DATE_SIZE];      /* of the second date_s */
     uint64_t date_s;
@@ -65,6 +69,8 @@ void gal_front_refuse(struct gal_front *f);
 extern const struct gal_stream_ops gal_http_stream_ops; /* listener's ctx is the front */
 /* Hands the answers of this turn to the kernel; called at its end. */
 void gal_http_send_answers(struct gal_front *f);
+/* Goes on with the connections whose pause is over; on_fire of rest_timer. */
+void gal_http_end_rests(void *front);
 void gal_http_free_pools(struct gal_front *f);
 /* Closes the connection when it holds no request; a visitor for gal_loop_each_stream. */
 void gal_http_close_idle(void *user, void *ctx);

@@ -11,9 +11,12 @@
  *   HANDLING the exchange has it                     the job's own
  *   WRITING  the answer is on its way                deadline: write_timeout and a second for each
  *                                                    64 KiB
+ *   RESTING  a request was refused, and the loop refuses enough already: nothing is read for a
+ *            while (server/pace.h)              the front's timer
  *   CLOSING  only on_close is left
  * IDLE -> READING [on_data] -> HANDLING [take_request] -> WRITING [on_finished]
- *      -> IDLE or READING [end_request]; any -> CLOSING [close_now, gal_stream_finish, on_close] */
+ *      -> IDLE or READING [go_on]; WRITING -> RESTING [rest] -> IDLE or READING [go_on];
+ * any -> CLOSING [close_now, gal_stream_finish, on_close] */
 #include "base/mem.h"
 #include "server/front.h"
 
@@ -37,7 +40,14 @@
 #define ANSWERS_WAITING_MAX 32u
 #define ANSWERS_WAIT_US_MAX 200u
 
-enum conn_state { CONN_IDLE, CONN_READING, CONN_HANDLING, CONN_WRITING, CONN_CLOSING };
+enum conn_state {
+    CONN_IDLE,
+    CONN_READING,
+    CONN_HANDLING,
+    CONN_WRITING,
+    CONN_RESTING,
+    CONN_CLOSING
+};
 
 /* What one request needs. */
 struct gal_slot {
@@ -50,7 +60,8 @@ struct gal_slot {
 };
 
 struct gal_conn {
-    struct gal_conn *next; /* in the pool, or among the answers that wait */
+    struct gal_conn *next; /* in the pool, among the answers that wait, or those that rest */
+    struct gal_conn *prev; /* among those that rest */
     struct gal_front *front;
     struct gal_stream *stream; /* NULL once closed */
     struct gal_slot *slot;     /* NULL while idle */
@@ -59,15 +70,32 @@ struct gal_conn {
     bool keep_alive;        /* after the present answer */
     bool read_stopped;      /* on_space had no room */
     bool pumping;           /* pump is on the stack */
+    bool handling;          /* gal_api_handle is */
     bool answer_waits;      /* the connection is in the front's list */
     bool continue_sent;     /* 100-continue */
     uint64_t body_since_us; /* first wait for the present body; 0: none yet */
     bool head_sent;         /* of the answer */
     size_t parts_sent;      /* of the answer's body */
     bool in_flight;         /* counted in the process's requests in flight */
+    uint64_t rest_us;       /* pause behind the present answer */
+    uint64_t rest_until_us; /* RESTING */
 };
 
 static void pump(struct gal_conn *c);
+
+static void leave_rest(struct gal_conn *c)
+{
+    struct gal_front *f = c->front;
+
+    if (c->prev != NULL)
+        c->prev->next = c->next;
+    else
+        f->resting = c->next;
+    if (c->next != NULL)
+        c->next->prev = c->prev;
+    else
+        f->resting_last = c->prev;
+}
 
 static void set_state(struct gal_conn *c, enum conn_state to)
 {
@@ -75,10 +103,14 @@ static void set_state(struct gal_conn *c, enum conn_state to)
         [CONN_IDLE] = 1u << CONN_READING | 1u << CONN_CLOSING,
         [CONN_READING] = 1u << CONN_HANDLING | 1u << CONN_CLOSING,
         [CONN_HANDLING] = 1u << CONN_WRITING | 1u << CONN_CLOSING,
-        [CONN_WRITING] = 1u << CONN_IDLE | 1u << CONN_READING | 1u << CONN_CLOSING,
+        [CONN_WRITING] =
+            1u << CONN_IDLE | 1u << CONN_READING | 1u << CONN_RESTING | 1u << CONN_CLOSING,
+        [CONN_RESTING] = 1u << CONN_IDLE | 1u << CONN_READING | 1u << CONN_CLOSING,
         [CONN_CLOSING] = 0,
     };
     GAL_ASSERT(legal[c->state] & (1u << to));
+    if (c->state == CONN_RESTING)
+        leave_rest(c);
     c->state = to;
 }
 
@@ -198,6 +230,8 @@ static void on_close(void *user)
     struct gal_conn *c = user;
 
     c->stream = NULL;
+    if (c->state == CONN_RESTING)
+        set_state(c, CONN_CLOSING);
     c->front->api.process->connections--;
     if (c->slot != NULL && c->slot->x.job_running)
         abandon(c->slot);
@@ -218,6 +252,72 @@ static struct gal_str date_text(struct gal_front *f)
     return (struct gal_str){f->date, GAL_HTTP_DATE_SIZE - 1};
 }
 
+/* On to the next request; what has been read of it is in the slot, which is NULL when that is
+ * nothing. */
+static void go_on(struct gal_conn *c)
+{
+    if (c->slot != NULL) {
+        set_state(c, CONN_READING);
+        deadline_in(c, c->front->options->head_timeout_us);
+    } else if (c->eof) {
+        close_softly(c);
+        return;
+    } else {
+        set_state(c, CONN_IDLE);
+        deadline_in(c, c->front->options->idle_timeout_us);
+    }
+    if (c->read_stopped) {
+        c->read_stopped = false;
+        gal_stream_read_resume(c->stream);
+    }
+    pump(c);
+}
+
+/* The timer is set for the first to go on, or for the calm, which each refusal puts off. */
+static void set_rest_timer(struct gal_front *f)
+{
+    uint64_t now_us = gal_loop_now_us(f->loop), at_us = gal_pace_calm_us(&f->pace);
+
+    if (f->resting == NULL || f->rest_timer == NULL)
+        return;
+    if (f->resting->rest_until_us < at_us)
+        at_us = f->resting->rest_until_us;
+    gal_timer_start(f->rest_timer, at_us > now_us ? at_us - now_us : 0, 0);
+}
+
+static void rest(struct gal_conn *c)
+{
+    struct gal_front *f = c->front;
+    bool is_first = f->resting == NULL;
+
+    set_state(c, CONN_RESTING);
+    gal_stream_deadline(c->stream, 0);
+    c->rest_until_us = gal_loop_turn_us(f->loop) + c->rest_us;
+    c->rest_us = 0;
+    c->next = NULL;
+    c->prev = f->resting_last;
+    if (is_first)
+        f->resting = c;
+    else
+        f->resting_last->next = c;
+    f->resting_last = c;
+    gal_shard_add(f->api.shard, f->rests, 1);
+    if (is_first)
+        set_rest_timer(f);
+}
+
+void gal_http_end_rests(void *ctx)
+{
+    struct gal_front *f = ctx;
+    uint64_t now_us = gal_loop_now_us(f->loop);
+
+    /* Looked at anew each time: who goes on may be refused again, and that is no calm. */
+    while (f->resting != NULL &&
+           (f->resting->rest_until_us <= now_us || gal_pace_calm_us(&f->pace) <= now_us))
+        go_on(f->resting);
+    set_rest_timer(f);
+}
+
 static void end_request(struct gal_conn *c)
 {
     struct gal_slot *s = c->slot;
@@ -230,22 +330,12 @@ static void end_request(struct gal_conn *c)
     gal_buf_shift(&s->in, gal_http1_next(s->codec));
     gal_exchange_reset(&s->x);
     gal_buf_clear(&s->head, HEAD_BYTES_MAX + JOIN_BYTES_MAX);
-    if (s->in.n > 0) {
-        set_state(c, CONN_READING);
-        deadline_in(c, c->front->options->head_timeout_us);
-    } else if (c->eof) {
-        close_softly(c);
-        return;
-    } else {
+    if (s->in.n == 0)
         slot_give(c);
-        set_state(c, CONN_IDLE);
-        deadline_in(c, c->front->options->idle_timeout_us);
-    }
-    if (c->read_stopped) {
-        c->read_stopped = false;
-        gal_stream_read_resume(c->stream);
-    }
-    pump(c);
+    if (c->rest_us > 0)
+        rest(c);
+    else
+        go_on(c);
 }
 
 /* Hands parts to the kernel until it takes no more (on_written goes on) or all are sent. */
@@ -325,6 +415,19 @@ static void join_body(struct gal_conn *c, const struct gal_http_response *r)
         gal_buf_put_str(&c->slot->head, r->parts[c->parts_sent++]);
 }
 
+/* Who is refused waits before it is heard again, when the loop refuses much. */
+static void pace(struct gal_conn *c, const struct gal_exchange *x)
+{
+    struct gal_front *f = c->front;
+    uint64_t now_us, handled_us;
+
+    if (x->resp.status != 429 && x->resp.status != 503)
+        return;
+    now_us = gal_loop_now_us(f->loop);
+    handled_us = c->handling && now_us > x->start_us ? now_us - x->start_us : 0;
+    c->rest_us = gal_pace_refused(&f->pace, now_us, gal_pace_cost(handled_us, x->req->body.n));
+}
+
 static void on_finished(struct gal_exchange *x)
 {
     struct gal_conn *c = x->carrier;
@@ -343,6 +446,7 @@ static void on_finished(struct gal_exchange *x)
     c->keep_alive = x->req->keep_alive && !x->resp.close && !f->api.process->draining;
     c->parts_sent = 0;
     c->head_sent = false;
+    pace(c, x);
     gal_http1_write_head(&c->slot->head, &x->resp, x->req, date_text(f), c->keep_alive);
     head_bytes = c->slot->head.n;
     join_body(c, &x->resp);
@@ -425,7 +529,9 @@ static bool step(struct gal_conn *c)
         c->continue_sent = false;
         c->body_since_us = 0;
         begin(c, gal_http1_request(s->codec));
+        c->handling = true;
         gal_api_handle(&s->x);
+        c->handling = false;
         if (c->state == CONN_HANDLING && s->x.submitted)
             gal_stream_deadline(c->stream, s->x.job.expires_us);
         return true;
@@ -508,6 +614,10 @@ static char *on_space(void *user, size_t *n)
 
     if (c->state == CONN_CLOSING)
         return NULL;
+    if (c->state == CONN_RESTING) {
+        c->read_stopped = true;
+        return NULL;
+    }
     if (c->slot == NULL && (c->slot = slot_take(c->front)) == NULL) {
         close_now(c);
         return NULL;
@@ -578,7 +688,7 @@ void gal_http_close_idle(void *user, void *ctx)
     struct gal_conn *c = user;
 
     (void)ctx;
-    if (c->state == CONN_IDLE)
+    if (c->state == CONN_IDLE || (c->state == CONN_RESTING && c->slot == NULL))
         close_softly(c);
 }
 

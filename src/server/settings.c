@@ -66,6 +66,7 @@ static enum gal_status fill_model(struct gal_model_options *m, const struct gal_
     m->clock = &gal_clock_system;
     gal_model_config_init(mc);
     mc->backend.intra_op_threads = (unsigned)number(c, GAL_KEY_INTRA_OP_THREADS);
+    mc->backend.memory_bytes_max = number(c, GAL_KEY_MODEL_MEMORY_LIMIT);
     mc->backend.library = library[0] != '\0' ? library : NULL;
     mc->warmup_runs = (unsigned)number(c, GAL_KEY_WARMUP);
     mc->workers = cores_unless(number(c, GAL_KEY_WORKERS));

@@ -100,8 +100,16 @@ static void release_output(struct gal_session *session, struct gal_value *output
     releases++;
 }
 
-static const struct gal_backend_ops ops = {
-    .abi = GAL_BACKEND_ABI, .name = "test", .run = run, .release_output = release_output};
+static void trim(struct gal_session *session)
+{
+    (void)session;
+}
+
+static const struct gal_backend_ops ops = {.abi = GAL_BACKEND_ABI,
+                                           .name = "test",
+                                           .run = run,
+                                           .release_output = release_output,
+                                           .trim = trim};
 
 /* --- the process around it --- */
 

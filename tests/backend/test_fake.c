@@ -114,6 +114,9 @@ static void it_fails_and_refuses_on_command(void **state)
     for (size_t i = 0; i < 6; i++)
         assert_int_equal(run(s, &in, &a, &out), expected[i]);
     assert_int_equal(gal_fake_runs(s), 6);
+    assert_int_equal(gal_fake_trims(s), 0);
+    gal_backend_fake.trim(s);
+    assert_int_equal(gal_fake_trims(s), 1);
     ops->free(s);
     gal_arena_release(&a);
 }

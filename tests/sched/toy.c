@@ -92,11 +92,17 @@ static void toy_release(struct gal_session *s, struct gal_value *v)
     toy->live--;
 }
 
+static void toy_trim(struct gal_session *s)
+{
+    ((struct toy *)s)->trims++;
+}
+
 const struct gal_backend_ops toy_ops = {.abi = GAL_BACKEND_ABI,
                                         .name = "toy",
                                         .info = toy_info,
                                         .run = toy_run,
-                                        .release_output = toy_release};
+                                        .release_output = toy_release,
+                                        .trim = toy_trim};
 
 struct gal_sched *toy_open(struct toy *toy, enum gal_sched_mode mode)
 {

@@ -18,10 +18,10 @@ extern const struct gal_backend_ops toy_ops;
 
 struct toy {
     struct gal_model_info info;
-    _Atomic uint64_t runs, live; /* live: outputs not given back */
-    _Atomic uint64_t rows_seen;  /* of input 0, the largest */
-    uint64_t row_cost_us;        /* moves the clock */
-    size_t odd_output;           /* this one has one row, however many came; SIZE_MAX: none */
+    _Atomic uint64_t runs, live, trims; /* live: outputs not given back */
+    _Atomic uint64_t rows_seen;         /* of input 0, the largest */
+    uint64_t row_cost_us;               /* moves the clock */
+    size_t odd_output; /* this one has one row, however many came; SIZE_MAX: none */
 };
 
 /* A scheduler of a model whose rows are apart; the toy is set up anew. */

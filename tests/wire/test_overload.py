@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""More is offered than the server can do: what it refuses costs it little, and passes quickly."""
+import re
+import time
+
+import pytest
+
+import harness
+import models
+
+BUSY = 12000  # multiplications: the one worker has some seconds to do
+
+
+@pytest.fixture
+def full(serve, tmp_path):
+    """A server with one worker that is busy, and one place in the queue, which is taken."""
+    models.slow(tmp_path / "slow" / "model.onnx")
+    s = serve("--max-queue-size", "1", "--workers", "1", "--threads", "1", "--schedule", "workers",
+              "--access-log", "off", "--request-timeout", "600s", paths=[tmp_path / "slow"])
+    holders = [s.connect(timeout=120) for _ in range(2)]
+    for c, trips in zip(holders, (BUSY, 0)):
+        c.send(infer(trips))
+        time.sleep(0.1)
+    yield s, holders
+    for c in holders:
+        c.close()
+
+
+def infer(trips):
+    return harness.request("POST", "/v2/models/slow/infer", {
+        "inputs": [{"name": "x", "datatype": "INT64", "shape": [1, 1], "data": [trips]}]})
+
+
+def metric(s, name):
+    found = re.search(rf"^{name} (\S+)$", s.get("/metrics").body.decode(), re.MULTILINE)
+    return float(found.group(1))
+
+
+def refused(conns, count):
+    """Sends count requests at once on each connection; all are refused. Seconds until they were."""
+    start = time.monotonic()
+    for c in conns:
+        c.send(infer(0) * count)
+    for c in conns:
+        for _ in range(count):
+            r = c.reply()
+            assert r.status == 429, r
+            assert int(r.header("Retry-After")) >= 1
+            assert r.header("Connection") is None
+    return time.monotonic() - start
+
+
+def test_who_ignores_retry_after_does_not_eat_the_loop(full):
+    s, holders = full
+    conns = [s.connect(timeout=60) for _ in range(4)]
+    count = 500 // harness.SCALE
+    took = refused(conns, count)
+    # 10 us at least a refusal, of which 5 % of the time may consist: 5,000 a second. A loop without
+    # a pace refuses 2,000 in a few hundredths of a second.
+    assert took > 4 * count / 5000 * 0.8
+    assert metric(s, "http_connection_pauses_total") > 20 / harness.SCALE
+    for c in holders:
+        assert c.reply().status == 200
+    for c in conns:
+        c.close()
+
+
+def test_a_refused_connection_is_heard_again_at_once_when_the_rush_is_over(full):
+    s, holders = full
+    c = s.connect(timeout=60)
+    refused([c], 300 // harness.SCALE)
+    for h in holders:
+        assert h.reply().status == 200
+    c.send(infer(0))
+    start = time.monotonic()
+    assert c.reply().status == 200
+    assert time.monotonic() - start < 0.3 * harness.SCALE
+    c.close()
+
+
+def test_a_single_refusal_costs_no_pause(full):
+    s, _ = full
+    before = metric(s, "http_connection_pauses_total")
+    for _ in range(5):
+        with s.connect() as c:
+            refused([c], 1)
+        time.sleep(0.05)
+    assert metric(s, "http_connection_pauses_total") == before
+
+
+def test_other_connections_do_not_wait_for_those_that_rest(full):
+    s, _ = full
+    c = s.connect(timeout=60)
+    c.send(infer(0) * 400)
+    slowest = 0
+    for _ in range(50):
+        start = time.monotonic()
+        assert s.get("/health/live").status == 200
+        slowest = max(slowest, time.monotonic() - start)
+    assert slowest < 0.25 * harness.SCALE
+    for _ in range(400):
+        assert c.reply().status == 429
+    c.close()
+
+
+def test_a_connection_that_goes_while_it_rests_leaves_nothing(full):
+    s, _ = full
+    for i in range(20):
+        c = s.connect()
+        c.send(infer(0) * 200)
+        c.reply()
+        if i % 2:
+            c.reset()
+        else:
+            c.close()
+    harness.wait_until(lambda: metric(s, "http_connections") == 3, 20, "connections to be gone")
+
+
+def test_a_drain_ends_pauses(full):
+    s, holders = full
+    c = s.connect(timeout=60)
+    c.send(infer(0) * 300)
+    c.reply()
+    s.signal(harness.signal.SIGTERM)
+    for h in holders:
+        assert h.reply().status == 200
+    assert s.wait_exit() == 0
+    c.close()
