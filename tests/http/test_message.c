@@ -23,6 +23,9 @@ static const char *const known[GAL_HDR_COUNT] = {
     [GAL_HDR_TRACESTATE] = "tracestate",
     [GAL_HDR_X_MODEL_VERSION] = "X-Model-Version",
     [GAL_HDR_USER_AGENT] = "User-Agent",
+    [GAL_HDR_X_REQUEST_TIMEOUT_MS] = "X-Request-Timeout-Ms",
+    [GAL_HDR_X_REQUEST_PRIORITY] = "X-Request-Priority",
+    [GAL_HDR_X_ENVOY_TIMEOUT_MS] = "x-envoy-expected-rq-timeout-ms",
 };
 
 static void every_known_header_is_found_in_any_case(void **state)
