@@ -446,12 +446,12 @@ static void drop_hopeless(struct take *t, const struct choice *c)
     const struct gal_entry_list *list = &q->lane[lane_of(c->head)].list;
     uint64_t key = c->head->key;
     struct gal_entry *next = c->head->next;
-    bool in_front = list->head == c->head;
+    bool shares = list->head == c->head && !c->head->alone && c->head->rows <= q->rows_max;
     move_out(q, c->head, &t->out->late);
-    if (!in_front)
+    if (!shares)
         return;
-    while ((next = settle(t, next)) && next->key == key && q->rows > c->rows &&
-           is_hopeless(t, next, c->plan.call_us)) {
+    while ((next = settle(t, next)) && next->key == key && !next->alone && q->rows > c->rows &&
+           next->rows <= q->rows_max && is_hopeless(t, next, c->plan.call_us)) {
         struct gal_entry *e = next;
         next = e->next;
         move_out(q, e, &t->out->late);
