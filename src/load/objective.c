@@ -4,11 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const struct {
-    const char *name;
-    double quantile;
-} latencies[] = {{"p50", 0.5},     {"p90", 0.9}, {"p95", 0.95}, {"p99", 0.99},
-                 {"p99.9", 0.999}, {"max", 1},   {"mean", -1}};
+static const char *const names[GAL_OBJECTIVE_COUNT] = {"p50",  "p90", "p95",    "p99", "p99.9",
+                                                       "mean", "max", "errors", "rate"};
 
 /* A decimal number in front of *s, above or at 0; moves *s behind it. */
 static bool number(struct gal_str *s, double *out)
@@ -64,29 +61,23 @@ static enum gal_status share(struct gal_str text, double *out, struct gal_err *e
 static enum gal_status one(struct gal_str part, struct gal_objective *o, struct gal_err *err)
 {
     struct gal_str value = part, name;
+    int kind = 0;
 
     (void)gal_str_cut(&value, '=', &name);
+    while (kind < GAL_OBJECTIVE_COUNT && !gal_str_is(name, names[kind]))
+        kind++;
+    if (kind == GAL_OBJECTIVE_COUNT)
+        return gal_fail(err, GAL_INVALID, "'%.*s' is no objective", GAL_STR_ARG(name));
     (void)snprintf(o->text, sizeof o->text, "%.*s", GAL_STR_ARG(part));
-    (void)snprintf(o->name, sizeof o->name, "%.*s", GAL_STR_ARG(name));
-    if (gal_str_is(name, "errors")) {
-        o->kind = GAL_OBJECTIVE_ERRORS;
+    (void)snprintf(o->name, sizeof o->name, "%s", names[kind]);
+    o->kind = kind;
+    if (kind == GAL_OBJECTIVE_ERRORS)
         return share(value, &o->bound, err);
-    }
-    if (gal_str_is(name, "rate")) {
-        o->kind = GAL_OBJECTIVE_RATE;
-        if (number(&value, &o->bound) && value.n == 0)
-            return GAL_OK;
-        return gal_fail(err, GAL_INVALID, "'%.*s': rate takes requests a second",
-                        GAL_STR_ARG(part));
-    }
-    o->kind = GAL_OBJECTIVE_LATENCY;
-    for (size_t i = 0; i < sizeof latencies / sizeof latencies[0]; i++) {
-        if (gal_str_is(name, latencies[i].name)) {
-            o->quantile = latencies[i].quantile;
-            return gal_time_parse(value, &o->bound, err);
-        }
-    }
-    return gal_fail(err, GAL_INVALID, "'%.*s' is no objective", GAL_STR_ARG(name));
+    if (kind != GAL_OBJECTIVE_RATE)
+        return gal_time_parse(value, &o->bound, err);
+    if (number(&value, &o->bound) && value.n == 0)
+        return GAL_OK;
+    return gal_fail(err, GAL_INVALID, "'%.*s': rate takes requests a second", GAL_STR_ARG(part));
 }
 
 enum gal_status gal_objectives_parse(struct gal_str text, struct gal_objectives *out,
@@ -110,29 +101,29 @@ enum gal_status gal_objectives_parse(struct gal_str text, struct gal_objectives 
     return status;
 }
 
-double gal_objective_value(const struct gal_objective *o, const struct gal_load_result *r)
+double gal_objective_value(const struct gal_objective *o, const struct gal_load_summary *s)
 {
-    const struct gal_load_counts *c = &r->counts;
-
-    switch (o->kind) {
-    case GAL_OBJECTIVE_ERRORS:
-        return c->offered ? (double)gal_load_failed(c) / (double)c->offered : 1;
-    case GAL_OBJECTIVE_RATE:
-        return gal_load_rate(r);
-    case GAL_OBJECTIVE_LATENCY:
-        break;
-    }
-    return o->quantile < 0 ? gal_histogram_mean(&r->latency)
-                           : (double)gal_histogram_quantile(&r->latency, o->quantile);
+    const struct gal_latencies *l = &s->latency;
+    const double values[GAL_OBJECTIVE_COUNT] = {
+        [GAL_OBJECTIVE_P50] = (double)l->p50,
+        [GAL_OBJECTIVE_P90] = (double)l->p90,
+        [GAL_OBJECTIVE_P95] = (double)l->p95,
+        [GAL_OBJECTIVE_P99] = (double)l->p99,
+        [GAL_OBJECTIVE_P999] = (double)l->p999,
+        [GAL_OBJECTIVE_MEAN] = l->mean,
+        [GAL_OBJECTIVE_MAX] = (double)l->max,
+        [GAL_OBJECTIVE_ERRORS] =
+            s->counts.offered ? (double)s->failed / (double)s->counts.offered : 1,
+        [GAL_OBJECTIVE_RATE] = s->rate,
+    };
+    return values[o->kind];
 }
 
-bool gal_objective_kept(const struct gal_objective *o, const struct gal_load_result *r)
+bool gal_objective_kept(const struct gal_objective *o, const struct gal_load_summary *s)
 {
-    double value = gal_objective_value(o, r);
+    double value = gal_objective_value(o, s);
 
     if (o->kind == GAL_OBJECTIVE_RATE)
         return value >= o->bound;
-    if (o->kind == GAL_OBJECTIVE_LATENCY && r->latency.count == 0)
-        return false;
-    return value <= o->bound;
+    return value <= o->bound && (o->kind == GAL_OBJECTIVE_ERRORS || s->latency.count > 0);
 }

@@ -6,7 +6,6 @@
 #include "net/net_impl.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <unistd.h>
 
 _Static_assert(sizeof(union gal_address) == GAL_ENDPOINT_BYTES, "an endpoint holds any address");
@@ -29,26 +28,10 @@ static const union gal_address *address_of(const struct gal_endpoint *e)
     return (const union gal_address *)(const void *)e->address;
 }
 
-enum gal_status gal_endpoint_resolve(const char *host, uint16_t port, struct gal_endpoint *out,
-                                     size_t max, size_t *count, struct gal_err *err)
+void gal_endpoint_set(struct gal_endpoint *e, const struct sockaddr *address, size_t bytes)
 {
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    struct addrinfo *list = NULL;
-    int rc = getaddrinfo(host, NULL, &hints, &list);
-
-    *count = 0;
-    if (rc != 0)
-        return gal_fail(err, GAL_UNAVAILABLE, "%s: %s", host, gai_strerror(rc));
-    for (const struct addrinfo *a = list; a && *count < max; a = a->ai_next) {
-        union gal_address address = {0};
-        if ((a->ai_family != AF_INET && a->ai_family != AF_INET6) || a->ai_addrlen > sizeof address)
-            continue;
-        memcpy(&address, a->ai_addr, a->ai_addrlen);
-        address.v4.sin_port = htons(port); /* at the same place in both */
-        memcpy(out[(*count)++].address, &address, sizeof address);
-    }
-    freeaddrinfo(list);
-    return *count ? GAL_OK : gal_fail(err, GAL_UNAVAILABLE, "%s: no address of IP", host);
+    memset(e, 0, sizeof *e);
+    memcpy(e->address, address, bytes < sizeof e->address ? bytes : sizeof e->address);
 }
 
 bool gal_endpoint_is_loopback(const struct gal_endpoint *e)

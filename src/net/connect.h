@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Outgoing connections: a name becomes an endpoint once, then any number of streams lead there.
+/* Outgoing connections: any number of streams that lead to one endpoint.
  * Loop's thread only, but for the endpoint, which is plain data. */
 #ifndef GAL_NET_CONNECT_H
 #define GAL_NET_CONNECT_H
@@ -13,10 +13,9 @@ struct gal_endpoint {
     _Alignas(8) unsigned char address[GAL_ENDPOINT_BYTES]; /* a socket address; net/'s own */
 };
 
-/* Addresses of host (a numeric address or a name) in the system's order, at most `max`; *count is
- * at least 1 on OK. Blocks while a name is looked up. UNAVAILABLE with the reason. */
-enum gal_status gal_endpoint_resolve(const char *host, uint16_t port, struct gal_endpoint *out,
-                                     size_t max, size_t *count, struct gal_err *err);
+/* From a socket address of IP, as getaddrinfo and accept give it. */
+struct sockaddr;
+void gal_endpoint_set(struct gal_endpoint *e, const struct sockaddr *address, size_t bytes);
 /* 127.0.0.0/8, ::1 and their v4-in-v6 forms: nothing that leaves this machine. */
 bool gal_endpoint_is_loopback(const struct gal_endpoint *e);
 /* "127.0.0.1:80", "[::1]:80"; returns out. */
