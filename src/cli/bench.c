@@ -64,10 +64,14 @@ static int read_operands(struct gal_cli *cli, struct gal_bench *b)
     return GAL_EXIT_OK;
 }
 
+/* Who wants no colour wants plain text. */
 static bool speaks_utf8(void)
 {
     static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    const char *plain = getenv("NO_COLOR");
 
+    if (plain && plain[0])
+        return false;
     for (size_t i = 0; i < 3; i++) {
         const char *value = getenv(names[i]);
         if (value && value[0])
@@ -142,8 +146,10 @@ static int report(struct gal_bench *b)
 {
     if (b->plan.json)
         gal_bench_json(b, b->cli->out);
-    else
+    else if (b->steps_done) {
+        gal_bench_plot(b);
         gal_bench_table_end(b);
+    }
     return verdict(b);
 }
 

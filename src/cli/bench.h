@@ -151,6 +151,8 @@ void gal_bench_progress_clear(struct gal_bench *b);
 void gal_bench_table_head(struct gal_bench *b);
 void gal_bench_table_step(struct gal_bench *b, size_t step);
 void gal_bench_table_end(struct gal_bench *b); /* errors, notes, comparison, objectives */
+/* Nothing unless three steps or more of one number of rows were answered. */
+void gal_bench_plot(struct gal_bench *b);
 void gal_bench_json(struct gal_bench *b, FILE *out);
 
 /* Short text for people; all return out. */
