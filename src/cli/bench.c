@@ -144,12 +144,16 @@ static int verdict(const struct gal_bench *b)
 
 static int report(struct gal_bench *b)
 {
+    struct gal_err err;
+
     if (b->plan.json)
         gal_bench_json(b, b->cli->out);
     else if (b->steps_done) {
         gal_bench_plot(b);
         gal_bench_table_end(b);
     }
+    if (b->plan.html && gal_bench_html(b, &err) != GAL_OK)
+        return gal_cli_fail(b->cli, GAL_EXIT_FAILURE, &err);
     return verdict(b);
 }
 
@@ -232,6 +236,7 @@ static const struct gal_option options[] = {
     {"server-cores", '\0', "LIST", "Cores of a server that is started, such as 0 or 0,2-3"},
     {"client-cores", '\0', "LIST", "Cores of the load generator; one is enough"},
     {"json", '\0', NULL, "Print the report as JSON"},
+    {"html", '\0', "FILE", "Write the report with plots as a page too"},
     {"quiet", 'q', NULL, "No progress bar"},
     {"allow-remote", '\0', NULL, "The target may be another machine"},
 };

@@ -153,6 +153,8 @@ void gal_bench_table_step(struct gal_bench *b, size_t step);
 void gal_bench_table_end(struct gal_bench *b); /* errors, notes, comparison, objectives */
 /* Nothing unless three steps or more of one number of rows were answered. */
 void gal_bench_plot(struct gal_bench *b);
+/* Writes plan.html. */
+enum gal_status gal_bench_html(const struct gal_bench *b, struct gal_err *err);
 void gal_bench_json(struct gal_bench *b, FILE *out);
 
 /* Short text for people; all return out. */

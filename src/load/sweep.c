@@ -64,7 +64,7 @@ static enum gal_status stepping(const struct parse *p, struct gal_str part)
     status = number(p, piece, &last);
     if (status != GAL_OK)
         return status;
-    if (!gal_str_cut(&part, ':', &piece) || part.n)
+    if (!gal_str_cut(&part, ':', &piece) || part.p)
         return gal_fail(p->err, GAL_INVALID, "'%.*s' is not FROM:TO:STEP", GAL_STR_ARG(whole));
     status = number(&any, piece, &step);
     if (status == GAL_OK && value > last)
