@@ -6,8 +6,9 @@
 #include "cli/print.h"
 
 const struct gal_command *const gal_commands[] = {
-    &gal_command_serve,   &gal_command_predict,    &gal_command_inspect, &gal_command_health,
-    &gal_command_version, &gal_command_completion, &gal_command_help,    NULL,
+    &gal_command_serve,      &gal_command_predict, &gal_command_inspect,
+    &gal_command_health,     &gal_command_bench,   &gal_command_version,
+    &gal_command_completion, &gal_command_help,    NULL,
 };
 
 const struct gal_command *gal_command_find(struct gal_str name)

@@ -12,7 +12,13 @@
 
 #include <stdio.h>
 
-enum gal_exit { GAL_EXIT_OK, GAL_EXIT_FAILURE, GAL_EXIT_USAGE };
+enum gal_exit {
+    GAL_EXIT_OK,
+    GAL_EXIT_FAILURE,
+    GAL_EXIT_USAGE,
+    GAL_EXIT_MISSED = 3,       /* bench: an objective was not kept */
+    GAL_EXIT_INTERRUPTED = 130 /* bench: Ctrl-C, as shells count it */
+};
 
 /* An option of one command. Rows of the configuration become options by gal_command.keys. */
 struct gal_option {
@@ -46,7 +52,8 @@ struct gal_command {
 };
 
 extern const struct gal_command gal_command_serve, gal_command_predict, gal_command_inspect,
-    gal_command_health, gal_command_version, gal_command_help, gal_command_completion;
+    gal_command_health, gal_command_bench, gal_command_version, gal_command_help,
+    gal_command_completion;
 /* All of them in the order of help; NULL at the end. */
 extern const struct gal_command *const gal_commands[];
 

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "cli/command.h"
 #include "cli/print.h"
+#include "http/url.h"
 #include "text/json.h"
 
 #include <unistd.h>
@@ -126,24 +127,12 @@ static enum gal_status open_model(struct gal_cli *cli, const struct gal_config *
 
 /* --- request --- */
 
-static void put_segment(struct gal_buf *out, const char *text)
-{
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (strchr("-._~", c) || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-            (c >= 'a' && c <= 'z'))
-            gal_buf_putc(out, (char)c);
-        else
-            gal_buf_printf(out, "%%%02X", c);
-    }
-}
-
 static void put_path(struct gal_buf *out, const struct gal_model *m, bool oip)
 {
     gal_buf_puts(out, oip ? "/v2/models/" : "/v1/models/");
-    put_segment(out, m->name);
+    gal_url_put_segment(out, gal_str_of(m->name));
     gal_buf_puts(out, "/versions/");
-    put_segment(out, m->version);
+    gal_url_put_segment(out, gal_str_of(m->version));
     gal_buf_puts(out, oip ? "/infer" : "/predict");
 }
 

@@ -73,3 +73,15 @@ bool gal_query_get(struct gal_str query, const char *name, struct gal_arena *are
     }
     return false;
 }
+
+void gal_url_put_segment(struct gal_buf *out, struct gal_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if ((c && strchr("-._~", c)) || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+            (c >= 'a' && c <= 'z'))
+            gal_buf_putc(out, (char)c);
+        else
+            gal_buf_printf(out, "%%%02X", c);
+    }
+}

@@ -4,6 +4,7 @@
 #define GAL_HTTP_URL_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 
 /* Percent-decodes one path segment or query part. The result borrows s when nothing is encoded,
  * else lies in the arena. INVALID for a broken escape or an encoded NUL. `plus` turns + to space.
@@ -14,5 +15,7 @@ enum gal_status gal_url_decode(struct gal_str s, bool plus, struct gal_arena *ar
  */
 bool gal_query_get(struct gal_str query, const char *name, struct gal_arena *arena,
                    struct gal_str *out);
+/* Appends s as one path segment: percent-encoded but for letters, digits and -._~ */
+void gal_url_put_segment(struct gal_buf *out, struct gal_str s);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "net/net_impl.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <time.h>
@@ -187,8 +188,9 @@ void gal_loop_free(struct gal_loop *loop)
         return;
     run_tasks(loop);
     gal_listeners_close(loop);
+    gal_connects_close(loop);
     gal_streams_close(loop);
-    while (loop->stream_count)
+    while (loop->stream_count || loop->connect_count)
         (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
     run_tasks(loop); /* what the ends of connections have posted */
     for (struct gal_signal *s = loop->signals; s; s = s->next)
@@ -210,6 +212,24 @@ void gal_loop_run(struct gal_loop *loop)
 {
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
     atomic_store_explicit(&loop->stopping, false, memory_order_relaxed);
+}
+
+void gal_loop_turn(struct gal_loop *loop)
+{
+    (void)uv_run(&loop->uv, UV_RUN_ONCE);
+}
+
+void gal_loop_poll(struct gal_loop *loop)
+{
+    (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+}
+
+void gal_loop_wait_ns(const struct gal_loop *loop, uint64_t ns)
+{
+    struct pollfd p = {.fd = uv_backend_fd(&loop->uv), .events = POLLIN};
+    const struct timespec limit = {.tv_sec = (time_t)(ns / 1000000000),
+                                   .tv_nsec = (long)(ns % 1000000000)};
+    (void)ppoll(&p, 1, &limit, NULL); /* a signal ends it early, which is fine */
 }
 
 void gal_loop_stop(struct gal_loop *loop)

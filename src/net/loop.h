@@ -22,6 +22,14 @@ void gal_loop_free(struct gal_loop *loop);
 void gal_loop_run(struct gal_loop *loop);
 void gal_loop_stop(struct gal_loop *loop); /* any thread */
 
+/* For who turns the loop by hand instead of gal_loop_run, as a load generator does. */
+void gal_loop_turn(struct gal_loop *loop); /* one turn; sleeps until something is ready */
+void gal_loop_poll(struct gal_loop *loop); /* one turn over what is ready; never sleeps */
+/* Sleeps until a socket is ready or `ns` have passed, and runs nothing: exact where timers know
+ * milliseconds only. Call it behind a gal_loop_poll in which nothing happened: sockets that were
+ * opened and writes that were begun since the last poll do not wake it. */
+void gal_loop_wait_ns(const struct gal_loop *loop, uint64_t ns);
+
 /* Work handed to a loop from any thread: intrusive, so posting allocates nothing. A task runs once
  * a post, in order of posting, on the loop's thread; it may be posted again from its run. */
 struct gal_task {

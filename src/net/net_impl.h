@@ -13,6 +13,7 @@
 #define GAL_DISCARD_BYTES 16384
 
 struct gal_signal;
+struct gal_connect;
 
 struct gal_loop {
     uv_loop_t uv;
@@ -29,6 +30,8 @@ struct gal_loop {
     uint64_t deadline_us;            /* no stream's deadline is earlier */
     struct gal_listener *listeners;  /* owned */
     struct gal_signal *signals;      /* owned */
+    struct gal_connect *connects;    /* under way; owned */
+    size_t connect_count;            /* those and what of them libuv has not closed yet */
     char discard[GAL_DISCARD_BYTES]; /* where unwanted bytes go */
 
     char apart[GAL_CACHE_LINE];       /* what follows is written by other threads */
@@ -53,6 +56,7 @@ void gal_loop_tick(struct gal_loop *loop, bool on);
 
 /* For gal_loop_free: closes all, and frees what is kept for the next peers. */
 void gal_listeners_close(struct gal_loop *loop);
+void gal_connects_close(struct gal_loop *loop); /* no callback is called */
 void gal_streams_close(struct gal_loop *loop);
 void gal_streams_free_kept(struct gal_loop *loop);
 
