@@ -57,14 +57,14 @@ def json_request(path, document):
     return Request(path, json.dumps(document).encode(), {"Content-Type": "application/json"})
 
 
-def oip_json(model):
-    tensor = {"name": "input", "shape": [1, model.columns], "datatype": "FP32", "data": row_of(model)}
+def oip_json(model, row=None):
+    tensor = {"name": "input", "shape": [1, model.columns], "datatype": "FP32", "data": row or row_of(model)}
     return json_request(model.infer_path, {"inputs": [tensor]})
 
 
-def oip_binary(model, timeout_us=None, row=None):
+def oip_binary(model, timeout_us=None):
     """The binary tensor extension: a JSON head, then the row's bytes; the answer is binary too."""
-    blob = struct.pack(f"<{model.columns}f", *(row or row_of(model)))
+    blob = struct.pack(f"<{model.columns}f", *row_of(model))
     head = {"inputs": [{"name": "input", "shape": [1, model.columns], "datatype": "FP32",
                         "parameters": {"binary_data_size": len(blob)}}],
             "parameters": {"binary_data_output": True}}
