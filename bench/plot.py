@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws the plots of docs/batching.md, as SVG, from the kept results of the scenarios `curves` and `target`.
 
-    tools/bench curves target && python3 bench/plot.py [FOLDER]
+    tools/bench curves target && python3 bench/plot.py [--quick] [FOLDER]
 
-FOLDER is docs/plots unless it is named. Only Python's standard library."""
+FOLDER is docs/plots unless it is named; --quick draws the results of quick runs. Only Python's standard library."""
+import argparse
 import math
 import os
 import sys
@@ -158,14 +159,18 @@ def targets(data):
 
 
 def main():
-    folder = sys.argv[1] if len(sys.argv) > 1 else machine.path("docs/plots")
-    missing = [name for name in ("curves", "target") if report.kept(name) is None]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", metavar="FOLDER", default=machine.path("docs/plots"))
+    parser.add_argument("--quick", action="store_true")
+    args = parser.parse_args()
+    found = {name: report.kept(name, args.quick) for name in ("curves", "target")}
+    missing = [name for name, result in found.items() if result is None]
     if missing:
-        print(f"plot: first: tools/bench {' '.join(missing)}", file=sys.stderr)
+        print(f"plot: first: tools/bench {' '.join(missing)}{' --quick' if args.quick else ''}", file=sys.stderr)
         return 1
-    os.makedirs(folder, exist_ok=True)
-    for name, chart in [*curves(report.kept("curves")["data"]), *targets(report.kept("target")["data"])]:
-        file = os.path.join(folder, f"{name}.svg")
+    os.makedirs(args.folder, exist_ok=True)
+    for name, chart in [*curves(found["curves"]["data"]), *targets(found["target"]["data"])]:
+        file = os.path.join(args.folder, f"{name}.svg")
         with open(file, "w", encoding="utf-8") as f:
             f.write(chart.svg())
         print(file)

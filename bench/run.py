@@ -105,7 +105,7 @@ def main():
             print(f"{name:12}{module(name).__doc__.strip()}")
         return 0
     if args.markdown:
-        sys.stdout.write(report.markdown(names))
+        sys.stdout.write(report.markdown(names, args.quick))
         return 0
     results, left_out, failed = measure_all(names, args)
     if args.json:

@@ -56,16 +56,21 @@ def show(result):
         print(f"note    {note}")
 
 
+def kept_file(name, quick):
+    """The last result of each scenario stays; --markdown and plot.py read it. Quick ones lie apart."""
+    return os.path.join(machine.RESULTS, "quick" if quick else "", f"{name}.json")
+
+
 def keep(result):
-    """The last result of each scenario stays in build/bench-results; --markdown and plot.py read it."""
-    os.makedirs(machine.RESULTS, exist_ok=True)
-    with open(os.path.join(machine.RESULTS, f"{result['name']}.json"), "w", encoding="utf-8") as f:
+    file = kept_file(result["name"], result["quick"])
+    os.makedirs(os.path.dirname(file), exist_ok=True)
+    with open(file, "w", encoding="utf-8") as f:
         json.dump(result, f, indent=1)
 
 
-def kept(name):
+def kept(name, quick=False):
     try:
-        with open(os.path.join(machine.RESULTS, f"{name}.json"), encoding="utf-8") as f:
+        with open(kept_file(name, quick), encoding="utf-8") as f:
             return json.load(f)
     except FileNotFoundError:
         return None
@@ -92,12 +97,12 @@ def markdown_result(result):
     return lines
 
 
-def markdown(names):
+def markdown(names, quick):
     """The document of all kept results."""
     lines = ["# Benchmark results", "",
              "Written by `bench/run.py --markdown` from the last run of each scenario; "
              "[bench/README.md](../bench/README.md) says how they are measured and how to repeat them.", ""]
     for name in names:
-        result = kept(name)
+        result = kept(name, quick)
         lines += markdown_result(result) if result else [f"## {name}", "", f"Not measured here yet: `tools/bench {name}`.", ""]
     return "\n".join(lines).rstrip() + "\n"
