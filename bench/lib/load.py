@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Load: wrk (closed loop), bench/load.c (open loop), bench/bare.c (the engine alone). Each a process on its own core."""
 import array
+import json
 import os
 import re
 import subprocess
@@ -142,3 +143,18 @@ def open_loop(folder, port, request, plan, connections=256, give_up_ms=5000, see
     if broken:
         raise machine.Failed(f"{broken} requests were cut off or never answered")
     return phases
+
+
+def galley_bench(port, model, protocol, seconds, *how):
+    """galley's own load generator; `how` is a closed loop (-c N) or an open one (--rate R)."""
+    ended = subprocess.run(
+        [machine.GALLEY, "bench", f"http://127.0.0.1:{port}", "--model", model.name, "--protocol", protocol, "--duration",
+         f"{seconds}s", "--warmup", "200ms", "--client-cores", machine.CLIENT_CORE, "--json", "--quiet", *how],
+        capture_output=True, text=True)
+    if ended.returncode != 0:
+        raise machine.Failed(f"galley bench: {ended.stderr.strip()}")
+    found = json.loads(ended.stdout)["steps"][0]["targets"][0]["median"]
+    if found["failed"]:
+        raise machine.Failed(f"galley bench: {found['failed']} of {found['offered']} requests failed")
+    return {"rps": found["requests_per_s"], "p50_us": found["latency_us"]["p50"], "p99_us": found["latency_us"]["p99"],
+            "client_cores": found["client_cores"]}

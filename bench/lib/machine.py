@@ -41,6 +41,11 @@ def needs_option(option):
         raise Skip(f"this galley has no {option}")
 
 
+def needs_command(name):
+    if subprocess.run([GALLEY, "help", name], capture_output=True).returncode != 0:
+        raise Skip(f"this galley has no command {name}")
+
+
 def needs_cores(count):
     if len(os.sched_getaffinity(0)) < count:
         raise Skip(f"needs {count} cores: one for the server, one for the client")
