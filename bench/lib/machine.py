@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import resource
 import socket
 import subprocess
 
@@ -49,6 +50,14 @@ def needs_command(name):
 def needs_cores(count):
     if len(os.sched_getaffinity(0)) < count:
         raise Skip(f"needs {count} cores: one for the server, one for the client")
+
+
+def allow_files(count):
+    """Connections are files, and the usual limit is 1,024; what is started here inherits it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def describe():

@@ -85,7 +85,12 @@ class BentoMl(Rival):
 class RayServe(Rival):
     def launch(self, python, model, port, own, batch):
         return [python, os.path.join(self.folder, "app.py")], "/predict", {
-            "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1", "RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+            "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1", "RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": os.path.join(own, "haproxy.cfg"),
+            "RAY_SERVE_HAPROXY_SOCKET_PATH": os.path.join(own, "admin.sock"),
+            "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": os.path.join(own, "metrics.sock"),
+            "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": own,
+            "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": os.path.join(own, "server-state")}
 
 
 class LitServe(Rival):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Servers: started on a core of their own, watched, stopped."""
+import glob
 import http.client
 import os
 import re
@@ -29,11 +30,12 @@ def tree(pid):
     """A process and all its descendants."""
     found = [pid]
     for p in found:
-        try:
-            with open(f"/proc/{p}/task/{p}/children", encoding="ascii") as f:
-                found += map(int, f.read().split())
-        except OSError:
-            pass  # it has ended meanwhile
+        for file in glob.glob(f"/proc/{p}/task/*/children"):  # each thread has its own
+            try:
+                with open(file, encoding="ascii") as f:
+                    found += map(int, f.read().split())
+            except OSError:
+                pass  # it has ended meanwhile
     return found
 
 
