@@ -3,8 +3,10 @@
 
     make.py                      bench/models/mlp-30-64-32-1 (committed)
     make.py mlp-512-1024-1024-10 build/bench-models/mlp-512-1024-1024-10 (6 MB, never committed)
+    make.py mlp-512-1024x48-10   a slow one: 48 layers of 1024, whose weights are one matrix (6 MB)
 
-A name is its layer sizes. Needs numpy and onnx (examples/requirements.txt).
+A name is its layer sizes; SIZExN are N layers of that size, one square matrix between all of them.
+Needs numpy and onnx (bench/models/requirements.txt).
 """
 
 import json
@@ -19,17 +21,29 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = "mlp-30-64-32-1"
 
 
+def layers(name):
+    """The sizes; and for each step between two of them whether it takes the weights of the step before."""
+    sizes, shared = [], []
+    for part in name.removeprefix("mlp-").split("-"):
+        size, _, times = part.partition("x")
+        sizes += [int(size)] * int(times or 1)
+        shared += [False] * min(2, int(times or 1)) + [True] * (int(times or 1) - 2)
+    return sizes, shared[1:]
+
+
 def mlp(name):
     """input [batch, first] -> Gemm, Relu, ..., Gemm, Sigmoid or Softmax -> output [batch, last]."""
-    sizes = [int(s) for s in name.removeprefix("mlp-").split("-")]
+    sizes, shared = layers(name)
     random = np.random.RandomState(20240115)  # its stream is frozen across numpy releases
     nodes, weights, value = [], [], "input"
     for i, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:]), start=1):
-        weight = random.standard_normal((fan_in, fan_out)) * np.sqrt(2 / fan_in)
-        bias = random.standard_normal(fan_out) * 0.1
-        weights.append(numpy_helper.from_array(weight.astype(np.float32), f"weight_{i}"))
-        weights.append(numpy_helper.from_array(bias.astype(np.float32), f"bias_{i}"))
-        nodes.append(helper.make_node("Gemm", [value, f"weight_{i}", f"bias_{i}"], [f"gemm_{i}"]))
+        if not shared[i - 1]:
+            weight = random.standard_normal((fan_in, fan_out)) * np.sqrt(2 / fan_in)
+            bias = random.standard_normal(fan_out) * 0.1
+            weights.append(numpy_helper.from_array(weight.astype(np.float32), f"weight_{i}"))
+            weights.append(numpy_helper.from_array(bias.astype(np.float32), f"bias_{i}"))
+            names = [f"weight_{i}", f"bias_{i}"]
+        nodes.append(helper.make_node("Gemm", [value, *names], [f"gemm_{i}"]))
         last = i == len(sizes) - 1
         value = "output" if last else f"relu_{i}"
         activation = "Relu" if not last else "Sigmoid" if fan_out == 1 else "Softmax"

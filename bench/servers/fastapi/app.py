@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a careful team writes today: FastAPI over ONNX Runtime, one async route, one thread."""
+"""What a careful team writes today: FastAPI over ONNX Runtime, one async route, one thread. FastAPI has no batching."""
 import os
 
 import numpy as np
