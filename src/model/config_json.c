@@ -93,8 +93,12 @@ static void put_backend(struct gal_buf *out, const struct gal_backend_options *b
     put_bool(out, "mem_arena_shrinkage", b->shrink_arena);
     key(out, "session_options");
     gal_buf_putc(out, '{');
-    for (size_t i = 0; i < b->entry_count; i++)
-        put_text(out, b->entries[i].key, gal_str_of(b->entries[i].value));
+    for (size_t i = 0; i < b->entry_count; i++) {
+        gal_buf_puts(out, i ? "," : "");
+        gal_json_put_str(out, gal_str_of(b->entries[i].key));
+        gal_buf_putc(out, ':');
+        gal_json_put_str(out, gal_str_of(b->entries[i].value));
+    }
     gal_buf_putc(out, '}');
 }
 

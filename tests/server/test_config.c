@@ -359,8 +359,13 @@ static void what_is_wrong_in_a_file_is_named_with_its_line(void **state)
     check_refused("http_port: [1]\n", ":1", "http_port: must be one value", NULL);
     check_refused("models: a.onnx\n", ":1",
                   "models: must be a list of paths, each on a line as `- PATH`", NULL);
-    check_refused("models:\n  - a\n  - {b: c}\n", ":3", "models: must hold paths only", NULL);
-    check_refused("models:\n  - \"\"\n", ":2", "models: must hold paths only", NULL);
+    check_refused("models:\n  - a\n  - {b: c}\n", ":3",
+                  "models: an entry needs a path, as `- path: models/iris`", NULL);
+    check_refused("models:\n  - \"\"\n", ":2", "models: must hold paths, or mappings with a path",
+                  NULL);
+    check_refused("preferred_batch_sizes: [8, 4]\n", ":1: preferred_batch_sizes",
+                  "8,4: the numbers must ascend", NULL);
+    check_refused("workers: [1, 2]\n", ":1", "workers: must be one value", NULL);
     check_refused("host: \"a\\0b\"\n", ":1", NULL, NULL);
     check_refused("- a\n", ":1", "a configuration is a mapping of keys to values", NULL);
 }
