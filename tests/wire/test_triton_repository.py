@@ -261,7 +261,7 @@ def picky(path, _):
 
 @pytest.mark.parametrize("make, text, words", [
     (models.add, WARM % (2, 'input_data_file: "x.raw"'), ["'given'", "x.raw"]),
-    (models.add, WARM % (1, 'zero_data: true').replace("FP32", "FP64"), ["'given'", "FP64"]),
+    (models.add, (WARM % (1, 'zero_data: true')).replace("FP32", "FP64"), ["'given'", "FP64"]),
     (models.add, (WARM % (1, 'zero_data: true')).replace("dims: [ 1 ]", "dims: [ 3 ]"),
      ["'given'", "[1,3]", "[-1,1]"]),
     (models.add, (WARM % (1, 'zero_data: true')).replace('"x"', '"z"'), ["'given'", "'z'"]),
