@@ -53,6 +53,15 @@ enum gal_status gal_oip_encode(const struct gal_model *m, const struct gal_oip_r
                                struct gal_buf *out, struct gal_oip_answer *answer,
                                struct gal_err *err);
 
+/* Appends the model's configuration as Triton's ModelConfig in JSON: the fields' names as in the
+ * file, integers as numbers, enums by name. A READY model's; also for one without a config.pbtxt.
+ */
+void gal_oip_put_config(struct gal_buf *out, const struct gal_model *m);
+
+/* The model of the route's parameters when it is READY; NULL, and the exchange has failed, when
+ * not. */
+const struct gal_model *gal_oip_ready_model(struct gal_exchange *x);
+
 /* Appends `,"key":[{"name", "datatype", "shape"}, ...]`: ports as model metadata shows them. */
 void gal_oip_put_ports(struct gal_buf *out, const char *key, const struct gal_port *ports,
                        size_t count);

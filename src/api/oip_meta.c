@@ -12,9 +12,9 @@ static void finish(struct gal_exchange *x, int status)
 
 void gal_handle_oip_server(struct gal_exchange *x)
 {
-    gal_buf_puts(&x->out,
-                 "{\"name\":\"galley\",\"version\":\"" GAL_VERSION
-                 "\",\"extensions\":[\"binary_tensor_data\",\"parameters\",\"statistics\"]}");
+    gal_buf_puts(&x->out, "{\"name\":\"galley\",\"version\":\"" GAL_VERSION
+                          "\",\"extensions\":[\"binary_tensor_data\",\"model_configuration\","
+                          "\"parameters\",\"statistics\"]}");
     finish(x, 200);
 }
 
@@ -171,19 +171,25 @@ static void put_versions(struct gal_buf *out, const struct gal_catalog_entry *e)
     gal_buf_putc(out, ']');
 }
 
-void gal_handle_oip_model(struct gal_exchange *x)
+const struct gal_model *gal_oip_ready_model(struct gal_exchange *x)
 {
     const struct gal_model *m = find(x);
     struct gal_err err;
 
+    if (m == NULL || reason_of(m) == NULL)
+        return m;
+    gal_fail(&err, GAL_UNAVAILABLE, "model '%s' version %s is not ready: %s", m->name, m->version,
+             reason_of(m));
+    gal_exchange_fail(x, &err);
+    return NULL;
+}
+
+void gal_handle_oip_model(struct gal_exchange *x)
+{
+    const struct gal_model *m = gal_oip_ready_model(x);
+
     if (m == NULL)
         return;
-    if (reason_of(m) != NULL) {
-        gal_fail(&err, GAL_UNAVAILABLE, "model '%s' version %s is not ready: %s", m->name,
-                 m->version, reason_of(m));
-        gal_exchange_fail(x, &err);
-        return;
-    }
     gal_buf_puts(&x->out, "{\"name\":");
     gal_json_put_str(&x->out, gal_str_of(m->name));
     put_versions(&x->out, gal_catalog_find(x->api->catalog, gal_str_of(m->name)));

@@ -199,6 +199,8 @@ static void put_plain_content(struct doc *d, const struct gal_route *r)
     gal_doc_open(d->out, type, '{');
     if (is_stats(r))
         gal_doc_ref(d->out, "schema", "schemas", "", "Statistics");
+    else if (r->handle == gal_handle_oip_config)
+        gal_doc_ref(d->out, "schema", "schemas", "", "ModelConfig");
     else
         gal_doc_raw(d->out, "schema",
                     type[0] == 't' ? "{\"type\":\"string\"}" : "{\"type\":\"object\"}");

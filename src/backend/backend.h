@@ -48,12 +48,29 @@ struct gal_model_info {
     size_t meta_count;
 };
 
+/* How far the engine may rewrite a model's graph before it runs. */
+enum gal_graph_level { GAL_GRAPH_ALL, GAL_GRAPH_EXTENDED, GAL_GRAPH_BASIC, GAL_GRAPH_OFF };
+
+/* One of the engine's own settings, by its name there. NUL-terminated. */
+struct gal_backend_entry {
+    const char *key, *value;
+};
+
+/* All zero is what a model gets untold. Texts and entries are borrowed for the call. */
 struct gal_backend_options {
     unsigned intra_op_threads; /* threads inside one inference; 1 unless the user asks */
     unsigned inter_op_threads;
     size_t memory_bytes_max; /* of the model's weights and of what its inferences take for tensors
                                 of their own, all that run at once; 0: no bound */
     const char *library;     /* path of the backend's shared library; NULL: search */
+    enum gal_graph_level graph_level;
+    bool parallel;       /* operators that do not need each other run at once; also when
+                            inter_op_threads is more than 1 */
+    bool no_mem_pattern; /* memory is not planned ahead */
+    bool no_mem_arena;   /* memory goes back to the system at once */
+    bool shrink_arena;   /* memory goes back to the system behind each run */
+    const struct gal_backend_entry *entries; /* session settings, "session.set_denormal_as_zero" */
+    size_t entry_count;
 };
 
 struct gal_session; /* a backend's loaded model */

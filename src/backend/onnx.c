@@ -29,6 +29,29 @@ static enum gal_status onnx_version(const struct gal_backend_options *options, c
 
 /* ---- load ---- */
 
+static OrtStatus *set_entries(const OrtApi *api, const struct gal_backend_options *options,
+                              OrtSessionOptions *o)
+{
+    OrtStatus *(*const set_entry)(OrtSessionOptions *, const char *, const char *) =
+        api->AddSessionConfigEntry;
+    /* A thread that spins takes a core away from event loops. */
+    OrtStatus *status = set_entry(o, "session.intra_op.allow_spinning", "0");
+    if (!status)
+        status = set_entry(o, "session.inter_op.allow_spinning", "0");
+    for (size_t i = 0; !status && i < options->entry_count; i++)
+        status = set_entry(o, options->entries[i].key, options->entries[i].value);
+    return status;
+}
+
+static OrtStatus *set_memory(const OrtApi *api, const struct gal_backend_options *options,
+                             OrtSessionOptions *o)
+{
+    OrtStatus *status = options->no_mem_pattern ? api->DisableMemPattern(o) : NULL;
+    if (!status && options->no_mem_arena)
+        status = api->DisableCpuMemArena(o);
+    return status;
+}
+
 static enum gal_status set_options(const struct gal_ort *ort,
                                    const struct gal_backend_options *options, OrtSessionOptions *o,
                                    struct gal_err *err)
@@ -36,20 +59,24 @@ static enum gal_status set_options(const struct gal_ort *ort,
     const OrtApi *api = ort->api;
     unsigned intra = options->intra_op_threads ? options->intra_op_threads : 1;
     unsigned inter = options->inter_op_threads ? options->inter_op_threads : 1;
-    OrtStatus *(*const set_entry)(OrtSessionOptions *, const char *, const char *) =
-        api->AddSessionConfigEntry;
-    OrtStatus *status = api->SetSessionGraphOptimizationLevel(o, ORT_ENABLE_ALL);
+    static const GraphOptimizationLevel levels[] = {
+        [GAL_GRAPH_ALL] = ORT_ENABLE_ALL,
+        [GAL_GRAPH_EXTENDED] = ORT_ENABLE_EXTENDED,
+        [GAL_GRAPH_BASIC] = ORT_ENABLE_BASIC,
+        [GAL_GRAPH_OFF] = ORT_DISABLE_ALL,
+    };
+    bool is_parallel = options->parallel || inter > 1;
+    OrtStatus *status = api->SetSessionGraphOptimizationLevel(o, levels[options->graph_level]);
     if (!status)
         status = api->SetIntraOpNumThreads(o, (int)intra);
     if (!status)
         status = api->SetInterOpNumThreads(o, (int)inter);
     if (!status)
-        status = api->SetSessionExecutionMode(o, inter > 1 ? ORT_PARALLEL : ORT_SEQUENTIAL);
-    /* A thread that spins takes a core away from event loops. */
+        status = api->SetSessionExecutionMode(o, is_parallel ? ORT_PARALLEL : ORT_SEQUENTIAL);
     if (!status)
-        status = set_entry(o, "session.intra_op.allow_spinning", "0");
+        status = set_memory(api, options, o);
     if (!status)
-        status = set_entry(o, "session.inter_op.allow_spinning", "0");
+        status = set_entries(api, options, o);
     return gal_ort_check(ort, status, GAL_ORT_LOAD, err);
 }
 
@@ -171,6 +198,7 @@ static enum gal_status onnx_load(const char *path, const struct gal_backend_opti
         return gal_fail(err, GAL_NO_MEMORY, "no memory for a session");
     s->ort = ort;
     s->memory_bytes_max = options->memory_bytes_max;
+    s->trims_always = options->shrink_arena && !options->no_mem_arena;
     gal_arena_init(&s->arena, 4096, 0, DESCRIPTION_BYTES_MAX);
     status = gal_file_map(path, &file, err);
     if (!status)
@@ -320,8 +348,8 @@ static enum gal_status onnx_run(struct gal_session *session, const struct gal_va
         atomic_exchange(&s->trims_next, false) &&
         !run_with(s, ort->trim_options, inputs, wanted, output_count, arena, outputs, NULL))
         return GAL_OK;
-    enum gal_status status =
-        run_with(s, ort->run_options, inputs, wanted, output_count, arena, outputs, err);
+    enum gal_status status = run_with(s, s->trims_always ? ort->trim_options : ort->run_options,
+                                      inputs, wanted, output_count, arena, outputs, err);
     if (status == GAL_NO_MEMORY && s->memory_bytes_max)
         gal_err_hint(err, "the model may take %zu bytes (model_memory_limit)", s->memory_bytes_max);
     return status;

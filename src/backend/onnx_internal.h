@@ -70,6 +70,7 @@ struct gal_ort_session {
     size_t memory_bytes_max; /* of the session's arena; 0: no bound */
     _Atomic bool has_run;    /* since the last trim */
     _Atomic bool trims_next; /* the next run gives memory back */
+    bool trims_always;       /* every run does */
     OrtSession *session;     /* owned */
     struct gal_model_info info;
     struct gal_port *ports; /* the same array as info.inputs, to be filled */

@@ -18,11 +18,14 @@
 #define GAL_IDLE_TIMEOUT_MS 75000u  /* keep-alive between requests; idle_timeout */
 #define GAL_WRITE_TIMEOUT_MS 30000u /* no byte of the answer taken for so long; write_timeout */
 
-/* json, yaml */
+/* json, yaml, protobuf text */
 #define GAL_JSON_DEPTH_MAX 64u        /* nesting of a request's JSON: far over any tensor's rank */
 #define GAL_YAML_BYTES_MAX (1u << 20) /* a configuration file */
 #define GAL_YAML_DEPTH_MAX 32u
 #define GAL_YAML_NODES_MAX 100000u /* aliases are refused, so nodes bound the work */
+#define GAL_PBTXT_BYTES_MAX (1u << 20) /* a config.pbtxt */
+#define GAL_PBTXT_DEPTH_MAX 32u
+#define GAL_PBTXT_NODES_MAX 100000u
 
 /* tensors */
 #define GAL_RANK_MAX 32u              /* dimensions of a tensor */

@@ -166,6 +166,8 @@ static void put_values(FILE *out, const struct gal_option_view *o)
 
 static void put_markdown_row(FILE *out, const struct gal_option_view *o)
 {
+    static const char *const applies[] = {
+        [GAL_SCOPE_START] = "restart", [GAL_SCOPE_RELOAD] = "at once", [GAL_SCOPE_MODEL] = "model"};
     const char *value = o->row->default_text;
 
     fprintf(out, "| `%s` | ", o->row->name);
@@ -173,7 +175,7 @@ static void put_markdown_row(FILE *out, const struct gal_option_view *o)
     fprintf(out, " | %s%s%s | ", value[0] ? "`" : "", value[0] ? value : "none",
             value[0] ? "`" : "");
     put_values(out, o);
-    fprintf(out, " | %s |\n", o->row->reload ? "at once" : "restart");
+    fprintf(out, " | %s |\n", applies[o->row->scope]);
 }
 
 static int markdown_config(FILE *out)

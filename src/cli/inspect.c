@@ -20,7 +20,7 @@ struct report {
     const struct gal_model_info *info;
     char sha256[GAL_SHA256_HEX_SIZE]; /* empty when unknown */
     uint64_t bytes;
-    struct gal_err err; /* why it is broken */
+    struct gal_err err; /* why it is broken; code GAL_OK: it is not */
 };
 
 static void describe(const struct gal_model *m, const struct gal_config *config, struct report *r)
@@ -33,10 +33,19 @@ static void describe(const struct gal_model *m, const struct gal_config *config,
         r->bytes = file.bytes;
     if (gal_sha256_file(m->path, r->sha256, NULL) != GAL_OK)
         r->sha256[0] = '\0';
-    if (gal_backend_onnx.load(m->path, &options, &r->session, &r->err) == GAL_OK)
+    if (m->error.code != GAL_OK) { /* its configuration is wrong */
+        r->err = m->error;
+        return;
+    }
+    options.entries = m->config.backend.entries;
+    options.entry_count = m->config.backend.entry_count;
+    options.graph_level = m->config.backend.graph_level;
+    if (gal_backend_onnx.load(m->path, &options, &r->session, &r->err) == GAL_OK) {
         r->info = gal_backend_onnx.info(r->session);
-    else
+        gal_model_config_check(&m->config, r->info, &r->err);
+    } else {
         r->session = NULL;
+    }
 }
 
 static void report_release(struct report *r)
@@ -145,6 +154,53 @@ static void print_info(FILE *out, const struct gal_model_info *info)
     print_meta(out, info);
 }
 
+/* --- configuration --- */
+
+/* A text without quotes, anything else as JSON. */
+static void print_json_value(FILE *out, yyjson_val *v)
+{
+    char *json = yyjson_is_str(v) ? NULL : yyjson_val_write(v, 0, NULL);
+
+    gal_print_text(out, gal_str_of(yyjson_is_str(v) ? yyjson_get_str(v) : json ? json : ""));
+    fputc('\n', out);
+    if (json)
+        (free)(json); /* yyjson's own allocator gave it */
+}
+
+/* The keys of `c` whose values are not those of galley untold, one a line. */
+static void print_config(FILE *out, const struct gal_model_config *c)
+{
+    struct gal_model_config untold;
+    struct gal_arena arena;
+    struct gal_buf text[2];
+    yyjson_val *root[2] = {NULL, NULL}, *key;
+    yyjson_obj_iter it;
+    size_t shown = 0;
+
+    gal_arena_init(&arena, 16384, 0, JSON_BYTES_MAX);
+    gal_model_config_init(&untold);
+    gal_model_config_settle(&untold, (struct gal_str){NULL, 0}, NULL);
+    for (size_t i = 0; i < 2; i++) {
+        gal_buf_init(&text[i], JSON_BYTES_MAX);
+        gal_model_config_json(&text[i], i ? c : &untold);
+        gal_json_read(gal_buf_str(&text[i]), &arena, GAL_JSON_DEPTH_MAX, &root[i], NULL);
+    }
+    if (root[0] && root[1] && yyjson_obj_iter_init(root[1], &it)) {
+        while ((key = yyjson_obj_iter_next(&it)) != NULL) {
+            yyjson_val *value = yyjson_obj_iter_get_val(key);
+            const char *name = yyjson_get_str(key);
+            if (yyjson_equals(value, yyjson_obj_get(root[0], name)))
+                continue;
+            fputs(shown++ ? "" : "  configuration\n", out);
+            fprintf(out, "    %s: ", name);
+            print_json_value(out, value);
+        }
+    }
+    for (size_t i = 0; i < 2; i++)
+        gal_buf_release(&text[i]);
+    gal_arena_release(&arena);
+}
+
 static void print_report(FILE *out, const struct report *r)
 {
     char size[32], exact[96];
@@ -160,7 +216,8 @@ static void print_report(FILE *out, const struct report *r)
     print_fact(out, "sha256", gal_str_of(r->sha256));
     if (r->info)
         print_info(out, r->info);
-    else
+    print_config(out, &r->model->config);
+    if (r->err.code != GAL_OK)
         print_fact(out, "broken", gal_str_of(r->err.message));
 }
 
@@ -245,8 +302,10 @@ static void put_report(struct gal_buf *out, const struct report *r)
     put_member(out, "sha256", gal_str_of(r->sha256));
     if (r->info)
         put_info(out, r->info);
-    else
+    if (r->err.code != GAL_OK)
         put_member(out, "error", gal_str_of(r->err.message));
+    gal_buf_puts(out, ",\"config\":");
+    gal_model_config_json(out, &r->model->config);
     gal_buf_putc(out, '}');
 }
 
@@ -282,7 +341,7 @@ static int inspect_all(struct gal_cli *cli, const struct gal_config *config,
                 put_report(&json, &r);
             else
                 print_report(cli->out, &r);
-            if (!r.info)
+            if (r.err.code != GAL_OK)
                 code = broken(cli, &r);
             report_release(&r);
         }
@@ -305,7 +364,7 @@ static int run_inspect(struct gal_cli *cli)
 
     gal_config_init(&config);
     if (gal_cli_config(cli, &config, &err) != GAL_OK ||
-        gal_catalog_scan(cli->operands, cli->operand_count, "", &models, &count, &err) != GAL_OK ||
+        gal_cli_scan(&config, cli->operands, cli->operand_count, &models, &count, &err) != GAL_OK ||
         gal_catalog_new(models, count, &catalog, &err) != GAL_OK)
         code = gal_cli_fail(cli, GAL_EXIT_FAILURE, &err);
     else
@@ -336,7 +395,8 @@ const struct gal_command gal_command_inspect = {
     .operands_min = 1,
     .operands_max = SIZE_MAX,
     .text = "Inputs and outputs with datatype and shape, operator sets, producer, metadata, size "
-            "and digest. The model is loaded but not run.",
+            "and digest, and what of its configuration is not galley's default: a config.pbtxt is "
+            "read and compared with the model. The model is loaded but not run.",
     .options = options,
     .option_count = sizeof(options) / sizeof(options[0]),
     .keys = UINT64_C(1) << GAL_KEY_ONNXRUNTIME,

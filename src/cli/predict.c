@@ -87,10 +87,13 @@ static enum gal_status load(struct gal_model *m, const struct gal_config *config
 
     gal_model_config_init(&options.config);
     options.config.backend = gal_cli_backend(config);
-    options.config.mode = GAL_SCHED_INLINE;
-    options.config.workers = 1;
-    options.config.warmup_runs = 0;
-    options.config.policy.rows_max = 1;
+    /* One request, here and now: nothing is warmed, nothing waits. */
+    m->config.mode = GAL_SCHED_INLINE;
+    m->config.workers = 1;
+    m->config.policy.rows_max = 1;
+    m->config.policy.preferred_count = 0;
+    m->config.warmup_runs = 0;
+    m->config.warmup_count = 0;
     status = gal_model_load(m, &options, err);
 
     if (status != GAL_OK && err->place[0] == '\0')
@@ -109,7 +112,7 @@ static enum gal_status open_model(struct gal_cli *cli, const struct gal_config *
     size_t count = 0;
     enum gal_status status;
 
-    status = gal_catalog_scan(cli->operands, 1, "", &models, &count, err);
+    status = gal_cli_scan(config, cli->operands, 1, &models, &count, err);
     if (status == GAL_OK)
         status = gal_catalog_new(models, count, catalog, err);
     if (status == GAL_OK && name.n == 0)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/print.h"
 
+#include "base/mem.h"
+#include "server/model_keys.h"
+
 #include <unistd.h>
 
 #define LINE_WIDTH 100u
@@ -119,4 +122,25 @@ struct gal_backend_options gal_cli_backend(const struct gal_config *config)
         .inter_op_threads = 1,
         .library = library[0] ? library : NULL,
     };
+}
+
+enum gal_status gal_cli_scan(const struct gal_config *config, const char *const *paths, size_t n,
+                             struct gal_model ***models, size_t *count, struct gal_err *err)
+{
+    struct gal_model_config base;
+    struct gal_scan_path *all = gal_calloc(n, sizeof(*all));
+    struct gal_scan_options o = {.paths = all, .path_count = n, .base = &base};
+    enum gal_status status;
+
+    *models = NULL;
+    *count = 0;
+    if (!all)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for the list of models");
+    for (size_t i = 0; i < n; i++)
+        all[i].path = paths[i];
+    status = gal_model_keys_base(config, &base, err);
+    if (status == GAL_OK)
+        status = gal_catalog_scan(&o, models, count, err);
+    gal_free(all);
+    return status;
 }

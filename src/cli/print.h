@@ -3,7 +3,7 @@
 #ifndef GAL_CLI_PRINT_H
 #define GAL_CLI_PRINT_H
 
-#include "backend/backend.h"
+#include "model/catalog.h"
 #include "server/config.h"
 
 #include <stdio.h>
@@ -20,5 +20,8 @@ void gal_print_text(FILE *out, struct gal_str text);
 char *gal_humane_bytes(uint64_t bytes, char *out, size_t size);
 /* Options of the backend; the strings are config's. */
 struct gal_backend_options gal_cli_backend(const struct gal_config *config);
+/* gal_catalog_scan of a command's operands, each with its config.pbtxt. */
+enum gal_status gal_cli_scan(const struct gal_config *config, const char *const *paths, size_t n,
+                             struct gal_model ***models, size_t *count, struct gal_err *err);
 
 #endif

@@ -46,16 +46,37 @@ bool gal_catalog_ready(const struct gal_catalog *c, struct gal_err *reason);
 int gal_version_compare(struct gal_str a, struct gal_str b);
 bool gal_version_valid(struct gal_str v); /* 3 or 3.0.1: no signs, no leading zeros */
 
+struct gal_scan_path {
+    const char *path;
+    const char *name; /* of its only model; NULL or empty: as found */
+    /* The path's own keys: the last word on the configuration of each of its models. May be NULL.
+     */
+    enum gal_status (*configure)(struct gal_model_config *c, struct gal_arena *arena, void *ctx,
+                                 struct gal_err *err);
+    void *ctx;
+};
+
+struct gal_scan_options {
+    const struct gal_scan_path *paths;
+    size_t path_count;
+    const char *name;                    /* of the only model of all; NULL or empty: as found */
+    const struct gal_model_config *base; /* before config.pbtxt; NULL: gal_model_config_init's */
+};
+
 /* What PATHs hold, without loading anything: `x.onnx`; a directory with model.onnx or with
  * VERSION/model.onnx (one model); a directory of such directories, named by them. Without a
  * version directory the version is "1"; other content and names that begin with a dot are passed
- * over, links are followed. When all PATHs hold one model it is called as `name` says (may be
- * empty: then the directory, or the file without .onnx; for KServe's /mnt/models style directories
- * the caller gives INFERENCE_SERVICE_NAME). NOT_FOUND with what was looked for when a PATH holds
- * no model, CONFLICT for a model.onnx beside version directories, INVALID
- * for NAME/OTHER/model.onnx where OTHER is no version. New models are LOADING, each
- * with one reference that the caller owns; *models is owned (gal_free). */
-enum gal_status gal_catalog_scan(const char *const *paths, size_t path_count, const char *name,
-                                 struct gal_model ***models, size_t *count, struct gal_err *err);
+ * over, links are followed. A directory with a config.pbtxt is a model as Triton knows it: its
+ * versions are whole numbers, the file may be called otherwise, and one that cannot be read makes
+ * the model's load fail, not the scan. Of the versions those are taken that the configuration
+ * serves; a version that it lists and that is not there is taken, and fails to load.
+ *
+ * When all PATHs hold one model it is called as `name` says (for KServe's /mnt/models style
+ * directories the caller gives INFERENCE_SERVICE_NAME). NOT_FOUND with what was looked for when a
+ * PATH holds no model, CONFLICT for a model.onnx beside version directories, INVALID for
+ * NAME/OTHER/model.onnx where OTHER is no version. New models are LOADING and configured, each with
+ * one reference that the caller owns; *models is owned (gal_free). */
+enum gal_status gal_catalog_scan(const struct gal_scan_options *options, struct gal_model ***models,
+                                 size_t *count, struct gal_err *err);
 
 #endif

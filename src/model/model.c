@@ -9,6 +9,7 @@
 #include "model/features.h"
 #include "model/probe.h"
 #include "model/rows.h"
+#include "model/warmup.h"
 
 #include <stdatomic.h>
 
@@ -112,12 +113,46 @@ static enum gal_status find_input(struct gal_model *m, const struct gal_probe_ta
     return status ? first : GAL_OK;
 }
 
+/* What the model's own configuration says stands above the load's; from now on m->config is what
+ * runs. */
+static struct gal_model_options own_options(struct gal_model *m,
+                                            const struct gal_model_options *options)
+{
+    struct gal_model_options o = *options;
+    if (m->configured) {
+        o.config = m->config;
+        o.config.backend.library = options->config.backend.library;
+        o.config.one_core = options->config.one_core;
+    }
+    m->config = o.config;
+    return o;
+}
+
+/* The configuration's samples. The first run of all pays for what the engine puts off. */
+static enum gal_status run_samples(struct gal_model *m, const struct gal_probe_target *t,
+                                   struct gal_err *err)
+{
+    enum gal_status status = GAL_OK;
+    for (size_t i = 0; !status && i < m->config.warmup_count; i++) {
+        const struct gal_warmup *w = &m->config.warmup[i];
+        for (unsigned k = 0; !status && k < w->count; k++) {
+            uint64_t cost_us;
+            status = gal_warmup_run(t, &m->config, w, &cost_us, NULL, 0, err);
+            if (!status && i + k > 0)
+                gal_sched_observe(m->sched, gal_warmup_rows(w), cost_us * 1000);
+        }
+    }
+    return status;
+}
+
 /* The first run pays for what the engine puts off: it counts only when there is no other. */
 static enum gal_status warm_up(struct gal_model *m, const struct gal_model_options *o,
                                struct gal_err *err)
 {
     const struct gal_probe_target t = {m->ops, m->session, o->clock};
     uint64_t cost_us = 0;
+    if (m->config.warmup_count > 0)
+        return run_samples(m, &t, err);
     if (o->config.warmup_runs == 0)
         return GAL_OK;
     enum gal_status status = find_input(m, &t, &cost_us, err);
@@ -173,6 +208,11 @@ static enum gal_status make_sched(struct gal_model *m, const struct gal_model_op
         sched.workers = gal_cpu_count();
     if (sched.policy.rows_max == 0)
         sched.policy.rows_max = find_rows_max(m);
+    while (sched.policy.preferred_count > 0 &&
+           sched.policy.preferred[sched.policy.preferred_count - 1] > sched.policy.rows_max)
+        sched.policy.preferred_count--; /* of no use for rows so large */
+    m->config.policy = sched.policy;
+    m->config.workers = sched.workers;
     return gal_sched_new(&sched, &m->sched, err);
 }
 
@@ -199,10 +239,15 @@ static enum gal_status load(struct gal_model *m, const struct gal_model_options 
                             struct gal_err *err)
 {
     m->ops = o->ops;
+    if (m->error.code) /* its configuration is wrong */
+        return m->error.code;
     enum gal_status status = open_file(m, o, err);
     if (status)
         return status;
     m->info = m->ops->info(m->session);
+    status = gal_model_config_check(&m->config, m->info, err);
+    if (status)
+        return status;
     m->batch_dim = has_batch_dim(m->info);
     status = gal_features_read(m->info, &m->arena, &m->feature_names, &m->feature_count, err);
     if (status)
@@ -213,6 +258,7 @@ static enum gal_status load(struct gal_model *m, const struct gal_model_options 
     bool stacks = !status && may_stack(m, &o->config);
     if (stacks)
         gal_sched_stack(m->sched);
+    m->config.batching = stacks;
     return status ? status : make_pad(m, &o->config, stacks, err);
 }
 
@@ -220,7 +266,8 @@ enum gal_status gal_model_load(struct gal_model *m, const struct gal_model_optio
                                struct gal_err *err)
 {
     uint64_t start_us = gal_mono_us(options->clock);
-    enum gal_status status = load(m, options, &m->error);
+    const struct gal_model_options own = own_options(m, options);
+    enum gal_status status = load(m, &own, &m->error);
     m->load_us = gal_mono_us(options->clock) - start_us;
     m->loaded_wall_us = gal_wall_us(options->clock);
     if (!status) {
@@ -249,5 +296,7 @@ enum gal_status gal_model_probe(const struct gal_model *m, const struct gal_cloc
                                 char *shape_text, size_t size, struct gal_err *err)
 {
     const struct gal_probe_target t = {m->ops, m->session, clock};
+    if (m->config.warmup_count > 0)
+        return gal_warmup_run(&t, &m->config, &m->config.warmup[0], NULL, shape_text, size, err);
     return gal_probe_run(&t, m->probe_try, NULL, shape_text, size, err);
 }

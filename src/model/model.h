@@ -27,7 +27,7 @@ struct gal_model {
     char *version;        /* "1", "2.1.0" */
     char *path;           /* of the model file */
     _Atomic int state;    /* enum gal_model_state; READY is published with release order */
-    struct gal_err error; /* FAILED: why */
+    struct gal_err error; /* FAILED: why. Filled before the load (gal_catalog_scan): it fails so */
     const struct gal_backend_ops *ops;
     struct gal_session *session;       /* READY */
     const struct gal_model_info *info; /* READY; the session's */
@@ -42,7 +42,9 @@ struct gal_model {
                                          with one tensor input; NULL when none, or when it is in
                                          another tool's format */
     size_t feature_count;
-    const struct gal_pad *pad; /* NULL: no axis is padded */
+    const struct gal_pad *pad;      /* NULL: no axis is padded */
+    struct gal_model_config config; /* how it is served; in the arena what it points to */
+    bool configured;        /* config has been filled: it stands above the options of the load */
     unsigned probe_try;     /* the made-up input that the model has answered, see model/probe.h */
     struct gal_arena arena; /* what the fields above borrow */
     unsigned index; /* number in the process, from 0, never given twice: for metrics slots */
@@ -56,9 +58,10 @@ enum gal_status gal_model_new(const char *name, const char *version, const char 
  * loader's thread. */
 enum gal_status gal_model_load(struct gal_model *m, const struct gal_model_options *options,
                                struct gal_err *err);
-/* One inference with zeros (empty text for BYTES, 1 for each open dimension; where the model did
- * not take that, with what it took when it was loaded), outputs thrown away: warm-up and deep
- * health. Blocking. *shape_text (optional, >= 64 bytes) gets the first output's shape, "[1,3]". */
+/* One inference with the first warm-up sample of the configuration, else with zeros (empty text for
+ * BYTES, 1 for each open dimension; where the model did not take that, with what it took when it
+ * was loaded), outputs thrown away: warm-up and deep health. Blocking. *shape_text (optional, >= 64
+ * bytes) gets the first output's shape, "[1,3]". */
 enum gal_status gal_model_probe(const struct gal_model *m, const struct gal_clock *clock,
                                 char *shape_text, size_t size, struct gal_err *err);
 struct gal_model *gal_model_ref(struct gal_model *m);

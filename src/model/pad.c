@@ -14,9 +14,9 @@ struct fill {
 };
 
 struct axis {
-    struct gal_str name; /* symbolic; empty: the one dimension that follows */
-    size_t input, index; /* of a nameless one */
-    size_t mask;         /* an input; SIZE_MAX: none */
+    struct gal_str name;        /* symbolic; empty: the one dimension that follows */
+    size_t input, index;        /* of a nameless one */
+    size_t mask;                /* an input; SIZE_MAX: none */
     struct gal_padding padding; /* the arena's text */
 };
 

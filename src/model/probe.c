@@ -139,26 +139,19 @@ static void say_shape(const struct gal_value *v, char *text, size_t size)
         snprintf(text, size, "[%zu]", v->count);
 }
 
-static enum gal_status run(const struct gal_probe_target *t, const struct try *try,
-                           struct gal_arena *arena, uint64_t *cost_us, char *shape_text,
-                           size_t size, struct gal_err *err)
+enum gal_status gal_probe_call(const struct gal_probe_target *t, const struct gal_value *inputs,
+                               struct gal_arena *arena, uint64_t *cost_us, char *shape_text,
+                               size_t size, struct gal_err *err)
 {
-    const struct gal_model_info *info = t->ops->info(t->session);
-    size_t in = info->input_count, out = info->output_count;
-    struct gal_value *inputs = gal_arena_array(arena, in, sizeof *inputs);
+    size_t out = t->ops->info(t->session)->output_count;
     struct gal_value *outputs = gal_arena_array(arena, out, sizeof *outputs);
     size_t *wanted = gal_arena_array(arena, out, sizeof *wanted);
-    if (!inputs || !outputs || !wanted)
+    if (!outputs || !wanted)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for a made-up input");
-    enum gal_status status = GAL_OK;
-    for (size_t i = 0; !status && i < in; i++)
-        status = make_input(&info->inputs[i], try, arena, &inputs[i], err);
     for (size_t i = 0; i < out; i++)
         wanted[i] = i;
-    if (status)
-        return status;
     uint64_t start_us = gal_mono_us(t->clock);
-    status = t->ops->run(t->session, inputs, wanted, out, arena, outputs, err);
+    enum gal_status status = t->ops->run(t->session, inputs, wanted, out, arena, outputs, err);
     if (cost_us)
         *cost_us = gal_mono_us(t->clock) - start_us;
     if (!status && shape_text && out > 0)
@@ -166,6 +159,20 @@ static enum gal_status run(const struct gal_probe_target *t, const struct try *t
     for (size_t i = 0; !status && i < out; i++)
         t->ops->release_output(t->session, &outputs[i]);
     return status;
+}
+
+static enum gal_status run(const struct gal_probe_target *t, const struct try *try,
+                           struct gal_arena *arena, uint64_t *cost_us, char *shape_text,
+                           size_t size, struct gal_err *err)
+{
+    const struct gal_model_info *info = t->ops->info(t->session);
+    struct gal_value *inputs = gal_arena_array(arena, info->input_count, sizeof *inputs);
+    enum gal_status status = GAL_OK;
+    if (!inputs)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for a made-up input");
+    for (size_t i = 0; !status && i < info->input_count; i++)
+        status = make_input(&info->inputs[i], try, arena, &inputs[i], err);
+    return status ? status : gal_probe_call(t, inputs, arena, cost_us, shape_text, size, err);
 }
 
 enum gal_status gal_probe_run(const struct gal_probe_target *target, unsigned try,

@@ -25,5 +25,11 @@ enum gal_status gal_probe_run(const struct gal_probe_target *target, unsigned tr
                               struct gal_err *err);
 /* The size of open dimensions behind the first in input number `try`. */
 int64_t gal_probe_open_size(unsigned try);
+/* Runs once with these inputs, the model's in its order, and throws the outputs away. The arena has
+ * them and takes what the run needs. cost_us, shape_text, size: as above. */
+enum gal_status gal_probe_call(const struct gal_probe_target *target,
+                               const struct gal_value *inputs, struct gal_arena *arena,
+                               uint64_t *cost_us, char *shape_text, size_t size,
+                               struct gal_err *err);
 
 #endif

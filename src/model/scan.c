@@ -5,33 +5,27 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "model/scan_impl.h"
+#include "model/triton.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MODEL_FILE "model.onnx"
+#define MODEL_FILE GAL_MODEL_FILE
 #define SUFFIX GAL_STR(".onnx")
 
-/* What has been found so far. */
-struct found {
-    struct gal_model **models;
-    size_t count, cap;
-    struct gal_err *err;
-};
-
-static enum gal_status no_memory(struct found *f)
+enum gal_status gal_found_no_memory(struct gal_found *f)
 {
-    gal_fail(f->err, GAL_NO_MEMORY, "no memory for the list of models");
-    return GAL_NO_MEMORY;
+    return gal_fail(f->err, GAL_NO_MEMORY, "no memory for the list of models");
 }
 
-static enum gal_status grow(struct found *f)
+static enum gal_status grow(struct gal_found *f)
 {
     size_t cap = f->cap ? 2 * f->cap : 8;
     struct gal_model **models = gal_realloc(f->models, cap * sizeof(struct gal_model *));
     if (!models)
-        return no_memory(f);
+        return gal_found_no_memory(f);
     f->models = models;
     f->cap = cap;
     return GAL_OK;
@@ -47,7 +41,47 @@ static bool is_name(struct gal_str name)
     return name.n > 0 && name.n <= GAL_NAME_BYTES_MAX && gal_utf8_valid(name);
 }
 
-static enum gal_status add(struct found *f, const char *name, const char *version, const char *path)
+enum gal_status gal_found_configure(const struct gal_found *f, const char *name,
+                                    const struct gal_found_config *config,
+                                    struct gal_model_config *c, struct gal_arena *arena,
+                                    struct gal_err *err)
+{
+    struct gal_str text = {NULL, 0};
+    enum gal_status status = GAL_OK;
+    if (f->options->base)
+        *c = *f->options->base;
+    else
+        gal_model_config_init(c);
+    if (config) {
+        text = gal_buf_str(&config->text);
+        status = gal_triton_read(text, config->path, config->dir, name, c, arena, err);
+    }
+    if (!status && f->path->configure)
+        status = f->path->configure(c, arena, f->path->ctx, err);
+    return status ? status : gal_model_config_settle(c, text, err);
+}
+
+/* A configuration that is wrong is the model's matter: the others are served. */
+static enum gal_status configure(struct gal_found *f, struct gal_model *m,
+                                 const struct gal_found_config *config)
+{
+    struct gal_err err;
+    enum gal_status status = gal_found_configure(f, m->name, config, &m->config, &m->arena, &err);
+    m->configured = true;
+    if (!status)
+        return GAL_OK;
+    if (!err.place[0])
+        gal_err_place(&err, "%s", config ? config->path : m->path);
+    if (status == GAL_NO_MEMORY || status == GAL_INTERNAL) {
+        *f->err = err;
+        return status;
+    }
+    m->error = err;
+    return GAL_OK;
+}
+
+enum gal_status gal_found_add(struct gal_found *f, const char *name, const char *version,
+                              const char *path, const struct gal_found_config *config)
 {
     if (!is_name(gal_str_of(name))) {
         gal_fail(f->err, GAL_INVALID,
@@ -61,49 +95,21 @@ static enum gal_status add(struct found *f, const char *name, const char *versio
     enum gal_status status = f->count == f->cap ? grow(f) : GAL_OK;
     if (!status)
         status = gal_model_new(name, version, path, &f->models[f->count], f->err);
-    f->count += !status;
-    return status;
+    if (status)
+        return status;
+    f->count++;
+    return configure(f, f->models[f->count - 1], config);
 }
 
-static void drop_all(struct found *f)
+static void drop_all(struct gal_found *f)
 {
     for (size_t i = 0; i < f->count; i++)
         gal_model_unref(f->models[i]);
     gal_free(f->models);
 }
 
-/* Adds DIR/model.onnx when it is there: as NAME, VERSION. */
-static enum gal_status add_file_of(struct found *f, const char *dir, const char *name,
-                                   const char *version)
-{
-    struct gal_file_info info;
-    char *path = gal_path_join(dir, MODEL_FILE);
-    if (!path)
-        return no_memory(f);
-    enum gal_status status = gal_file_stat(path, &info, f->err);
-    if (!status && info.kind == GAL_FILE_REGULAR)
-        status = add(f, name, version, path);
-    gal_free(path);
-    return status;
-}
-
-/* Adds DIR/VERSION/model.onnx for each version. */
-static enum gal_status add_versions(struct found *f, const char *dir, const char *name,
-                                    char *const *entries, size_t count)
-{
-    enum gal_status status = GAL_OK;
-    for (size_t i = 0; i < count && !status; i++) {
-        if (!gal_version_valid(gal_str_of(entries[i])))
-            continue;
-        char *sub = gal_path_join(dir, entries[i]);
-        status = sub ? add_file_of(f, sub, name, entries[i]) : no_memory(f);
-        gal_free(sub);
-    }
-    return status;
-}
-
 /* DIR/OTHER/model.onnx where OTHER is no version: a slip that would leave the model out. */
-static enum gal_status refuse_slips(struct found *f, const char *dir, char *const *entries,
+static enum gal_status refuse_slips(struct gal_found *f, const char *dir, char *const *entries,
                                     size_t count)
 {
     enum gal_status status = GAL_OK;
@@ -112,7 +118,7 @@ static enum gal_status refuse_slips(struct found *f, const char *dir, char *cons
         char *sub = gal_path_join(dir, entries[i]);
         char *path = sub ? gal_path_join(sub, MODEL_FILE) : NULL;
         if (!path)
-            status = no_memory(f);
+            status = gal_found_no_memory(f);
         else if (gal_file_stat(path, &info, NULL) == GAL_OK && info.kind == GAL_FILE_REGULAR) {
             status = gal_fail(f->err, GAL_INVALID, "'%.60s' is no version", entries[i]);
             gal_err_place(f->err, "%s", path);
@@ -125,25 +131,8 @@ static enum gal_status refuse_slips(struct found *f, const char *dir, char *cons
     return status;
 }
 
-/* One model's directory: model.onnx or versions of it. Adds nothing when it is none. */
-static enum gal_status add_model_dir(struct found *f, const char *dir, const char *name,
-                                     char *const *entries, size_t count)
-{
-    size_t before = f->count;
-    enum gal_status status = add_file_of(f, dir, name, "1");
-    size_t plain = f->count - before;
-    if (!status)
-        status = add_versions(f, dir, name, entries, count);
-    if (status || plain == 0 || f->count == before + plain)
-        return status;
-    gal_fail(f->err, GAL_CONFLICT, "%.150s has a " MODEL_FILE " beside its version directories",
-             dir);
-    gal_err_hint(f->err, "move it into a version directory, 1/" MODEL_FILE);
-    return GAL_CONFLICT;
-}
-
 /* Each directory below a repository is a model, or is passed over. */
-static enum gal_status add_repository(struct found *f, const char *dir, char *const *entries,
+static enum gal_status add_repository(struct gal_found *f, const char *dir, char *const *entries,
                                       size_t count)
 {
     enum gal_status status = GAL_OK;
@@ -155,13 +144,13 @@ static enum gal_status add_repository(struct found *f, const char *dir, char *co
             continue; /* of a mounted volume; only root may look into it */
         char *sub = gal_path_join(dir, entries[i]);
         if (!sub)
-            return no_memory(f);
+            return gal_found_no_memory(f);
         status = gal_file_stat(sub, &info, f->err);
         if (!status && info.kind == GAL_FILE_DIR) {
             status = gal_dir_list(sub, &inner, &inner_count, f->err);
             size_t before = f->count;
             if (!status)
-                status = add_model_dir(f, sub, entries[i], inner, inner_count);
+                status = gal_scan_model_dir(f, sub, entries[i], inner, inner_count);
             if (!status && f->count == before)
                 status = refuse_slips(f, sub, inner, inner_count);
             gal_free(inner);
@@ -172,7 +161,7 @@ static enum gal_status add_repository(struct found *f, const char *dir, char *co
 }
 
 /* "digits" of "/models/digits/"; of "." the name of the directory it stands for. */
-static enum gal_status dir_name(struct found *f, const char *dir, char out[PATH_MAX])
+static enum gal_status dir_name(struct gal_found *f, const char *dir, char out[PATH_MAX])
 {
     struct gal_str s = gal_str_of(dir);
     while (s.n > 1 && s.p[s.n - 1] == '/')
@@ -200,7 +189,7 @@ static void dir_of(const char *path, char out[PATH_MAX])
 }
 
 /* x.onnx is "x"; NAME/model.onnx is NAME, NAME/VERSION/model.onnx is VERSION of NAME. */
-static enum gal_status add_file(struct found *f, const char *path)
+static enum gal_status add_file(struct gal_found *f, const char *path)
 {
     char dir[PATH_MAX], up[PATH_MAX + 4], name[PATH_MAX], version[PATH_MAX] = "1";
     struct gal_str base = gal_str_of(gal_path_base(path));
@@ -209,7 +198,7 @@ static enum gal_status add_file(struct found *f, const char *path)
                         path);
     if (!gal_str_is(base, MODEL_FILE)) {
         snprintf(name, sizeof name, "%.*s", (int)(base.n - SUFFIX.n), base.p);
-        return add(f, name, version, path);
+        return gal_found_add(f, name, version, path, NULL);
     }
     dir_of(path, dir);
     enum gal_status status = dir_name(f, dir, name);
@@ -218,10 +207,10 @@ static enum gal_status add_file(struct found *f, const char *path)
         snprintf(up, sizeof up, "%s/..", dir);
         status = dir_name(f, up, name);
     }
-    return status ? status : add(f, name, version, path);
+    return status ? status : gal_found_add(f, name, version, path, NULL);
 }
 
-static enum gal_status add_dir(struct found *f, const char *path)
+static enum gal_status add_dir(struct gal_found *f, const char *path)
 {
     char **entries = NULL, name[PATH_MAX];
     size_t count = 0, before = f->count;
@@ -229,7 +218,7 @@ static enum gal_status add_dir(struct found *f, const char *path)
     if (!status)
         status = gal_dir_list(path, &entries, &count, f->err);
     if (!status)
-        status = add_model_dir(f, path, name, entries, count);
+        status = gal_scan_model_dir(f, path, name, entries, count);
     if (!status && f->count == before)
         status = add_repository(f, path, entries, count);
     if (!status && f->count == before) {
@@ -247,7 +236,7 @@ static enum gal_status add_dir(struct found *f, const char *path)
     return status;
 }
 
-static enum gal_status add_path(struct found *f, const char *path)
+static enum gal_status add_path(struct gal_found *f, const char *path)
 {
     struct gal_file_info info;
     if (strlen(path) >= PATH_MAX)
@@ -260,36 +249,51 @@ static enum gal_status add_path(struct found *f, const char *path)
     return info.kind == GAL_FILE_DIR ? add_dir(f, path) : add_file(f, path);
 }
 
-/* Gives the only model its name. */
-static enum gal_status rename_single(struct found *f, const char *name)
+/* Gives the only model among those from `first` on its name. */
+static enum gal_status rename_single(struct gal_found *f, size_t first, const char *name, bool must)
 {
-    for (size_t i = 1; i < f->count; i++) {
-        if (strcmp(f->models[i]->name, f->models[0]->name) != 0)
-            return GAL_OK;
+    for (size_t i = first + 1; i < f->count; i++) {
+        if (strcmp(f->models[i]->name, f->models[first]->name) == 0)
+            continue;
+        return must ? gal_fail(f->err, GAL_INVALID,
+                               "%.150s holds several models: the name %.100s is for one alone",
+                               f->path->path, name)
+                    : GAL_OK;
     }
     if (!is_name(gal_str_of(name)))
         return gal_fail(f->err, GAL_INVALID, "'%.100s' cannot be a model's name", name);
-    for (size_t i = 0; i < f->count; i++) {
+    for (size_t i = first; i < f->count; i++) {
         char *copy = gal_strdup(name);
         if (!copy)
-            return no_memory(f);
+            return gal_found_no_memory(f);
         gal_free(f->models[i]->name);
         f->models[i]->name = copy;
     }
     return GAL_OK;
 }
 
-enum gal_status gal_catalog_scan(const char *const *paths, size_t path_count, const char *name,
-                                 struct gal_model ***models, size_t *count, struct gal_err *err)
+static enum gal_status scan_path(struct gal_found *f, const struct gal_scan_path *path)
 {
-    struct found f = {.err = err};
+    size_t before = f->count;
+    f->path = path;
+    enum gal_status status = add_path(f, path->path);
+    if (!status && path->name && path->name[0])
+        status = rename_single(f, before, path->name, true);
+    return status;
+}
+
+enum gal_status gal_catalog_scan(const struct gal_scan_options *options, struct gal_model ***models,
+                                 size_t *count, struct gal_err *err)
+{
+    struct gal_err own;
+    struct gal_found f = {.options = options, .err = err ? err : &own};
     enum gal_status status = GAL_OK;
     *models = NULL;
     *count = 0;
-    for (size_t i = 0; i < path_count && !status; i++)
-        status = add_path(&f, paths[i]);
-    if (!status && name && name[0])
-        status = rename_single(&f, name);
+    for (size_t i = 0; i < options->path_count && !status; i++)
+        status = scan_path(&f, &options->paths[i]);
+    if (!status && options->name && options->name[0])
+        status = rename_single(&f, 0, options->name, false);
     if (status) {
         drop_all(&f);
         return status;

@@ -1,26 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/config.h"
 
-#include "base/buf.h"
-#include "base/file.h"
-#include "base/limits.h"
-#include "text/yaml.h"
+#include "base/name.h"
 
 #include <ctype.h>
 #include <stdio.h>
 
-#define NAME_BYTES_MAX 64u          /* of a typed name that is compared with known ones */
+#define NAME_BYTES_MAX 64u          /* of a variable's name in a place */
 #define CONFIG_BYTES_MAX (4u << 20) /* values, paths and the file's tree */
 
 const struct gal_config_row gal_config_rows[GAL_KEY_COUNT] = {
-#define GAL_CONFIG_ROW(key, name, type, default_text, min, max, reload, arg, help)                 \
-    {GAL_KEY_##key, GAL_CONF_##type, name, default_text, min, max, arg, help, reload},
+#define GAL_CONFIG_ROW(key, name, type, default_text, min, max, scope, arg, help)                  \
+    {GAL_KEY_##key, GAL_CONF_##type, name, default_text, min, max, arg, help, GAL_SCOPE_##scope},
 #include "server/config.def"
 #undef GAL_CONFIG_ROW
 };
 
 /* Names beside the rows, in a file and in the environment. */
-static const char *const file_names[] = {"models", NULL};
 static const char *const env_names[] = {"models", "config", NULL};
 
 void gal_config_init(struct gal_config *c)
@@ -66,7 +62,7 @@ enum gal_status gal_config_set(struct gal_config *c, const struct gal_config_row
 static bool reserve_path(struct gal_config *c)
 {
     size_t cap = c->path_cap ? 2 * c->path_cap : 8;
-    const char **paths;
+    struct gal_config_path *paths;
 
     if (c->path_count < c->path_cap)
         return true;
@@ -93,86 +89,23 @@ enum gal_status gal_config_add_path(struct gal_config *c, enum gal_config_source
     if (source != c->path_source)
         c->path_count = 0;
     c->path_source = source;
-    c->paths[c->path_count++] = copy;
+    c->paths[c->path_count++] = (struct gal_config_path){.path = copy};
     return GAL_OK;
 }
 
 /* --- names --- */
 
-static char folded(char c)
-{
-    return c == '-' ? '_' : (char)tolower((unsigned char)c);
-}
-
-static bool same_name(const char *a, const char *b, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (folded(a[i]) != folded(b[i]))
-            return false;
-    }
-    return true;
-}
-
-static size_t min3(size_t a, size_t b, size_t c)
-{
-    size_t ab = a < b ? a : b;
-    return ab < c ? ab : c;
-}
-
-/* Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours cost 1
- * each. Both names are at most NAME_BYTES_MAX bytes long. */
-static size_t edits(struct gal_str a, struct gal_str b)
-{
-    size_t rows[3][NAME_BYTES_MAX + 1];
-    size_t *before = rows[0], *last = rows[1], *now = rows[2];
-
-    for (size_t j = 0; j <= b.n; j++)
-        last[j] = j;
-    for (size_t i = 1; i <= a.n; i++) {
-        size_t *oldest = before;
-        now[0] = i;
-        for (size_t j = 1; j <= b.n; j++) {
-            size_t differs = folded(a.p[i - 1]) != folded(b.p[j - 1]);
-            now[j] = min3(last[j] + 1, now[j - 1] + 1, last[j - 1] + differs);
-            if (i > 1 && j > 1 && same_name(a.p + i - 1, b.p + j - 2, 1) &&
-                same_name(a.p + i - 2, b.p + j - 1, 1) && before[j - 2] + 1 < now[j])
-                now[j] = before[j - 2] + 1;
-        }
-        before = last;
-        last = now;
-        now = oldest;
-    }
-    return last[b.n];
-}
-
-size_t gal_name_distance(struct gal_str typed, const char *known)
-{
-    struct gal_str name = gal_str_of(known);
-    size_t longer = typed.n > name.n ? typed.n : name.n, distance;
-
-    if (typed.n == 0 || longer > NAME_BYTES_MAX)
-        return SIZE_MAX;
-    distance = edits(typed, name);
-    if (distance <= 3 && distance * 5 <= longer * 2)
-        return distance;
-    if (typed.n > 2 && typed.n < name.n && folded(name.p[name.n - typed.n - 1]) == '_' &&
-        same_name(name.p + name.n - typed.n, typed.p, typed.n))
-        return 4;
-    return SIZE_MAX;
-}
-
 const struct gal_config_row *gal_config_find(struct gal_str name)
 {
     for (size_t i = 0; i < GAL_KEY_COUNT; i++) {
         const struct gal_config_row *row = &gal_config_rows[i];
-        if (name.n == strlen(row->name) && same_name(name.p, row->name, name.n))
+        if (gal_name_same(name, row->name))
             return row;
     }
     return NULL;
 }
 
-/* Among the rows and `more` (NULL-terminated, or NULL). */
-static const char *nearest(struct gal_str name, const char *const *more)
+const char *gal_config_nearest_of(struct gal_str name, const char *const *more)
 {
     size_t best = SIZE_MAX;
     const char *found = NULL;
@@ -196,7 +129,7 @@ static const char *nearest(struct gal_str name, const char *const *more)
 
 const char *gal_config_nearest(struct gal_str name)
 {
-    return nearest(name, NULL);
+    return gal_config_nearest_of(name, NULL);
 }
 
 /* --- environment --- */
@@ -242,7 +175,7 @@ static enum gal_status read_other(struct gal_config *c, struct gal_str name, con
             return no_memory(err);
         return GAL_OK;
     }
-    near = nearest(name, env_names);
+    near = gal_config_nearest_of(name, env_names);
     /* Only what a slip of the fingers would make, and what --port leads to: others may use the
      * prefix too. */
     if (!near || (gal_name_distance(name, near) > 2 && !gal_str_is(name, "PORT")))
@@ -284,81 +217,5 @@ enum gal_status gal_config_read_env(struct gal_config *c, char *const *env, stru
             status =
                 read_variable(c, (struct gal_str){*env, (size_t)(equals - *env)}, equals + 1, err);
     }
-    return status;
-}
-
-/* --- file --- */
-
-static enum gal_status fail_at(const char *file, const struct gal_yaml *node, struct gal_err *err,
-                               const char *message)
-{
-    gal_fail(err, GAL_INVALID, "%.*s: %s", GAL_STR_ARG(node->key), message);
-    gal_err_place(err, "%s:%u", file, node->line);
-    return GAL_INVALID;
-}
-
-static enum gal_status read_models(struct gal_config *c, const char *file,
-                                   const struct gal_yaml *node, struct gal_err *err)
-{
-    enum gal_status status = GAL_OK;
-
-    if (node->type != GAL_YAML_LIST)
-        return fail_at(file, node, err, "must be a list of paths, each on a line as `- PATH`");
-    for (const struct gal_yaml *item = node->child; item && status == GAL_OK; item = item->next) {
-        if (item->type != GAL_YAML_SCALAR || item->scalar.n == 0) {
-            fail_at(file, node, err, "must hold paths only");
-            gal_err_place(err, "%s:%u", file, item->line);
-            return GAL_INVALID;
-        }
-        status = gal_config_add_path(c, GAL_FROM_FILE, item->scalar, err);
-    }
-    return status;
-}
-
-static enum gal_status read_entry(struct gal_config *c, const char *file,
-                                  const struct gal_yaml *node, struct gal_err *err)
-{
-    const struct gal_config_row *row = gal_config_find(node->key);
-    const char *near;
-    char where[192];
-
-    if (gal_str_is(node->key, "models"))
-        return read_models(c, file, node, err);
-    if (!row) {
-        near = nearest(node->key, file_names);
-        fail_at(file, node, err, "unknown key");
-        if (near)
-            gal_err_hint(err, "did you mean %s?", near);
-        else
-            gal_err_hint(err, "see galley help serve for the keys");
-        return GAL_INVALID;
-    }
-    if (node->type != GAL_YAML_SCALAR)
-        return fail_at(file, node, err, "must be one value");
-    snprintf(where, sizeof(where), "%s:%u: %s", file, node->line, row->name);
-    return gal_config_set(c, row, GAL_FROM_FILE, node->scalar.n ? node->scalar.p : "", where, err);
-}
-
-enum gal_status gal_config_read_file(struct gal_config *c, const char *path, struct gal_err *err)
-{
-    struct gal_arena tree;
-    struct gal_buf text;
-    struct gal_yaml *root;
-    enum gal_status status = gal_file_read(path, GAL_YAML_BYTES_MAX, &text, err);
-
-    if (status != GAL_OK)
-        return status;
-    gal_arena_init(&tree, 16384, 0, 64u << 20);
-    status = gal_yaml_parse(gal_buf_str(&text), path, &tree, &root, err);
-    if (status == GAL_OK && root->type != GAL_YAML_MAP) {
-        gal_fail(err, GAL_INVALID, "a configuration is a mapping of keys to values");
-        gal_err_place(err, "%s:%u", path, root->line);
-        status = GAL_INVALID;
-    }
-    for (struct gal_yaml *node = status == GAL_OK ? root->child : NULL; node && status == GAL_OK;
-         node = node->next)
-        status = read_entry(c, path, node, err);
-    gal_arena_release(&tree);
-    gal_buf_release(&text);
     return status;
 }

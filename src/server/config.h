@@ -9,6 +9,8 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "base/name.h"
+#include "model/config.h"
 
 enum gal_config_type {
     GAL_CONF_TEXT,     /* min..max bytes; one of the words when `arg` lists them: "auto|inline" */
@@ -19,15 +21,20 @@ enum gal_config_type {
     GAL_CONF_BOOL,     /* on/off, true/false, yes/no, 1/0 */
     GAL_CONF_LEVEL,    /* debug info warn error off */
     GAL_CONF_FORMAT,   /* json console auto; auto is GAL_CONF_FORMAT_AUTO */
+    GAL_CONF_LIST,     /* whole numbers within [min, max], ascending: "4,8"; may be empty */
 };
 #define GAL_CONF_FORMAT_AUTO 1000u
+#define GAL_CONF_LIST_MAX GAL_PREFERRED_MAX /* numbers of a LIST */
 
 enum gal_config_key {
-#define GAL_CONFIG_ROW(key, name, type, default_text, min, max, reload, arg, help) GAL_KEY_##key,
+#define GAL_CONFIG_ROW(key, name, type, default_text, min, max, scope, arg, help) GAL_KEY_##key,
 #include "server/config.def"
 #undef GAL_CONFIG_ROW
     GAL_KEY_COUNT
 };
+
+/* Whose a key is, and what a change needs; see server/config.def. */
+enum gal_config_scope { GAL_SCOPE_START, GAL_SCOPE_RELOAD, GAL_SCOPE_MODEL };
 
 struct gal_config_row {
     enum gal_config_key key;
@@ -37,7 +44,7 @@ struct gal_config_row {
     uint64_t min, max;
     const char *arg; /* what stands for the value in help: "PORT" */
     const char *help;
-    bool reload; /* SIGHUP applies a change; else a change is reported and waits for a restart */
+    enum gal_config_scope scope;
 };
 extern const struct gal_config_row gal_config_rows[GAL_KEY_COUNT];
 
@@ -51,9 +58,27 @@ struct gal_config_value {
     double share;     /* SHARE */
 };
 
+/* A value of one entry of `models:`. */
+struct gal_config_own {
+    enum gal_config_key key; /* of scope MODEL */
+    struct gal_config_value value;
+    const char *where; /* "galley.yaml:7: workers" */
+};
+
+/* What to serve. Texts are the arena's. */
+struct gal_config_path {
+    const char *path;
+    const char *name;  /* of its only model; NULL: as found */
+    const char *where; /* "galley.yaml:5"; NULL: from elsewhere */
+    struct gal_config_own *own;
+    size_t own_count;
+    struct gal_padding *padding;
+    size_t padding_count;
+};
+
 struct gal_config {
     struct gal_config_value values[GAL_KEY_COUNT];
-    const char **paths; /* what to serve */
+    struct gal_config_path *paths;
     size_t path_count, path_cap;
     enum gal_config_source path_source;
     const char *file; /* --config; NULL: none */
@@ -78,17 +103,18 @@ enum gal_status gal_config_add_path(struct gal_config *c, enum gal_config_source
  * nearly one of these is an error, any other is somebody else's. Empty values count as unset. env:
  * NULL-terminated, borrowed. */
 enum gal_status gal_config_read_env(struct gal_config *c, char *const *env, struct gal_err *err);
-/* YAML: the rows' keys and `models:` (a list of paths). Unknown keys are errors with their line and
- * the nearest known key as hint. */
+/* YAML: the rows' keys and `models:`, a list whose items are paths or mappings of `path`, `name`,
+ * keys of scope MODEL and `padding` (one mapping or a list of `axis`, `buckets`, `value`, `mask`).
+ * Unknown keys are errors with their line and the nearest known key as hint. */
 enum gal_status gal_config_read_file(struct gal_config *c, const char *path, struct gal_err *err);
+/* The numbers of a LIST's text; returns how many, at most `room` of which are written. */
+size_t gal_config_list(const char *text, uint64_t *out, size_t room);
 /* "http-port", "http_port", "HTTP_PORT": one row; NULL when unknown. */
 const struct gal_config_row *gal_config_find(struct gal_str name);
 /* Nearest known name by edit distance for a hint; NULL when nothing is near. */
 const char *gal_config_nearest(struct gal_str name);
-/* How far a typed name is from a known one: 0 when equal (case and - or _ aside), small for a slip
- * of the fingers or when `typed` is the end of `known` ("port", "http_port"); SIZE_MAX when they
- * are not near. */
-size_t gal_name_distance(struct gal_str typed, const char *known);
+/* The same among the rows and `more` (NULL-terminated, or NULL). */
+const char *gal_config_nearest_of(struct gal_str name, const char *const *more);
 /* Bounds as a user writes them: "0..65535", "1KiB..1GiB", "1ms..1h", "at most 255 bytes"; empty for
  * types without. Returns out. */
 char *gal_config_range(const struct gal_config_row *row, char *out, size_t size);

@@ -181,6 +181,43 @@ static enum gal_status parse_number(const struct gal_config_row *row, const char
     return *out < row->min || *out > row->max ? out_of_range(row, text, err) : GAL_OK;
 }
 
+size_t gal_config_list(const char *text, uint64_t *out, size_t room)
+{
+    struct gal_str rest = gal_str_of(text), part;
+    size_t count = 0;
+
+    while (rest.n && gal_str_cut(&rest, ',', &part)) {
+        uint64_t v = 0;
+        if (gal_str_u64(gal_str_trim(part), &v) == GAL_OK && count < room)
+            out[count] = v;
+        count++;
+    }
+    return count;
+}
+
+static enum gal_status parse_list(const struct gal_config_row *row, const char *text,
+                                  struct gal_err *err)
+{
+    struct gal_str rest = gal_str_of(text), part;
+    uint64_t last = 0, v;
+    size_t count = 0;
+
+    if (rest.n && rest.p[rest.n - 1] == ',')
+        return refuse(err, text, "a list of whole numbers such as 4,8,16");
+    while (rest.n && gal_str_cut(&rest, ',', &part)) {
+        if (gal_str_u64(gal_str_trim(part), &v) != GAL_OK)
+            return refuse(err, text, "a list of whole numbers such as 4,8,16");
+        if (v < row->min || v > row->max)
+            return out_of_range(row, text, err);
+        if (v <= last)
+            return gal_fail(err, GAL_INVALID, "%s: the numbers must ascend", text);
+        if (++count > GAL_CONF_LIST_MAX)
+            return gal_fail(err, GAL_INVALID, "%s: more than %u numbers", text, GAL_CONF_LIST_MAX);
+        last = v;
+    }
+    return GAL_OK;
+}
+
 enum gal_status gal_config_parse(const struct gal_config_row *row, const char *text,
                                  struct gal_config_value *out, struct gal_err *err)
 {
@@ -188,6 +225,8 @@ enum gal_status gal_config_parse(const struct gal_config_row *row, const char *t
     switch (row->type) {
     case GAL_CONF_TEXT:
         return parse_text(row, text, err);
+    case GAL_CONF_LIST:
+        return parse_list(row, text, err);
     case GAL_CONF_LEVEL:
     case GAL_CONF_FORMAT:
         return parse_word(row, text, &out->number, err);
@@ -221,7 +260,7 @@ char *gal_config_range(const struct gal_config_row *row, char *out, size_t size)
     char low[24], high[24];
 
     out[0] = '\0';
-    if (row->type == GAL_CONF_COUNT || row->type == GAL_CONF_SHARE)
+    if (row->type == GAL_CONF_COUNT || row->type == GAL_CONF_SHARE || row->type == GAL_CONF_LIST)
         snprintf(out, size, "%llu..%llu", min, max);
     else if (row->type == GAL_CONF_BYTES)
         snprintf(out, size, "%s..%s", scaled(min, byte_units, low), scaled(max, byte_units, high));

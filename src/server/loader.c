@@ -38,18 +38,46 @@ void gal_loader_show(struct gal_metrics *metrics, const struct gal_model *m, boo
 
 static void log_end(struct gal_loader *l, const struct gal_model *m, bool ready)
 {
-    size_t n = ready ? 4 : m->error.hint[0] != '\0' ? 6 : 5;
+    size_t n = ready ? 4 : 6;
     char ms[32];
-    struct gal_log_field f[6] = {
-        {"model", gal_str_of(m->name), false},          {"version", gal_str_of(m->version), false},
-        {"path", gal_str_of(m->path), false},           {"load_ms", {NULL, 0}, true},
-        {"error", gal_str_of(m->error.message), false}, {"hint", gal_str_of(m->error.hint), false},
+    struct gal_log_field f[7] = {
+        {"model", gal_str_of(m->name), false},
+        {"version", gal_str_of(m->version), false},
+        {"path", gal_str_of(m->path), false},
+        {"load_ms", {NULL, 0}, true},
+        {"error", gal_str_of(m->error.message), false},
+        {"place", gal_str_of(m->error.place), false},
+        {"hint", gal_str_of(m->error.hint), false},
     };
+
+    if (!ready && m->error.hint[0] != '\0')
+        n = 7;
 
     snprintf(ms, sizeof(ms), "%.3f", (double)m->load_us / 1000.0);
     f[3].value = gal_str_of(ms);
     gal_log_write(l->options.log, ready ? GAL_LOG_INFO : GAL_LOG_ERROR,
                   ready ? "model_ready" : "model_failed", f, n);
+}
+
+/* Fields of a config.pbtxt that change nothing, said once a model, not a version. */
+static void log_notes(struct gal_loader *l, size_t i)
+{
+    const struct gal_model *m = l->models[i];
+    char where[300];
+
+    for (size_t k = 0; k < i; k++) {
+        if (strcmp(l->models[k]->name, m->name) == 0)
+            return;
+    }
+    for (const struct gal_config_note *n = m->config.notes; n != NULL; n = n->next) {
+        struct gal_log_field f[4] = {{"model", gal_str_of(m->name), false},
+                                     {"field", gal_str_of(n->field), false},
+                                     {"place", {NULL, 0}, false},
+                                     {"reason", gal_str_of(n->reason), false}};
+        snprintf(where, sizeof(where), "%.280s:%u", m->config.source, n->line);
+        f[2].value = gal_str_of(where);
+        gal_log_write(l->options.log, GAL_LOG_WARN, "setting_without_effect", f, 4);
+    }
 }
 
 static void count_loads(struct gal_loader *l)
@@ -88,6 +116,7 @@ static void *run(void *arg)
         if (gal_model_state(l->models[i]) != GAL_MODEL_LOADING)
             continue;
         l->loaded[i] = true;
+        log_notes(l, i);
         ready = gal_model_load(l->models[i], &l->options.model, &err) == GAL_OK;
         gal_loader_show(l->options.metrics, l->models[i], false);
         log_end(l, l->models[i], ready);

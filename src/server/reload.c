@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Loads at start and on SIGHUP. A reload reads the configuration again, scans the paths again,
- * keeps what has not changed (by the file's digest), loads the rest beside it and swaps the
- * catalog when the load has ended; a version that fails to load leaves its older self serving. */
+ * keeps what has not changed (by the digests of the file and the configuration), loads the rest
+ * beside it and swaps the catalog when the load has ended; a version that fails to load leaves its
+ * older self serving. */
 #include "base/digest.h"
 #include "base/mem.h"
+#include "server/model_keys.h"
 #include "server/server_impl.h"
 
 #include <inttypes.h>
@@ -162,10 +164,8 @@ static void on_load_end(struct gal_loader *l, void *ctx)
 
 static enum gal_status scan(struct gal_server *s, struct gal_err *err)
 {
-    const struct gal_config *c = s->settings->config;
-
-    return gal_catalog_scan(c->paths, c->path_count, s->settings->name, &s->coming,
-                            &s->coming_count, err);
+    return gal_model_keys_scan(s->settings->config, s->settings->name, &s->settings->model_base,
+                               &s->coming, &s->coming_count, err);
 }
 
 static enum gal_status start_loader(struct gal_server *s, struct gal_err *err)
@@ -196,7 +196,7 @@ enum gal_status gal_server_start_load(struct gal_server *s, struct gal_err *err)
     return start_loader(s, err);
 }
 
-/* Replaces newcomers whose file is the one already serving. */
+/* Replaces newcomers whose file and configuration are those already serving. */
 static void keep_unchanged(struct gal_server *s)
 {
     for (size_t i = 0; i < s->coming_count; i++) {
@@ -206,6 +206,7 @@ static void keep_unchanged(struct gal_server *s)
         if (gal_catalog_model(s->catalog, gal_str_of(m->name), gal_str_of(m->version), &old,
                               NULL) != GAL_OK ||
             gal_model_state(old) != GAL_MODEL_READY || strcmp(old->path, m->path) != 0 ||
+            strcmp(old->config.digest, m->config.digest) != 0 ||
             gal_sha256_file(m->path, hex, NULL) != GAL_OK || strcmp(hex, old->sha256) != 0)
             continue;
         s->coming[i] = gal_model_ref(old);
@@ -218,7 +219,8 @@ static void report_fixed(struct gal_server *s, const struct gal_config *old,
 {
     for (size_t i = 0; i < GAL_KEY_COUNT; i++) {
         const struct gal_config_row *row = &gal_config_rows[i];
-        if (!row->reload && strcmp(old->values[i].text, fresh->values[i].text) != 0)
+        if (row->scope == GAL_SCOPE_START &&
+            strcmp(old->values[i].text, fresh->values[i].text) != 0)
             gal_log_msg(s->log, GAL_LOG_WARN, "restart_needed",
                         "%s changed from %s to %s; it takes effect after a restart", row->name,
                         old->values[i].text, fresh->values[i].text);
@@ -245,7 +247,7 @@ static enum gal_status reread(struct gal_server *s, struct gal_err *err)
     report_fixed(s, s->settings->config, c);
     fresh->own_config = c;
     fresh->older = s->settings;
-    fresh->model = s->settings->model; /* engine and threads stay as they are */
+    fresh->model = s->settings->model; /* the engine stays as it is */
     s->settings = fresh;
     return GAL_OK;
 }

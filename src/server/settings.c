@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "net/loop.h"
+#include "server/model_keys.h"
 
 static uint64_t number(const struct gal_config *c, enum gal_config_key key)
 {
@@ -14,23 +15,6 @@ static uint64_t number(const struct gal_config *c, enum gal_config_key key)
 static unsigned cores_unless(uint64_t configured)
 {
     return configured != 0 ? (unsigned)configured : gal_cpu_count();
-}
-
-static enum gal_status parse_schedule(const char *text, enum gal_sched_mode *out,
-                                      struct gal_err *err)
-{
-    static const char *const names[] = {
-        [GAL_SCHED_AUTO] = "auto", [GAL_SCHED_INLINE] = "inline", [GAL_SCHED_WORKERS] = "workers"};
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(text, names[i]) == 0) {
-            *out = (enum gal_sched_mode)i;
-            return GAL_OK;
-        }
-    }
-    gal_fail(err, GAL_INVALID, "schedule: '%.64s' is not known", text);
-    gal_err_hint(err, "use auto, inline or workers");
-    return GAL_INVALID;
 }
 
 static void fill_front(struct gal_front_options *f, const struct gal_config *c)
@@ -56,26 +40,15 @@ static void fill_api(struct gal_api_options *a, const struct gal_config *c)
     a->compress = number(c, GAL_KEY_COMPRESS) != 0;
 }
 
-static enum gal_status fill_model(struct gal_model_options *m, const struct gal_config *c,
-                                  struct gal_err *err)
+static void fill_model(struct gal_model_options *m, const struct gal_config *c)
 {
     const char *library = c->values[GAL_KEY_ONNXRUNTIME].text;
-    struct gal_model_config *mc = &m->config;
 
     m->ops = &gal_backend_onnx;
+    gal_model_config_init(&m->config);
     m->clock = &gal_clock_system;
-    gal_model_config_init(mc);
-    mc->backend.intra_op_threads = (unsigned)number(c, GAL_KEY_INTRA_OP_THREADS);
-    mc->backend.memory_bytes_max = number(c, GAL_KEY_MODEL_MEMORY_LIMIT);
-    mc->backend.library = library[0] != '\0' ? library : NULL;
-    mc->warmup_runs = (unsigned)number(c, GAL_KEY_WARMUP);
-    mc->workers = cores_unless(number(c, GAL_KEY_WORKERS));
-    mc->policy.jobs_max = number(c, GAL_KEY_MAX_QUEUE_SIZE);
-    mc->inline_us_max = number(c, GAL_KEY_INLINE_LIMIT);
-    mc->one_core = gal_cpu_count() == 1 && cores_unless(number(c, GAL_KEY_THREADS)) == 1;
-    if (number(c, GAL_KEY_BATCHING) == 0)
-        mc->policy.rows_max = 1;
-    return parse_schedule(c->values[GAL_KEY_SCHEDULE].text, &mc->mode, err);
+    m->config.backend.library = library[0] != '\0' ? library : NULL;
+    m->config.one_core = gal_cpu_count() == 1 && cores_unless(number(c, GAL_KEY_THREADS)) == 1;
 }
 
 enum gal_status gal_settings_new(const struct gal_config *config, struct gal_settings **out,
@@ -93,7 +66,8 @@ enum gal_status gal_settings_new(const struct gal_config *config, struct gal_set
     s->grace_us = number(config, GAL_KEY_GRACE);
     fill_front(&s->front, config);
     fill_api(&s->api, config);
-    st = fill_model(&s->model, config, err);
+    fill_model(&s->model, config);
+    st = gal_model_keys_base(config, &s->model_base, err);
     if (st != GAL_OK) {
         gal_free(s);
         return st;

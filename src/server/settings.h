@@ -12,6 +12,7 @@ struct gal_settings {
     struct gal_front_options front;
     struct gal_api_options api;
     struct gal_model_options model;
+    struct gal_model_config model_base; /* of every model, before its own */
     uint64_t drain_delay_us, grace_us;
     unsigned threads;
     const char *name;                /* of a single model; "" when not set; config's */

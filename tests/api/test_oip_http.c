@@ -253,8 +253,8 @@ static void server_metadata_lists_what_there_is(void **state)
     ask(GAL_METHOD_GET, "/v2", nothing);
     assert_string_equal(header("Content-Type"), "application/json");
     assert_non_null(strstr(body.p, "\"name\":\"galley\",\"version\":\""));
-    assert_non_null(
-        strstr(body.p, "\"extensions\":[\"binary_tensor_data\",\"parameters\",\"statistics\"]}"));
+    assert_non_null(strstr(body.p, "\"extensions\":[\"binary_tensor_data\","
+                                   "\"model_configuration\",\"parameters\",\"statistics\"]}"));
     gal_exchange_reset(&x);
 }
 

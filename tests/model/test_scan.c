@@ -44,11 +44,12 @@ static const char *at(const char *path)
 static enum gal_status scan(const char *a, const char *b, const char *name, char *out, size_t size,
                             struct gal_err *err)
 {
-    const char *paths[] = {a, b};
+    const struct gal_scan_path paths[] = {{.path = a}, {.path = b}};
+    const struct gal_scan_options o = {.paths = paths, .path_count = b ? 2 : 1, .name = name};
     struct gal_model **models;
     size_t count, n = 0;
     out[0] = '\0';
-    enum gal_status status = gal_catalog_scan(paths, b ? 2 : 1, name, &models, &count, err);
+    enum gal_status status = gal_catalog_scan(&o, &models, &count, err);
     for (size_t i = 0; i < count; i++) {
         n += (size_t)snprintf(out + n, size - n, "%s%s:%s", i ? "," : "", models[i]->name,
                               models[i]->version);

@@ -224,8 +224,8 @@ static void paths_of_a_higher_source_replace_those_of_a_lower(void **state)
         gal_config_add_path(c, GAL_FROM_FLAG, GAL_STR("c"), NULL);
     gal_config_add_path(c, GAL_FROM_ENV, GAL_STR("d"), NULL);
     assert_int_equal(c->path_count, 20);
-    assert_string_equal(c->paths[0], "c");
-    assert_string_equal(c->paths[19], "c");
+    assert_string_equal(c->paths[0].path, "c");
+    assert_string_equal(c->paths[19].path, "c");
 }
 
 /* --- environment --- */
@@ -249,7 +249,7 @@ static void the_environment_is_read(void **state)
     assert_int_equal(c->values[GAL_KEY_HTTP_PORT].number, 9000);
     assert_int_equal(read_env(c, "GALLEY_MODELS=a:b::/c", &err), GAL_OK);
     assert_int_equal(c->path_count, 3);
-    assert_string_equal(c->paths[2], "/c");
+    assert_string_equal(c->paths[2].path, "/c");
     assert_int_equal(read_env(c, "GALLEY_CONFIG=x.yaml", &err), GAL_OK);
     assert_string_equal(c->file, "x.yaml");
     assert_int_equal(read_env(c, "GALLEY_THREADS=many", &err), GAL_INVALID);
@@ -317,7 +317,7 @@ static void a_file_is_read(void **state)
     if (gal_config_read_file(c, file, &err) != GAL_OK)
         fail_msg("%s %s", err.place, err.message);
     assert_int_equal(c->path_count, 2);
-    assert_string_equal(c->paths[1], "b c");
+    assert_string_equal(c->paths[1].path, "b c");
     assert_int_equal(c->values[GAL_KEY_HTTP_PORT].number, 9000);
     assert_int_equal(c->values[GAL_KEY_HTTP_PORT].source, GAL_FROM_FILE);
     assert_int_equal(c->values[GAL_KEY_MAX_BODY_BYTES].number, 1 << 20);
@@ -359,8 +359,13 @@ static void what_is_wrong_in_a_file_is_named_with_its_line(void **state)
     check_refused("http_port: [1]\n", ":1", "http_port: must be one value", NULL);
     check_refused("models: a.onnx\n", ":1",
                   "models: must be a list of paths, each on a line as `- PATH`", NULL);
-    check_refused("models:\n  - a\n  - {b: c}\n", ":3", "models: must hold paths only", NULL);
-    check_refused("models:\n  - \"\"\n", ":2", "models: must hold paths only", NULL);
+    check_refused("models:\n  - a\n  - {b: c}\n", ":3",
+                  "models: an entry needs a path, as `- path: models/iris`", NULL);
+    check_refused("models:\n  - \"\"\n", ":2", "models: must hold paths, or mappings with a path",
+                  NULL);
+    check_refused("preferred_batch_sizes: [8, 4]\n", ":1: preferred_batch_sizes",
+                  "8,4: the numbers must ascend", NULL);
+    check_refused("workers: [1, 2]\n", ":1", "workers: must be one value", NULL);
     check_refused("host: \"a\\0b\"\n", ":1", NULL, NULL);
     check_refused("- a\n", ":1", "a configuration is a mapping of keys to values", NULL);
 }

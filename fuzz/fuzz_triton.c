@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Any bytes as a model's config.pbtxt: a configuration that holds its own bounds, or an error that
+ * names the file. */
+#include "model/triton.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void look(const struct gal_model_config *c)
+{
+    struct gal_buf json;
+    GAL_ASSERT(gal_policy_check(&c->policy, NULL) == GAL_OK);
+    GAL_ASSERT(c->warmup_count <= GAL_WARMUPS_MAX && c->version_list_count <= GAL_VERSION_LIST_MAX);
+    for (const struct gal_declared *d = c->declared; d; d = d->next)
+        GAL_ASSERT(d->rank > 0 && d->rank < GAL_RANK_MAX && d->name.n > 0 && d->line > 0);
+    gal_buf_init(&json, 64u << 20);
+    gal_model_config_json(&json, c);
+    GAL_ASSERT(!json.failed && json.n > 2 && json.p[json.n - 1] == '}');
+    gal_buf_release(&json);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct gal_model_config config;
+    struct gal_str text = {(const char *)data, size};
+    struct gal_arena arena;
+    struct gal_err err;
+    gal_arena_init(&arena, 4096, 0, 64u << 20);
+    gal_model_config_init(&config);
+    gal_err_clear(&err);
+    if (gal_triton_read(text, "m/config.pbtxt", "m", "m", &config, &arena, &err))
+        GAL_ASSERT(err.code != GAL_OK && err.message[0] && (err.place[0] || size > 1000));
+    else if (gal_model_config_settle(&config, text, &err) == GAL_OK)
+        look(&config);
+    gal_arena_release(&arena);
+    return 0;
+}

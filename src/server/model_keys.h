@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Keys of scope MODEL (server/config.def) as a model's configuration. What wins: the keys of a
+ * model's own entry in `models:`, then its config.pbtxt, then the command line, the environment and
+ * the top of the file. */
+#ifndef GAL_SERVER_MODEL_KEYS_H
+#define GAL_SERVER_MODEL_KEYS_H
+
+#include "model/catalog.h"
+#include "server/config.h"
+
+/* The base of every model's configuration, not settled; checks also every entry of `models:` on top
+ * of it. INVALID names the key and where it stands. Borrows nothing. */
+enum gal_status gal_model_keys_base(const struct gal_config *c, struct gal_model_config *out,
+                                    struct gal_err *err);
+/* gal_catalog_scan over the configuration's paths, each with its own keys. */
+enum gal_status gal_model_keys_scan(const struct gal_config *c, const char *name,
+                                    const struct gal_model_config *base, struct gal_model ***models,
+                                    size_t *count, struct gal_err *err);
+
+#endif
