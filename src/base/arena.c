@@ -115,7 +115,8 @@ static struct gal_arena_block *add_block(struct gal_arena *a, size_t bytes)
         cap = round_up(bytes, GAL_ARENA_ALIGN);
     struct gal_arena_block *b = block_new(a, cap);
     /* When the budget is out, one small block still comes free: what has no memory is told so. */
-    if (!b && a->budget && !a->has_spare && bytes <= SPARE_BYTES) {
+    if (!b && !gal_budget_fits(a->budget, gal_budget_counts(cap)) && !a->has_spare &&
+        bytes <= SPARE_BYTES) {
         a->has_spare = true;
         b = block_new(a, SPARE_BYTES);
     }
