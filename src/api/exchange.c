@@ -20,6 +20,8 @@ void gal_exchange_init(struct gal_exchange *x, struct gal_api *api)
     gal_arena_init(&x->arena, GAL_ARENA_FIRST_BYTES, GAL_ARENA_KEEP_BYTES, GAL_ARENA_BYTES_MAX);
     gal_buf_init(&x->out, GAL_RESPONSE_BYTES_MAX);
     gal_buf_init(&x->packed, GAL_RESPONSE_BYTES_MAX);
+    x->arena.budget = api->process != NULL ? &api->process->memory : NULL;
+    x->out.budget = x->packed.budget = x->arena.budget;
 }
 
 static void release_outputs(struct gal_exchange *x)
@@ -238,10 +240,12 @@ void gal_exchange_finish(struct gal_exchange *x, int status, struct gal_str cont
     struct gal_err err;
 
     if (x->out.failed || part == NULL) {
+        if (x->out.starved)
+            gal_fail(&err, GAL_NO_MEMORY, "there is no memory for the answer");
+        else
+            gal_fail(&err, GAL_INTERNAL, "the answer is larger than %lu bytes",
+                     (unsigned long)GAL_RESPONSE_BYTES_MAX);
         gal_buf_clear(&x->out, 0);
-        gal_fail(&err, GAL_TOO_LARGE, "the answer is larger than %lu bytes",
-                 (unsigned long)GAL_RESPONSE_BYTES_MAX);
-        err.code = GAL_INTERNAL;
         if (part == NULL || status >= 400) {
             gal_exchange_finish_parts(x, 500, (struct gal_str){NULL, 0}, NULL, 0);
             return;

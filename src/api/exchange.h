@@ -11,6 +11,7 @@
 
 #include "api/check.h"
 #include "base/arena.h"
+#include "base/budget.h"
 #include "base/buf.h"
 #include "base/digest.h"
 #include "base/log.h"
@@ -43,6 +44,7 @@ struct gal_process {
     _Atomic uint32_t cpu_ppm; /* share of the machine's processors that was busy in the last second,
                                  millionths; kept while some options say triton_metrics */
     struct gal_check check;   /* deep health */
+    struct gal_budget memory; /* of all requests: bodies, arenas, answers */
 };
 
 /* Immutable while a loop uses it; replaced whole on reload. */

@@ -9,6 +9,7 @@
 
 /* Blocks double up to this, so that many small pieces take few calls and waste stays bounded. */
 #define BLOCK_BYTES_MAX ((size_t)1 << 20)
+#define SPARE_BYTES 16384u
 
 /* A block's bytes begin at an address that is a multiple of GAL_ARENA_ALIGN, and so does its size:
  * pieces that filled several blocks therefore fit one of the sum of their sizes. */
@@ -32,17 +33,22 @@ void gal_arena_init(struct gal_arena *a, size_t block_first, size_t keep_max, si
                             .block_first = round_up(block_first, GAL_ARENA_ALIGN)};
 }
 
-static void block_free(struct gal_arena_block *b)
+static void block_free(struct gal_arena *a, struct gal_arena_block *b)
 {
     ASAN_UNPOISON_MEMORY_REGION(b->bytes, b->cap);
+    gal_budget_release(a->budget, gal_budget_counts(b->cap));
     gal_free(b);
 }
 
-static struct gal_arena_block *block_new(size_t cap)
+static struct gal_arena_block *block_new(struct gal_arena *a, size_t cap)
 {
-    struct gal_arena_block *b = gal_alloc(sizeof *b + GAL_ARENA_ALIGN + cap);
-    if (!b)
+    if (!gal_budget_charge(a->budget, gal_budget_counts(cap)))
         return NULL;
+    struct gal_arena_block *b = gal_alloc(sizeof *b + GAL_ARENA_ALIGN + cap);
+    if (!b) {
+        gal_budget_release(a->budget, gal_budget_counts(cap));
+        return NULL;
+    }
     uintptr_t end = (uintptr_t)(b + 1);
     *b = (struct gal_arena_block){.bytes = (char *)(b + 1) + (round_up(end, GAL_ARENA_ALIGN) - end),
                                   .cap = cap};
@@ -55,7 +61,7 @@ void gal_arena_release(struct gal_arena *a)
     while (a->head) {
         struct gal_arena_block *b = a->head;
         a->head = b->next;
-        block_free(b);
+        block_free(a, b);
     }
     a->used = 0;
 }
@@ -75,7 +81,7 @@ static size_t keep_largest(struct gal_arena *a)
             b = smaller;
         }
         if (b)
-            block_free(b);
+            block_free(a, b);
     }
     a->head = kept;
     return sum;
@@ -84,12 +90,13 @@ static size_t keep_largest(struct gal_arena *a)
 void gal_arena_clear(struct gal_arena *a)
 {
     a->used = 0;
+    a->has_spare = false;
     if (!a->head)
         return;
     size_t sum = keep_largest(a);
     if (a->head && sum <= a->keep_max && a->head->cap < sum) {
-        block_free(a->head);
-        a->head = block_new(sum); /* NULL is fine: the next round begins anew */
+        block_free(a, a->head);
+        a->head = block_new(a, sum); /* NULL is fine: the next round begins anew */
     }
     if (!a->head)
         return;
@@ -106,7 +113,13 @@ static struct gal_arena_block *add_block(struct gal_arena *a, size_t bytes)
         cap = BLOCK_BYTES_MAX;
     if (cap < bytes)
         cap = round_up(bytes, GAL_ARENA_ALIGN);
-    struct gal_arena_block *b = block_new(cap);
+    struct gal_arena_block *b = block_new(a, cap);
+    /* When the budget is out, one small block still comes free: what has no memory is told so. */
+    if (!b && !gal_budget_fits(a->budget, gal_budget_counts(cap)) && !a->has_spare &&
+        bytes <= SPARE_BYTES) {
+        a->has_spare = true;
+        b = block_new(a, SPARE_BYTES);
+    }
     if (!b)
         return NULL;
     b->next = a->head;
@@ -202,5 +215,9 @@ enum gal_status gal_arena_fail(const struct gal_arena *a, size_t bytes, const ch
     if (bytes > a->bytes_max - a->used)
         return gal_fail(err, GAL_TOO_LARGE, "%s: more than the %zu bytes that a request may take",
                         what, a->bytes_max);
-    return gal_fail(err, GAL_NO_MEMORY, "%s: out of memory", what);
+    if (gal_budget_fits(a->budget, gal_budget_counts(bytes)))
+        return gal_fail(err, GAL_NO_MEMORY, "%s: out of memory", what);
+    gal_fail(err, GAL_NO_MEMORY, "%s: other requests have taken the memory for requests", what);
+    gal_err_hint(err, "try again later; max_request_memory bounds what all take together");
+    return GAL_NO_MEMORY;
 }

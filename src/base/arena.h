@@ -8,6 +8,7 @@
 #ifndef GAL_BASE_ARENA_H
 #define GAL_BASE_ARENA_H
 
+#include "base/budget.h"
 #include "base/str.h"
 
 #define GAL_ARENA_ALIGN 64
@@ -20,6 +21,8 @@ struct gal_arena {
     size_t bytes_max;             /* a call that would pass it fails */
     size_t keep_max;              /* clear keeps at most this many bytes of blocks */
     size_t block_first;           /* size of the first block, bytes */
+    struct gal_budget *budget;    /* borrowed; NULL: none. Set by the owner behind init */
+    bool has_spare;               /* a small block was taken beyond the budget */
 };
 
 /* Takes no memory yet. */
@@ -29,7 +32,8 @@ void gal_arena_release(struct gal_arena *a);
  * blocks and their sum fits, they become one, so that the next round fits without a call. */
 void gal_arena_clear(struct gal_arena *a);
 
-/* NULL when bytes_max would be passed or memory is out. Size 0 gives a valid unique pointer. */
+/* NULL when bytes_max or the budget would be passed or memory is out. Size 0 gives a valid unique
+ * pointer. */
 void *gal_arena_alloc(struct gal_arena *a, size_t bytes);
 /* Like alloc with 8-byte alignment only, for small structures and text. */
 void *gal_arena_small(struct gal_arena *a, size_t bytes);

@@ -15,14 +15,17 @@ void gal_buf_init(struct gal_buf *b, size_t max)
 
 void gal_buf_release(struct gal_buf *b)
 {
+    struct gal_budget *budget = b->budget;
     gal_free(b->p);
+    gal_budget_release(budget, gal_budget_counts(b->cap));
     gal_buf_init(b, b->max);
+    b->budget = budget;
 }
 
 void gal_buf_clear(struct gal_buf *b, size_t keep_max)
 {
     b->n = 0;
-    b->failed = false;
+    b->failed = b->starved = false;
     if (b->cap > keep_max)
         gal_buf_release(b);
 }
@@ -35,9 +38,17 @@ static bool grow(struct gal_buf *b, size_t need)
         cap = cap <= SIZE_MAX / 2 ? 2 * cap : SIZE_MAX;
     if (cap > b->max)
         cap = b->max;
-    char *p = gal_realloc(b->p, cap);
-    if (!p)
+    size_t more = gal_budget_counts(cap) - gal_budget_counts(b->cap);
+    if (!gal_budget_charge(b->budget, more)) {
+        b->starved = true;
         return false;
+    }
+    char *p = gal_realloc(b->p, cap);
+    if (!p) {
+        gal_budget_release(b->budget, more);
+        b->starved = true;
+        return false;
+    }
     b->p = p;
     b->cap = cap;
     return true;

@@ -5,19 +5,22 @@
 #ifndef GAL_BASE_BUF_H
 #define GAL_BASE_BUF_H
 
+#include "base/budget.h"
 #include "base/str.h"
 
 struct gal_buf {
-    char *p;     /* owned; NULL until the first byte */
-    size_t n;    /* bytes in use */
-    size_t cap;  /* bytes owned */
-    size_t max;  /* n never passes it */
-    bool failed; /* a write did not fit (max) or memory was out */
+    char *p;                   /* owned; NULL until the first byte */
+    size_t n;                  /* bytes in use */
+    size_t cap;                /* bytes owned */
+    size_t max;                /* n never passes it */
+    bool failed;               /* a write did not fit (max) or memory was out */
+    bool starved;              /* it was memory, or the budget */
+    struct gal_budget *budget; /* borrowed; NULL: none. Set by the owner behind init */
 };
 
 void gal_buf_init(struct gal_buf *b, size_t max);
 void gal_buf_release(struct gal_buf *b);
-/* n = 0, failed = false; memory beyond keep_max bytes is given back. */
+/* n = 0, failed and starved false; memory beyond keep_max bytes is given back. */
 void gal_buf_clear(struct gal_buf *b, size_t keep_max);
 /* Makes room for `bytes` more behind n and returns where they go, NULL when it cannot. The caller
  * writes there and adds to n. */

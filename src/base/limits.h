@@ -34,7 +34,7 @@
 #define GAL_REQUEST_ID_BYTES_MAX 128u /* `id`, X-Request-ID, X-Correlation-ID */
 #define GAL_INSTANCES_MAX 65536u      /* rows of a native request; max_instances */
 
-/* memory of a request */
+/* memory of a request; of all together max_request_memory (base/budget.h) */
 #define GAL_ARENA_FIRST_BYTES 65536u    /* first block of a request's arena */
 #define GAL_ARENA_KEEP_BYTES (1u << 20) /* kept between requests of a connection slot */
 #define GAL_ARENA_BYTES_MAX (1ul << 30) /* one request's decoded tensors and documents */

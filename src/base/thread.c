@@ -56,31 +56,49 @@ static bool read_small(const char *dir, const char *name, char *text, size_t siz
     return done;
 }
 
-/* Quota of one cgroup's directory, of version 2 or 1; 0: none. */
-static unsigned group_quota(const char *dir)
+/* Limits of one cgroup's directory, of version 2 or 1; UINT64_MAX: none. */
+static uint64_t group_cpus(const char *dir)
 {
     char text[64], period[64];
+    unsigned cpus = 0;
     if (read_small(dir, "cpu.max", text, sizeof text))
-        return gal_cpu_quota_parse(text);
-    if (read_small(dir, "cpu.cfs_quota_us", text, sizeof text) &&
-        read_small(dir, "cpu.cfs_period_us", period, sizeof period))
-        return quota_cpus(gal_str_of(text), gal_str_of(period)); /* "-1", no number: no limit */
-    return 0;
+        cpus = gal_cpu_quota_parse(text);
+    else if (read_small(dir, "cpu.cfs_quota_us", text, sizeof text) &&
+             read_small(dir, "cpu.cfs_period_us", period, sizeof period))
+        cpus = quota_cpus(gal_str_of(text), gal_str_of(period)); /* "-1", no number: no limit */
+    return cpus ? cpus : UINT64_MAX;
 }
 
-/* Smallest quota from mount + group up to mount. In a container the host's path may be listed
+static uint64_t group_memory(const char *dir)
+{
+    char text[64];
+    uint64_t bytes;
+    if (!read_small(dir, "memory.max", text, sizeof text) &&
+        !read_small(dir, "memory.limit_in_bytes", text, sizeof text))
+        return UINT64_MAX;
+    return gal_str_u64(gal_str_trim(gal_str_of(text)), &bytes) == GAL_OK ? bytes : UINT64_MAX;
+}
+
+/* A limit as it stands in one directory of a controller. */
+struct limit {
+    const char *controller;
+    uint64_t (*of)(const char *dir);
+};
+
+/* Smallest limit from mount + group up to mount. In a container the host's path may be listed
  * while the container's own group is mounted at the top: what does not exist is passed over. */
-static unsigned quota_upwards(const char *mount, struct gal_str group, unsigned least)
+static uint64_t limit_upwards(const struct limit *limit, const char *mount, struct gal_str group)
 {
     char dir[PATH_MAX];
     int n = snprintf(dir, sizeof dir, "%s%.*s", mount, GAL_STR_ARG(group));
     size_t top = strlen(mount);
     size_t end = n > 0 && (size_t)n < sizeof dir ? (size_t)n : top;
+    uint64_t least = UINT64_MAX;
     for (;;) {
         dir[end] = '\0';
-        unsigned quota = group_quota(dir);
-        if (quota > 0 && quota < least)
-            least = quota;
+        uint64_t one = limit->of(dir);
+        if (one < least)
+            least = one;
         if (end <= top)
             return least;
         while (end > top && dir[end] != '/')
@@ -89,23 +107,39 @@ static unsigned quota_upwards(const char *mount, struct gal_str group, unsigned 
 }
 
 /* A line of /proc/self/cgroup is ID:CONTROLLERS:PATH; version 2 has the one line 0::PATH. */
-static unsigned quota_of_line(struct gal_str line, unsigned least)
+static uint64_t limit_of_line(const struct limit *limit, struct gal_str line)
 {
     struct gal_str id, controllers, one;
+    char mount[64];
     if (!gal_str_cut(&line, ':', &id) || !gal_str_cut(&line, ':', &controllers) || !line.p)
-        return least;
+        return UINT64_MAX;
     if (controllers.n == 0)
-        return quota_upwards("/sys/fs/cgroup", line, least);
+        return limit_upwards(limit, "/sys/fs/cgroup", line);
+    snprintf(mount, sizeof mount, "/sys/fs/cgroup/%s", limit->controller);
     while (gal_str_cut(&controllers, ',', &one))
-        if (gal_str_is(one, "cpu"))
-            return quota_upwards("/sys/fs/cgroup/cpu", line, least);
+        if (gal_str_is(one, limit->controller))
+            return limit_upwards(limit, mount, line);
+    return UINT64_MAX;
+}
+
+static uint64_t least_limit(const struct limit *limit)
+{
+    char text[4096];
+    uint64_t least = UINT64_MAX;
+    if (read_small("/proc/self", "cgroup", text, sizeof text)) {
+        struct gal_str rest = gal_str_of(text), line;
+        while (gal_str_cut(&rest, '\n', &line)) {
+            uint64_t one = limit_of_line(limit, line);
+            least = one < least ? one : least;
+        }
+    }
     return least;
 }
 
 unsigned gal_cpu_count(void)
 {
+    static const struct limit quota = {"cpu", group_cpus};
     cpu_set_t set;
-    char text[4096];
     unsigned count;
     if (sched_getaffinity(0, sizeof set, &set) == 0) {
         count = (unsigned)CPU_COUNT(&set);
@@ -113,10 +147,17 @@ unsigned gal_cpu_count(void)
         long online = sysconf(_SC_NPROCESSORS_ONLN);
         count = online > 0 ? (unsigned)online : 1;
     }
-    if (read_small("/proc/self", "cgroup", text, sizeof text)) {
-        struct gal_str rest = gal_str_of(text), line;
-        while (gal_str_cut(&rest, '\n', &line))
-            count = quota_of_line(line, count);
-    }
+    uint64_t most = least_limit(&quota);
+    if (most < count)
+        count = (unsigned)most;
     return count ? count : 1;
+}
+
+uint64_t gal_memory_max(void)
+{
+    static const struct limit memory = {"memory", group_memory};
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    uint64_t machine = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : UINT64_MAX;
+    uint64_t group = least_limit(&memory);
+    return group < machine ? group : machine;
 }

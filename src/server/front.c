@@ -36,10 +36,12 @@ static void end_turn(void *ctx)
 static void make_series(struct gal_front *f)
 {
     struct gal_metrics *m = f->api.metrics;
-    struct gal_str full = GAL_STR("connections"), slow = GAL_STR("timeout"), bad = GAL_STR("bad");
+    struct gal_str full = GAL_STR("connections"), slow = GAL_STR("timeout"), bad = GAL_STR("bad"),
+                   memory = GAL_STR("memory");
 
     f->received = gal_metrics_series(m, GAL_METRIC_HTTP_RECEIVED, NULL);
     f->sent = gal_metrics_series(m, GAL_METRIC_HTTP_SENT, NULL);
+    f->refused_memory = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &memory);
     f->rests = gal_metrics_series(m, GAL_METRIC_HTTP_PAUSES, NULL);
     f->log_dropped = gal_metrics_series(m, GAL_METRIC_LOG_DROPPED, NULL);
     f->refused_full = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &full);

@@ -38,7 +38,8 @@ struct gal_front {
     struct gal_timer *rest_timer;
     struct gal_slot *free_slots; /* owned, recycled */
     unsigned free_slot_count;
-    gal_series received, sent, refused_full, refused_slow, refused_bad, rests, log_dropped;
+    gal_series received, sent, refused_full, refused_slow, refused_bad, refused_memory, rests,
+        log_dropped;
     struct gal_http_request no_request; /* stands in for one that did not arrive in time */
     char date[GAL_HTTP_DATE_SIZE];      /* of the second date_s */
     uint64_t date_s;

@@ -141,6 +141,7 @@ static struct gal_slot *slot_new(struct gal_front *f)
     gal_exchange_init(&s->x, &f->api);
     gal_buf_init(&s->head, HEAD_BYTES_MAX + JOIN_BYTES_MAX);
     gal_buf_init(&s->in, 0);
+    s->in.budget = &f->api.process->memory;
     if (gal_http1_new(&s->codec, &f->options->http1, NULL) != GAL_OK) {
         slot_free(s);
         return NULL;
@@ -172,7 +173,8 @@ static void slot_give(struct gal_conn *c)
     if (s == NULL)
         return;
     c->slot = NULL;
-    if (c->front->free_slot_count == SLOTS_KEPT_MAX) {
+    if (c->front->free_slot_count == SLOTS_KEPT_MAX ||
+        gal_budget_is_tight(&c->front->api.process->memory)) {
         slot_free(s);
         return;
     }
@@ -182,6 +184,16 @@ static void slot_give(struct gal_conn *c)
     s->next = c->front->free_slots;
     c->front->free_slots = s;
     c->front->free_slot_count++;
+}
+
+static void free_kept_slots(struct gal_front *f)
+{
+    while (f->free_slots != NULL) {
+        struct gal_slot *s = f->free_slots;
+        f->free_slots = s->next;
+        slot_free(s);
+    }
+    f->free_slot_count = 0;
 }
 
 /* --- end of a connection --- */
@@ -324,6 +336,7 @@ static void end_request(struct gal_conn *c)
 
     leave_flight(c);
     if (!c->keep_alive) {
+        slot_give(c); /* the peer may take its time to go */
         close_softly(c);
         return;
     }
@@ -455,6 +468,8 @@ static void on_finished(struct gal_exchange *x)
         return;
     }
     gal_shard_add(f->api.shard, f->sent, head_bytes + x->resp.body_bytes);
+    if (x->outcome == GAL_NO_MEMORY && !x->submitted)
+        gal_shard_add(f->api.shard, f->refused_memory, 1);
     deadline_in(c, f->options->write_timeout_us + x->resp.body_bytes * 1000000 / WRITE_BYTES_PER_S);
     send_later(c);
 }
@@ -481,6 +496,54 @@ static void reject(struct gal_conn *c, struct gal_http_request *req, const struc
     gal_shard_add(c->front->api.shard, counter, 1);
     begin(c, req);
     gal_api_reject(&c->slot->x, err);
+}
+
+/* The memory for requests is taken by others; a request that is larger than all of it never fits.
+ */
+static enum gal_status fail_memory(const struct gal_conn *c, size_t bytes, struct gal_err *err)
+{
+    const struct gal_budget *b = &c->front->api.process->memory;
+    uint64_t max = b->max;
+
+    if (max != 0 && gal_budget_counts(bytes) > max) {
+        gal_fail(err, GAL_TOO_LARGE, "the body is larger than the %llu bytes for all requests",
+                 (unsigned long long)max);
+        gal_err_hint(err, "send less at once, or raise max_request_memory");
+        return GAL_TOO_LARGE;
+    }
+    gal_fail(err, GAL_NO_MEMORY, "other requests have taken the memory for requests");
+    gal_err_hint(err, "try again later; max_request_memory bounds what all take together");
+    return GAL_NO_MEMORY;
+}
+
+/* Before the body is read: is there room for it? Memory that is only kept makes way. Nothing is set
+ * aside: a client that announces much and sends little must not keep others out. */
+static enum gal_status admit_body(struct gal_conn *c, struct gal_err *err)
+{
+    struct gal_budget *b = &c->front->api.process->memory;
+    const struct gal_buf *in = &c->slot->in;
+    size_t bytes = in->n + gal_http1_want(c->slot->codec), more;
+
+    if (bytes <= in->cap)
+        return GAL_OK;
+    more = gal_budget_counts(bytes) - gal_budget_counts(in->cap);
+    if (!gal_budget_fits(b, more))
+        free_kept_slots(c->front);
+    return gal_budget_fits(b, more) ? GAL_OK : fail_memory(c, bytes, err);
+}
+
+/* While a body arrives its memory has run out. */
+static void starve(struct gal_conn *c)
+{
+    struct gal_http1 *codec = c->slot->codec;
+    struct gal_err err;
+
+    if (c->state == CONN_IDLE) {
+        close_now(c);
+        return;
+    }
+    (void)fail_memory(c, c->slot->in.n, &err);
+    reject(c, gal_http1_in_head(codec) ? &c->front->no_request : gal_http1_request(codec), &err, 0);
 }
 
 /* False when the client is told to go on but does not take 25 bytes. */
@@ -521,6 +584,10 @@ static bool step(struct gal_conn *c)
             await_body(c);
         return false;
     case GAL_HTTP1_HEAD:
+        if (admit_body(c, &err) != GAL_OK) {
+            reject(c, gal_http1_request(s->codec), &err, 0);
+            return false;
+        }
         if (send_continue(c))
             return true;
         close_now(c);
@@ -625,7 +692,11 @@ static char *on_space(void *user, size_t *n)
     in = &c->slot->in;
     *n = takes ? make_room(c->slot) : room_ahead(c->slot);
     if (takes && *n == 0) {
-        close_now(c);
+        free_kept_slots(c->front);
+        *n = make_room(c->slot);
+    }
+    if (takes && *n == 0) {
+        starve(c);
         return NULL;
     }
     c->read_stopped = *n == 0;
@@ -694,11 +765,7 @@ void gal_http_close_idle(void *user, void *ctx)
 
 void gal_http_free_pools(struct gal_front *f)
 {
-    while (f->free_slots != NULL) {
-        struct gal_slot *s = f->free_slots;
-        f->free_slots = s->next;
-        slot_free(s);
-    }
+    free_kept_slots(f);
     while (f->free_conns != NULL) {
         struct gal_conn *c = f->free_conns;
         f->free_conns = c->next;

@@ -77,6 +77,7 @@ static void publish(struct gal_server *s, struct gal_catalog *fresh)
     s->catalog = fresh;
     gal_sampler_take(s->sampler, fresh, gal_loop_now_us(s->loop));
     s->process.catalog_age++;
+    s->process.memory.max = s->settings->request_memory_max;
     gal_server_tell_fronts(s, apply_all);
 }
 

@@ -137,6 +137,8 @@ gal_server_new(const struct gal_config *config,
     s->process.start_mono_us = s->load_began_us = gal_mono_us(&gal_clock_system);
     st = gal_settings_new(config, &s->settings, err);
     if (st == GAL_OK)
+        s->process.memory.max = s->settings->request_memory_max;
+    if (st == GAL_OK)
         st = start(s, err);
     if (st != GAL_OK) {
         gal_server_free(s);

@@ -79,3 +79,179 @@ def test_a_model_that_its_memory_does_not_hold_is_not_ready(serve, tmp_path):
     s = serve("--model-memory-limit", "1MiB", paths=[tmp_path / "big"], wait="live")
     line = s.wait_line("model_failed")
     assert "memory" in str(line)
+
+
+# --- the memory of all requests ---
+
+ROWS_32M = 8191  # rows of 1024 FP32 numbers: just under 32 MiB, and so is the buffer
+
+
+@pytest.fixture
+def bounded(serve, tmp_path):
+    """A model that takes large inputs and gives small answers; 128 MiB for all requests."""
+    models.write(tmp_path / "sum" / "model.onnx",
+                 [h.make_node("ReduceSum", ["x", "axis"], ["y"])], [("x", T.FLOAT, ("n", 1024))],
+                 [("y", T.FLOAT, ("n", 1))], [h.make_tensor("axis", T.INT64, [1], [1])])
+    return serve("--max-request-memory", "128MiB", "--threads", "2", "--access-log", "off",
+                 "--schedule", "workers", paths=[tmp_path / "sum"])
+
+
+def large(rows=ROWS_32M, headers=None):
+    """Head and body of a request. The numbers lie where they need not be moved."""
+    body, n = oip.binary({"x": np.ones((rows, 1024), np.float32)})
+    fields = {oip.LENGTH: n, "Content-Type": "application/octet-stream", **(headers or {})}
+    for pad in ("x", "xx", "xxx", "xxxx"):
+        head = harness.head("POST", "/v2/models/sum/infer", body, {**fields, "X-Pad": pad})
+        if (len(head) + n) % 4 == 0:
+            return head, body
+    raise AssertionError
+
+
+def in_use(s):
+    text = s.get("/metrics").body.decode()
+    return float(text.split("\ngalley_request_memory_bytes ")[1].split("\n")[0])
+
+
+def refused_for_memory(s):
+    text = s.get("/metrics").body.decode()
+    found = [x for x in text.splitlines() if 'refused_total{reason="memory"}' in x]
+    return float(found[0].split()[1]) if found else 0.0
+
+
+def check_refused(r):
+    assert r.status == 503, r
+    assert "memory" in r.json()["error"]
+    assert int(r.header("Retry-After")) >= 1
+    assert r.header("Connection") == "close"
+
+
+def hold(s, count):
+    """Connections whose bodies are nearly there: more than half of 32 MiB each, so that a buffer of
+    32 MiB is taken."""
+    head, body = large()
+    conns = []
+    for _ in range(count):
+        c = s.connect(timeout=60)
+        c.send(head + body[:-1000])
+        conns.append(c)
+    harness.wait_until(lambda: in_use(s) >= count * 31 * MIB, 20, "bodies to arrive")
+    return conns, body[-1000:]
+
+
+def test_many_large_bodies_at_once_stay_within_the_bound(bounded):
+    s = bounded
+    head, body = large()
+    assert s.infer("sum", {"x": ("FP32", [1, 1024], [1] * 1024)}).status == 200
+    before, most = s.rss(), 0
+    conns = [s.connect(timeout=60) for _ in range(12)]
+    sent = [0] * len(conns)
+    piece = 2 * MIB
+    gone = set()
+    while len(gone) < len(conns) and min(n for i, n in enumerate(sent) if i not in gone) < len(body):
+        for i, c in enumerate(conns):  # all of them grow together
+            if i in gone or sent[i] >= len(body):
+                continue
+            try:
+                c.send(head if sent[i] == 0 else b"")
+                c.send(body[sent[i]:sent[i] + piece])
+                sent[i] += piece
+            except (BrokenPipeError, ConnectionResetError):
+                gone.add(i)
+        most = max(most, s.rss())
+    replies = []
+    for i, c in enumerate(conns):
+        try:
+            replies.append(c.reply())
+        except harness.Closed:
+            assert i in gone  # it was still sending a second after its answer
+        c.close()
+    good = [r for r in replies if r.status == 200]
+    assert len(good) >= 2
+    assert len(good) < len(conns)
+    for r in good:
+        assert oip.tensors(r)["y"].shape == (ROWS_32M, 1)
+    for r in replies:
+        if r.status != 200:
+            check_refused(r)
+    assert refused_for_memory(s) == len(conns) - len(good)
+    if not harness.SANITIZE:
+        assert most < before + 200 * MIB
+    harness.wait_until(lambda: in_use(s) < 8 * MIB, 10, "memory to be given back")
+    if not harness.SANITIZE:
+        harness.wait_until(lambda: s.rss() < before + 64 * MIB, 10, "resident memory to go", 0.1)
+    c = s.connect(timeout=60)
+    c.send(head + body)
+    assert c.reply().status == 200
+    c.close()
+
+
+def test_a_body_that_has_no_room_is_refused_before_it_is_sent(bounded):
+    s = bounded
+    conns, rest = hold(s, 3)
+    head, _ = large(2 * ROWS_32M)
+    with s.connect() as c:  # its body never comes
+        c.send(head)
+        check_refused(c.reply())
+        assert c.at_end()
+    head, _ = large(2 * ROWS_32M, {"Expect": "100-continue"})
+    with s.connect() as c:
+        c.send(head)
+        check_refused(c.reply())
+    assert refused_for_memory(s) == 2
+    assert s.infer("sum", {"x": ("FP32", [1, 1024], [1] * 1024)}).status == 200  # small ones go on
+    for c in conns:
+        c.send(rest)
+        assert c.reply().status == 200
+        c.close()
+    head, body = large(2 * ROWS_32M - 100, {"Expect": "100-continue"})
+    harness.wait_until(lambda: in_use(s) < 8 * MIB, 10, "memory to be given back")
+    with s.connect(timeout=60) as c:
+        c.send(head)
+        assert c.reply().status == 100
+        c.send(body)
+        assert c.reply().status == 200
+
+
+def test_a_body_without_a_length_is_refused_when_memory_is_out(bounded):
+    s = bounded
+    conns, rest = hold(s, 3)
+    _, body = large(2 * ROWS_32M)
+    with s.connect(timeout=60) as c:
+        c.send(harness.head("POST", "/v2/models/sum/infer", b"",
+                            {"Content-Length": None, "Transfer-Encoding": "chunked"}))
+        for at in range(0, len(body), MIB):
+            c.try_send(b"100000\r\n" + body[at:at + MIB].ljust(MIB, b"\0") + b"\r\n")
+        try:
+            check_refused(c.reply())
+        except harness.Closed:  # it sent for more than a second behind its answer
+            pass
+    assert refused_for_memory(s) == 1
+    for c in conns:
+        c.send(rest)
+        assert c.reply().status == 200
+        c.close()
+
+
+def test_a_body_that_unpacks_to_more_than_there_is_room_for_is_refused(bounded):
+    import gzip
+    s = bounded
+    conns, rest = hold(s, 3)
+    _, body = large(ROWS_32M + 1000)
+    packed = gzip.compress(body, 1)
+    assert len(packed) < 4 * MIB
+    r = s.post("/v2/models/sum/infer", packed, {"Content-Encoding": "gzip"}, timeout=60)
+    assert r.status == 503, r
+    assert "memory" in r.json()["error"]
+    for c in conns:
+        c.send(rest)
+        assert c.reply().status == 200
+        c.close()
+
+
+def test_a_body_that_is_larger_than_all_the_memory_is_too_large(serve, zoo_dir):
+    s = serve("--max-request-memory", "1MiB", paths=[zoo_dir / "id-fp32"])
+    with s.connect() as c:
+        c.send(harness.head("POST", "/v2/models/id-fp32/infer", b"", {"Content-Length": 4 * MIB}))
+        r = c.reply()
+        assert r.status == 413
+        assert "max_request_memory" in r.json()["error"]
