@@ -156,17 +156,19 @@ static void batching_is_off_without_dynamic_batching_as_in_triton(void **state)
         bool batching;
         size_t rows;
     } rows[] = {
-        {"", true, GAL_BATCH_ROWS_MAX},
+        {"", true, 0}, /* found from the model */
         {"max_batch_size: 8", false, 1},
         {"max_batch_size: 8 dynamic_batching { }", true, 8},
         {"max_batch_size: 0", false, 1},
         {"max_batch_size: 0 dynamic_batching { }", true, 1},
-        {"dynamic_batching { }", true, GAL_BATCH_ROWS_MAX},
+        {"dynamic_batching { }", true, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         must_read(rows[i].text);
         assert_int_equal(config.batching, rows[i].batching);
         assert_int_equal(config.policy.rows_max, rows[i].rows);
+        /* Triton believes who asks for batches: so rows are not tried */
+        assert_int_equal(config.rows_told, rows[i].rows == 8);
     }
 }
 
@@ -275,7 +277,7 @@ static void what_cannot_be_kept_is_refused_with_its_line(void **state)
         {"instance_group { gpus: [ 0 ] }", 1, "instance_group.gpus is not supported", "CPUs"},
         {"instance_group { passive: true }", 1, "passive", "never runs"},
         {"instance_group { count: 2000 }", 1, "out of range 0..1024", ""},
-        {"max_batch_size: -1", 1, "-1 is out of range 0..65536", ""},
+        {"max_batch_size: -1", 1, "-1 is out of range 0..1048576", ""},
         {"max_batch_size: \"8\"", 1, "max_batch_size must be a whole number", ""},
         {"max_batch_size: 8\nmax_batch_size: 9", 2, "stands twice, in line 1", ""},
         {"max_batch_size: [ 8 ]", 1, "max_batch_size is no list", ""},
