@@ -8,7 +8,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void look(const struct gal_model_config *c)
 {
     struct gal_buf json;
-    GAL_ASSERT(gal_policy_check(&c->policy, NULL) == GAL_OK);
+    struct gal_policy policy = c->policy;
+    if (policy.rows_max == 0) /* found from the model */
+        policy.rows_max = GAL_BATCH_ROWS_MAX;
+    GAL_ASSERT(gal_policy_check(&policy, NULL) == GAL_OK);
     GAL_ASSERT(c->warmup_count <= GAL_WARMUPS_MAX && c->version_list_count <= GAL_VERSION_LIST_MAX);
     for (const struct gal_declared *d = c->declared; d; d = d->next)
         GAL_ASSERT(d->rank > 0 && d->rank < GAL_RANK_MAX && d->name.n > 0 && d->line > 0);

@@ -224,9 +224,19 @@ static enum gal_status read_headers(struct gal_exchange *x, struct gal_infer *in
     return GAL_OK;
 }
 
+/* The model's own deadline for requests that bring none, else the server's; 0: none. */
+static uint64_t default_limit_us(const struct gal_exchange *x)
+{
+    uint64_t own_us = x->model->config.timeout_us;
+
+    if (own_us == 0)
+        return x->api->options->request_timeout_us;
+    return own_us == GAL_NO_TIMEOUT ? 0 : own_us;
+}
+
 static void fill_job(struct gal_exchange *x, struct gal_infer *inf)
 {
-    uint64_t limit_us = x->api->options->request_timeout_us;
+    uint64_t limit_us = default_limit_us(x);
     struct gal_job *job = &x->job;
 
     shorten(&limit_us, inf->timeout_us);

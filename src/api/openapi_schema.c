@@ -508,6 +508,30 @@ static void put_statistics_schemas(struct gal_buf *out)
 #undef COUNT
 }
 
+static void put_config_schemas(struct gal_buf *out)
+{
+    gal_doc_raw(
+        out, "ModelConfig",
+        "{\"type\":\"object\",\"description\":\"Triton's ModelConfig\",\"properties\":{"
+        "\"name\":{\"type\":\"string\"},\"platform\":{\"type\":\"string\"},\"backend\":{"
+        "\"type\":\"string\"},\"version_policy\":{\"type\":\"object\"},\"max_batch_size\":{"
+        "\"type\":\"integer\",\"minimum\":0,\"description\":\"above 0, dims leave out the "
+        "first dimension\"},\"input\":{\"type\":\"array\",\"items\":{\"$ref\":"
+        "\"#/components/schemas/ModelPort\"}},\"output\":{\"type\":\"array\",\"items\":{"
+        "\"$ref\":\"#/components/schemas/ModelPort\"}},\"dynamic_batching\":{\"type\":"
+        "\"object\"},\"instance_group\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"
+        "\"optimization\":{\"type\":\"object\"},\"parameters\":{\"type\":\"object\"},"
+        "\"model_warmup\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"
+        "\"response_cache\":{\"type\":\"object\"}},\"required\":[\"name\",\"platform\","
+        "\"max_batch_size\",\"input\",\"output\"]}");
+    gal_doc_raw(
+        out, "ModelPort",
+        "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"data_type\":{"
+        "\"type\":\"string\",\"examples\":[\"TYPE_FP32\"]},\"dims\":{\"type\":\"array\","
+        "\"items\":{\"type\":\"integer\",\"minimum\":-1}}},\"required\":[\"name\","
+        "\"data_type\",\"dims\"]}");
+}
+
 void gal_doc_shared_schemas(struct gal_buf *out)
 {
     put_statistics_schemas(out);
@@ -561,24 +585,5 @@ void gal_doc_shared_schemas(struct gal_buf *out)
     gal_doc_raw(out, "InferError",
                 "{\"type\":\"object\",\"properties\":{\"error\":{\"type\":\"string\"}},"
                 "\"required\":[\"error\"]}");
-    gal_doc_raw(
-        out, "ModelConfig",
-        "{\"type\":\"object\",\"description\":\"Triton's ModelConfig\",\"properties\":{"
-        "\"name\":{\"type\":\"string\"},\"platform\":{\"type\":\"string\"},\"backend\":{"
-        "\"type\":\"string\"},\"version_policy\":{\"type\":\"object\"},\"max_batch_size\":{"
-        "\"type\":\"integer\",\"minimum\":0,\"description\":\"above 0, dims leave out the "
-        "first dimension\"},\"input\":{\"type\":\"array\",\"items\":{\"$ref\":"
-        "\"#/components/schemas/ModelPort\"}},\"output\":{\"type\":\"array\",\"items\":{"
-        "\"$ref\":\"#/components/schemas/ModelPort\"}},\"dynamic_batching\":{\"type\":"
-        "\"object\"},\"instance_group\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"
-        "\"optimization\":{\"type\":\"object\"},\"parameters\":{\"type\":\"object\"},"
-        "\"model_warmup\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"
-        "\"response_cache\":{\"type\":\"object\"}},\"required\":[\"name\",\"platform\","
-        "\"max_batch_size\",\"input\",\"output\"]}");
-    gal_doc_raw(
-        out, "ModelPort",
-        "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"data_type\":{"
-        "\"type\":\"string\",\"examples\":[\"TYPE_FP32\"]},\"dims\":{\"type\":\"array\","
-        "\"items\":{\"type\":\"integer\",\"minimum\":-1}}},\"required\":[\"name\","
-        "\"data_type\",\"dims\"]}");
+    put_config_schemas(out);
 }

@@ -7,9 +7,6 @@
 
 /* --- keys that are more than a number --- */
 
-typedef enum gal_status set_fn(struct gal_model_config *c, const struct gal_config_value *v,
-                               struct gal_err *err);
-
 static size_t word_index(const char *text, const char *const *words)
 {
     size_t i = 0;
@@ -127,8 +124,9 @@ enum kind { SIZE, UNSIGNED, U64, FLAG, CALL };
 static const struct {
     enum gal_config_key key;
     enum kind kind;
-    size_t at;   /* all but CALL */
-    set_fn *set; /* CALL */
+    size_t at; /* all but CALL */
+    enum gal_status (*set)(struct gal_model_config *c, const struct gal_config_value *v,
+                           struct gal_err *err); /* CALL */
 } keys[] = {
     {GAL_KEY_WORKERS, UNSIGNED, PLACE(workers), NULL},
     {GAL_KEY_INTRA_OP_THREADS, UNSIGNED, PLACE(backend.intra_op_threads), NULL},

@@ -156,17 +156,19 @@ static void batching_is_off_without_dynamic_batching_as_in_triton(void **state)
         bool batching;
         size_t rows;
     } rows[] = {
-        {"", true, GAL_BATCH_ROWS_MAX},
+        {"", true, 0}, /* found from the model */
         {"max_batch_size: 8", false, 1},
         {"max_batch_size: 8 dynamic_batching { }", true, 8},
         {"max_batch_size: 0", false, 1},
         {"max_batch_size: 0 dynamic_batching { }", true, 1},
-        {"dynamic_batching { }", true, GAL_BATCH_ROWS_MAX},
+        {"dynamic_batching { }", true, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         must_read(rows[i].text);
         assert_int_equal(config.batching, rows[i].batching);
         assert_int_equal(config.policy.rows_max, rows[i].rows);
+        /* Triton believes who asks for batches: so rows are not tried */
+        assert_int_equal(config.rows_told, rows[i].rows == 8);
     }
 }
 
@@ -242,118 +244,149 @@ static void warm_up_samples_are_taken(void **state)
 
 /* ---- refused ---- */
 
+static const struct {
+    const char *text;
+    unsigned line;
+    const char *says, *hint; /* parts of them */
+} refusals[] = {
+    {"\nname: \"other\"", 2, "\"other\" is not the directory's name, iris", "rename"},
+    {"platform: \"tensorrt_plan\"", 1, "platform: \"tensorrt_plan\" is not supported",
+     "onnxruntime_onnx"},
+    {"backend: \"python\"", 1, "backend: \"python\" is not supported", "ONNX"},
+    {"\n\nensemble_scheduling { }", 3, "ensemble_scheduling is not supported", "onnx.compose"},
+    {"sequence_batching { }", 1, "sequence_batching is not supported", "state"},
+    {"batch_input { }", 1, "batch_input is not supported", "padding"},
+    {"model_operations { op_library_filename: \"x.so\" }", 1, "model_operations", "operators"},
+    {"model_repository_agents { }", 1, "model_repository_agents", "agents"},
+    {"model_transaction_policy {\n decoupled: true }", 2, "decoupled is not supported",
+     "one answer"},
+    {"input { name: \"x\" data_type: TYPE_FP32 dims: 1\nallow_ragged_batch: true }", 2,
+     "input.allow_ragged_batch is not supported", "padding"},
+    {"input { name: \"x\" data_type: TYPE_FP32 dims: 1 is_shape_tensor: true }", 1,
+     "input.is_shape_tensor", "TensorRT"},
+    {"optimization { execution_accelerators {\n gpu_execution_accelerator { name: \"tensorrt\" "
+     "} } }",
+     2, "gpu_execution_accelerator is not supported", "CPUs"},
+    {"optimization { cuda { graphs: true } }", 1, "optimization.cuda is not supported", "CPUs"},
+    {"optimization { graph { level: 3 } }", 1, "level: 3 is none of", ""},
+    {"instance_group {\n kind: KIND_GPU }", 2, "KIND_GPU is not supported", "KIND_CPU"},
+    {"instance_group { kind: KIND_TPU }", 1, "KIND_TPU is none of", ""},
+    {"instance_group { gpus: [ 0 ] }", 1, "instance_group.gpus is not supported", "CPUs"},
+    {"instance_group { passive: true }", 1, "passive", "never runs"},
+    {"instance_group { count: 2000 }", 1, "out of range 0..1024", ""},
+    {"max_batch_size: -1", 1, "-1 is out of range 0..1048576", ""},
+    {"max_batch_size: \"8\"", 1, "max_batch_size must be a whole number", ""},
+    {"max_batch_size: 8\nmax_batch_size: 9", 2, "stands twice, in line 1", ""},
+    {"max_batch_size: [ 8 ]", 1, "max_batch_size is no list", ""},
+    {"max_batch: 8", 1, "max_batch: no field", ""},
+    {"max_batch_sise: 8", 1, "no field of a model's configuration", "max_batch_size"},
+    {"dynamic_batching { max_queue_delay: 8 }", 1, "dynamic_batching.max_queue_delay: no field",
+     ""},
+    {"max_batch_size: 4 dynamic_batching {\n preferred_batch_size: [ 2, 8 ] }", 2,
+     "8 is more than max_batch_size, 4", ""},
+    {"dynamic_batching {\n preferred_batch_size: 8\n} max_batch_size: 4", 2,
+     "8 is more than max_batch_size, 4", ""},
+    {"dynamic_batching { preferred_batch_size: [ 2, 2 ] }", 1, "2 stands twice", ""},
+    {"dynamic_batching { preferred_batch_size: 0 }", 1, "0 is out of range", ""},
+    {"dynamic_batching { priority_levels: 40 }", 1, "40 is out of range 0..32", ""},
+    {"dynamic_batching { priority_levels: 3\n default_priority_level: 4 }", 2,
+     "4 is none of the 3 levels", ""},
+    {"dynamic_batching { priority_levels: 3 }", 1, "0 is none of the 3 levels", ""},
+    {"dynamic_batching { priority_levels: 2 default_priority_level: 1\n"
+     "priority_queue_policy { key: 3 value { } } }",
+     2, "key 3 is beyond priority_levels, 2", ""},
+    {"dynamic_batching { priority_queue_policy { value { } } }", 1, "key is missing", ""},
+    {"dynamic_batching { default_queue_policy { timeout_action: DROP } }", 1,
+     "DROP is none of REJECT, DELAY", ""},
+    {"dynamic_batching { default_queue_policy { default_timeout_microseconds: -1 } }", 1,
+     "default_timeout_microseconds must be a whole number from 0", ""},
+    {"input { data_type: TYPE_FP32 dims: 1 }", 1, "input: name is missing", ""},
+    {"input { name: \"x\" dims: 1 }", 1, "input 'x': data_type is missing", ""},
+    {"input { name: \"x\" data_type: TYPE_FP32 }", 1, "input 'x': dims are missing", ""},
+    {"input { name: \"x\" data_type: TYPE_BYTES dims: 1 }", 1, "TYPE_BYTES is none of",
+     "TYPE_STRING"},
+    {"input { name: \"x\" data_type: TYPE_FP32 dims: [ 0 ] }", 1, "0 is no size", ""},
+    {"input { name: \"x\" data_type: TYPE_FP32 dims: [ -2 ] }", 1, "-2 is no size", ""},
+    {"input { name: \"x\" data_type: TYPE_FP32 dims: 1 }\n"
+     "input { name: \"x\" data_type: TYPE_FP32 dims: 1 }",
+     2, "input 'x' stands twice, in line 1", ""},
+    {"version_policy { latest { num_versions: 0 } }", 1, "at least 1", ""},
+    {"version_policy { specific { } }", 1, "lists no version", ""},
+    {"version_policy { all { }\n latest { } }", 2, "one of latest, all and specific", ""},
+    {"default_model_filename: \"../x.onnx\"", 1, "without a directory", ""},
+    {"parameters { value { string_value: \"x\" } }", 1, "key is missing", ""},
+    {"parameters { key: \"x\" }", 1, "x has no value", "string_value"},
+    {"parameters { key: \"x\" value: 4 }", 1, "parameters.value must be a message", ""},
+    {"parameters { key: \"x\" value { string_value: 4 } }", 1, "must be a text in quotes", ""},
+    {"parameters { key: \"intra_op_thread_count\"\n value { string_value: \"many\" } }", 2,
+     "\"many\" is not a number of threads", ""},
+    {"parameters { key: \"execution_mode\" value { string_value: \"2\" } }", 1,
+     "\"2\" is not 0 or 1", ""},
+    {"parameters { key: \"memory.enable_memory_arena_shrinkage\" value { string_value: "
+     "\"gpu:0\" } }",
+     1, "is not cpu:0", ""},
+    {"model_warmup { name: \"a\" }", 1, "inputs are missing", ""},
+    {"model_warmup { inputs { key: \"x\" value { data_type: TYPE_FP32 dims: 1 } } }", 1,
+     "takes one of zero_data", ""},
+    {"model_warmup { inputs { key: \"x\" value { dims: 1 zero_data: true } } }", 1, "no data_type",
+     ""},
+    {"model_warmup { inputs { key: \"x\" value { data_type: TYPE_FP32 dims: -1 zero_data: true "
+     "} } }",
+     1, "-1 is no size", ""},
+    {"model_warmup { inputs { key: \"x\" value { data_type: TYPE_FP32\ninput_data_file: "
+     "\"../../etc/passwd\" } } }",
+     2, "within the model's warmup/", ""},
+    {"name: iris", 1, "name must be a text in quotes", ""},
+    {"platform \"x\"", 1, "':' is missing", ""},
+};
+
 static void what_cannot_be_kept_is_refused_with_its_line(void **state)
 {
     (void)state;
-    static const struct {
-        const char *text;
-        unsigned line;
-        const char *says, *hint; /* parts of them */
-    } rows[] = {
-        {"\nname: \"other\"", 2, "\"other\" is not the directory's name, iris", "rename"},
-        {"platform: \"tensorrt_plan\"", 1, "platform: \"tensorrt_plan\" is not supported",
-         "onnxruntime_onnx"},
-        {"backend: \"python\"", 1, "backend: \"python\" is not supported", "ONNX"},
-        {"\n\nensemble_scheduling { }", 3, "ensemble_scheduling is not supported", "onnx.compose"},
-        {"sequence_batching { }", 1, "sequence_batching is not supported", "state"},
-        {"batch_input { }", 1, "batch_input is not supported", "padding"},
-        {"model_operations { op_library_filename: \"x.so\" }", 1, "model_operations", "operators"},
-        {"model_repository_agents { }", 1, "model_repository_agents", "agents"},
-        {"model_transaction_policy {\n decoupled: true }", 2, "decoupled is not supported",
-         "one answer"},
-        {"input { name: \"x\" data_type: TYPE_FP32 dims: 1\nallow_ragged_batch: true }", 2,
-         "input.allow_ragged_batch is not supported", "padding"},
-        {"input { name: \"x\" data_type: TYPE_FP32 dims: 1 is_shape_tensor: true }", 1,
-         "input.is_shape_tensor", "TensorRT"},
-        {"optimization { execution_accelerators {\n gpu_execution_accelerator { name: \"tensorrt\" "
-         "} } }",
-         2, "gpu_execution_accelerator is not supported", "CPUs"},
-        {"optimization { cuda { graphs: true } }", 1, "optimization.cuda is not supported", "CPUs"},
-        {"optimization { graph { level: 3 } }", 1, "level: 3 is none of", ""},
-        {"instance_group {\n kind: KIND_GPU }", 2, "KIND_GPU is not supported", "KIND_CPU"},
-        {"instance_group { kind: KIND_TPU }", 1, "KIND_TPU is none of", ""},
-        {"instance_group { gpus: [ 0 ] }", 1, "instance_group.gpus is not supported", "CPUs"},
-        {"instance_group { passive: true }", 1, "passive", "never runs"},
-        {"instance_group { count: 2000 }", 1, "out of range 0..1024", ""},
-        {"max_batch_size: -1", 1, "-1 is out of range 0..65536", ""},
-        {"max_batch_size: \"8\"", 1, "max_batch_size must be a whole number", ""},
-        {"max_batch_size: 8\nmax_batch_size: 9", 2, "stands twice, in line 1", ""},
-        {"max_batch_size: [ 8 ]", 1, "max_batch_size is no list", ""},
-        {"max_batch: 8", 1, "max_batch: no field", ""},
-        {"max_batch_sise: 8", 1, "no field of a model's configuration", "max_batch_size"},
-        {"dynamic_batching { max_queue_delay: 8 }", 1, "dynamic_batching.max_queue_delay: no field",
-         ""},
-        {"max_batch_size: 4 dynamic_batching {\n preferred_batch_size: [ 2, 8 ] }", 2,
-         "8 is more than max_batch_size, 4", ""},
-        {"dynamic_batching {\n preferred_batch_size: 8\n} max_batch_size: 4", 2,
-         "8 is more than max_batch_size, 4", ""},
-        {"dynamic_batching { preferred_batch_size: [ 2, 2 ] }", 1, "2 stands twice", ""},
-        {"dynamic_batching { preferred_batch_size: 0 }", 1, "0 is out of range", ""},
-        {"dynamic_batching { priority_levels: 40 }", 1, "40 is out of range 0..32", ""},
-        {"dynamic_batching { priority_levels: 3\n default_priority_level: 4 }", 2,
-         "4 is none of the 3 levels", ""},
-        {"dynamic_batching { priority_levels: 3 }", 1, "0 is none of the 3 levels", ""},
-        {"dynamic_batching { priority_levels: 2 default_priority_level: 1\n"
-         "priority_queue_policy { key: 3 value { } } }",
-         2, "key 3 is beyond priority_levels, 2", ""},
-        {"dynamic_batching { priority_queue_policy { value { } } }", 1, "key is missing", ""},
-        {"dynamic_batching { default_queue_policy { timeout_action: DROP } }", 1,
-         "DROP is none of REJECT, DELAY", ""},
-        {"dynamic_batching { default_queue_policy { default_timeout_microseconds: -1 } }", 1,
-         "default_timeout_microseconds must be a whole number from 0", ""},
-        {"input { data_type: TYPE_FP32 dims: 1 }", 1, "input: name is missing", ""},
-        {"input { name: \"x\" dims: 1 }", 1, "input 'x': data_type is missing", ""},
-        {"input { name: \"x\" data_type: TYPE_FP32 }", 1, "input 'x': dims are missing", ""},
-        {"input { name: \"x\" data_type: TYPE_BYTES dims: 1 }", 1, "TYPE_BYTES is none of",
-         "TYPE_STRING"},
-        {"input { name: \"x\" data_type: TYPE_FP32 dims: [ 0 ] }", 1, "0 is no size", ""},
-        {"input { name: \"x\" data_type: TYPE_FP32 dims: [ -2 ] }", 1, "-2 is no size", ""},
-        {"input { name: \"x\" data_type: TYPE_FP32 dims: 1 }\n"
-         "input { name: \"x\" data_type: TYPE_FP32 dims: 1 }",
-         2, "input 'x' stands twice, in line 1", ""},
-        {"version_policy { latest { num_versions: 0 } }", 1, "at least 1", ""},
-        {"version_policy { specific { } }", 1, "lists no version", ""},
-        {"version_policy { all { }\n latest { } }", 2, "one of latest, all and specific", ""},
-        {"default_model_filename: \"../x.onnx\"", 1, "without a directory", ""},
-        {"parameters { value { string_value: \"x\" } }", 1, "key is missing", ""},
-        {"parameters { key: \"x\" }", 1, "x has no value", "string_value"},
-        {"parameters { key: \"x\" value: 4 }", 1, "parameters.value must be a message", ""},
-        {"parameters { key: \"x\" value { string_value: 4 } }", 1, "must be a text in quotes", ""},
-        {"parameters { key: \"intra_op_thread_count\"\n value { string_value: \"many\" } }", 2,
-         "\"many\" is not a number of threads", ""},
-        {"parameters { key: \"execution_mode\" value { string_value: \"2\" } }", 1,
-         "\"2\" is not 0 or 1", ""},
-        {"parameters { key: \"memory.enable_memory_arena_shrinkage\" value { string_value: "
-         "\"gpu:0\" } }",
-         1, "is not cpu:0", ""},
-        {"model_warmup { name: \"a\" }", 1, "inputs are missing", ""},
-        {"model_warmup { inputs { key: \"x\" value { data_type: TYPE_FP32 dims: 1 } } }", 1,
-         "takes one of zero_data", ""},
-        {"model_warmup { inputs { key: \"x\" value { dims: 1 zero_data: true } } }", 1,
-         "no data_type", ""},
-        {"model_warmup { inputs { key: \"x\" value { data_type: TYPE_FP32 dims: -1 zero_data: true "
-         "} } }",
-         1, "-1 is no size", ""},
-        {"model_warmup { inputs { key: \"x\" value { data_type: TYPE_FP32\ninput_data_file: "
-         "\"../../etc/passwd\" } } }",
-         2, "within the model's warmup/", ""},
-        {"name: iris", 1, "name must be a text in quotes", ""},
-        {"platform \"x\"", 1, "':' is missing", ""},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
         char place[64];
-        enum gal_status status = read_text(rows[i].text);
+        enum gal_status status = read_text(refusals[i].text);
         if (status != GAL_INVALID && status != GAL_UNSUPPORTED)
-            fail_msg("taken: %s", rows[i].text);
+            fail_msg("taken: %s", refusals[i].text);
         assert_int_equal(status, err.code);
-        if (!strstr(err.message, rows[i].says) || !strstr(err.hint, rows[i].hint))
-            fail_msg("%s\nsays: %s\nhint: %s", rows[i].text, err.message, err.hint);
-        snprintf(place, sizeof place, "m/iris/config.pbtxt:%u", rows[i].line);
+        if (!strstr(err.message, refusals[i].says) || !strstr(err.hint, refusals[i].hint))
+            fail_msg("%s\nsays: %s\nhint: %s", refusals[i].text, err.message, err.hint);
+        snprintf(place, sizeof place, "m/iris/config.pbtxt:%u", refusals[i].line);
         assert_string_equal(err.place, place);
     }
 }
 
 /* ---- against the model ---- */
+
+static const struct {
+    const char *text;
+    bool is_closed;
+    unsigned line; /* 0: it fits */
+    const char *says;
+} fits[] = {
+    {"max_batch_size: 8 input { name: \"x\" data_type: TYPE_FP32 dims: 4 }", false, 0, ""},
+    {"max_batch_size: 8 input { name: \"x\" data_type: TYPE_FP32 dims: [ -1, 4 ] }", false, 1,
+     "input 'x' has dims [-1,4], but the model has the shape [-1,4]"},
+    {"max_batch_size: 0 input { name: \"x\" data_type: TYPE_FP32 dims: [ -1, 4 ] }", false, 0, ""},
+    {"max_batch_size: 0 input { name: \"x\" data_type: TYPE_FP32 dims: [ 3, 4 ] }", false, 0, ""},
+    {"max_batch_size: 0 input { name: \"x\" data_type: TYPE_FP32 dims: 4 }", false, 1, "dims [4]"},
+    {"input { name: \"x\" data_type: TYPE_FP32 dims: 4 }", false, 0, ""},
+    {"input { name: \"x\" data_type: TYPE_FP32 dims: [ -1, 4 ] }", false, 0, ""},
+    {"\ninput { name: \"x\" data_type: TYPE_FP32 dims: [ -1, 5 ] }", false, 2, "dims [-1,5]"},
+    {"input { name: \"x\" data_type: TYPE_FP64 dims: 4 }", false, 1,
+     "input 'x' is FP32 in the model, not FP64"},
+    {"\n\ninput { name: \"z\" data_type: TYPE_FP32 dims: 4 }", false, 3,
+     "the model has no input 'z'"},
+    {"output { name: \"x\" data_type: TYPE_FP32 dims: 4 }", false, 1,
+     "the model has no output 'x'"},
+    {"output { name: \"m\" data_type: TYPE_FP32 dims: 4 }", false, 1, "seq(map)"},
+    {"input { name: \"x\" data_type: TYPE_FP32 dims: 4 optional: true }", false, 1,
+     "is not optional"},
+    {"\nmax_batch_size: 8", true, 2,
+     "max_batch_size: 8 needs an open first dimension, but input 'x' of the model has the "
+     "shape [1,4]"},
+    {"max_batch_size: 0", true, 0, ""},
+};
 
 static void what_is_declared_must_fit_the_model(void **state)
 {
@@ -385,49 +418,17 @@ static void what_is_declared_must_fit_the_model(void **state)
         .inputs = inputs, .input_count = 1, .outputs = outputs, .output_count = 2};
     const struct gal_model_info closed = {
         .inputs = fixed_inputs, .input_count = 1, .outputs = outputs, .output_count = 2};
-    static const struct {
-        const char *text;
-        bool is_closed;
-        unsigned line; /* 0: it fits */
-        const char *says;
-    } rows[] = {
-        {"max_batch_size: 8 input { name: \"x\" data_type: TYPE_FP32 dims: 4 }", false, 0, ""},
-        {"max_batch_size: 8 input { name: \"x\" data_type: TYPE_FP32 dims: [ -1, 4 ] }", false, 1,
-         "input 'x' has dims [-1,4], but the model has the shape [-1,4]"},
-        {"max_batch_size: 0 input { name: \"x\" data_type: TYPE_FP32 dims: [ -1, 4 ] }", false, 0,
-         ""},
-        {"max_batch_size: 0 input { name: \"x\" data_type: TYPE_FP32 dims: [ 3, 4 ] }", false, 0,
-         ""},
-        {"max_batch_size: 0 input { name: \"x\" data_type: TYPE_FP32 dims: 4 }", false, 1,
-         "dims [4]"},
-        {"input { name: \"x\" data_type: TYPE_FP32 dims: 4 }", false, 0, ""},
-        {"input { name: \"x\" data_type: TYPE_FP32 dims: [ -1, 4 ] }", false, 0, ""},
-        {"\ninput { name: \"x\" data_type: TYPE_FP32 dims: [ -1, 5 ] }", false, 2, "dims [-1,5]"},
-        {"input { name: \"x\" data_type: TYPE_FP64 dims: 4 }", false, 1,
-         "input 'x' is FP32 in the model, not FP64"},
-        {"\n\ninput { name: \"z\" data_type: TYPE_FP32 dims: 4 }", false, 3,
-         "the model has no input 'z'"},
-        {"output { name: \"x\" data_type: TYPE_FP32 dims: 4 }", false, 1,
-         "the model has no output 'x'"},
-        {"output { name: \"m\" data_type: TYPE_FP32 dims: 4 }", false, 1, "seq(map)"},
-        {"input { name: \"x\" data_type: TYPE_FP32 dims: 4 optional: true }", false, 1,
-         "is not optional"},
-        {"\nmax_batch_size: 8", true, 2,
-         "max_batch_size: 8 needs an open first dimension, but input 'x' of the model has the "
-         "shape [1,4]"},
-        {"max_batch_size: 0", true, 0, ""},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < sizeof fits / sizeof *fits; i++) {
         char place[64];
-        must_read(rows[i].text);
+        must_read(fits[i].text);
         enum gal_status status =
-            gal_model_config_check(&config, rows[i].is_closed ? &closed : &open, &err);
-        assert_int_equal(status, rows[i].line ? GAL_INVALID : GAL_OK);
+            gal_model_config_check(&config, fits[i].is_closed ? &closed : &open, &err);
+        assert_int_equal(status, fits[i].line ? GAL_INVALID : GAL_OK);
         if (!status)
             continue;
-        if (!strstr(err.message, rows[i].says))
-            fail_msg("%s\nsays: %s", rows[i].text, err.message);
-        snprintf(place, sizeof place, "m/iris/config.pbtxt:%u", rows[i].line);
+        if (!strstr(err.message, fits[i].says))
+            fail_msg("%s\nsays: %s", fits[i].text, err.message);
+        snprintf(place, sizeof place, "m/iris/config.pbtxt:%u", fits[i].line);
         assert_string_equal(err.place, place);
     }
 }

@@ -127,7 +127,8 @@ def test_triton_parameters_and_priorities(client):
     (lambda c: c.infer("id-fp32", [tensor("x", FLOATS)], outputs=outputs("z")), "400",
      "unexpected inference output"),
     (lambda c: c.get_model_metadata("nobody"), "404", "unknown model"),
-    (lambda c: c.get_model_config("id-fp32"), "404", "Not Found"),
+    (lambda c: c.get_model_config("nobody"), "404", "unknown model"),
+    (lambda c: c.get_model_repository_index(), "404", "Not Found"),
 ])
 def test_triton_errors_carry_status_and_words(client, call, status, words):
     with pytest.raises(utils.InferenceServerException) as e:
