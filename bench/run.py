@@ -8,6 +8,7 @@ a measurement failed, 2 wrong usage, 3 nothing could be measured."""
 import argparse
 import importlib
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -49,6 +50,8 @@ def measure(name, args):
     folder = tempfile.mkdtemp(prefix="gb-")
     try:
         machine.needs_cores(2)
+        for program in ("wrk", "taskset", os.environ.get("CC", "cc")):
+            machine.needs_program(program)
         found = scenario.run(context.Context(folder, args.quick, args.rounds, args.seconds))
     except machine.Skip as why:
         print(f"   {name} is left out: {why}")

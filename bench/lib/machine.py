@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import resource
+import shutil
 import socket
 import subprocess
 
@@ -11,7 +12,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.path.join(ROOT, "build")
 RESULTS = os.path.join(BUILD, "bench-results")
 GALLEY = os.environ.get("GALLEY_BIN", os.path.join(BUILD, "galley"))
-SERVER_CORE, CLIENT_CORE = "0", "1"
+CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORE, CLIENT_CORE = str(CORES[0]), str(CORES[-1])
 
 
 class Skip(Exception):
@@ -36,6 +38,11 @@ def output(command, **more):
     return subprocess.run(command, capture_output=True, text=True, check=True, **more).stdout
 
 
+def needs_program(name):
+    if shutil.which(name) is None:
+        raise Skip(f"{name} is not installed (tools/setup bench)")
+
+
 def needs_option(option):
     """Skips what this binary cannot do yet."""
     if f"{option} " not in output([GALLEY, "help", "serve"]):
@@ -48,7 +55,7 @@ def needs_command(name):
 
 
 def needs_cores(count):
-    if len(os.sched_getaffinity(0)) < count:
+    if len(CORES) < count:
         raise Skip(f"needs {count} cores: one for the server, one for the client")
 
 
@@ -66,6 +73,6 @@ def describe():
         model = re.search(r"^model name\s*: (.*)$", f.read(), re.M)
     version = output([GALLEY, "version"]).splitlines()
     return {"processor": model.group(1).strip() if model else platform.machine(),
-            "cores": len(os.sched_getaffinity(0)), "kernel": platform.release(),
+            "cores": len(CORES), "kernel": platform.release(),
             "galley": version[0], "engine": next((v for v in version if v.startswith("ONNX")), "unknown"),
             "load": os.getloadavg()[0]}

@@ -60,6 +60,11 @@ def born(pid):
         return None
 
 
+def last_line(file):
+    with open(file, encoding="utf-8", errors="replace") as f:
+        return (f.read().strip() or "nothing").splitlines()[-1]
+
+
 class Server:
     def __init__(self, name, command, port, ready="/health/ready", env=None, cwd=None, log=None):
         self.name, self.port = name, port
@@ -67,12 +72,19 @@ class Server:
         with open(log or os.devnull, "w", encoding="ascii") as out:
             self.process = subprocess.Popen(["taskset", "-c", machine.SERVER_CORE, *command], stdout=out,
                                             stderr=out, cwd=cwd, env={**os.environ, **(env or {})})
-        while not answers(port, ready):
-            if self.process.poll() is not None or time.perf_counter() - start > READY_S:
-                self.stop()
-                raise machine.Skip(f"{name} does not start: {' '.join(command)}" + (f" (its output: {log})" if log else ""))
-            time.sleep(0.0005)
+        try:
+            self._wait_ready(ready, start, command, log)
+        except BaseException:  # Ctrl-C too: nothing stays behind
+            self.stop()
+            raise
         self.ready_ms = (time.perf_counter() - start) * 1000
+
+    def _wait_ready(self, path, start, command, log):
+        while not answers(self.port, path):
+            if self.process.poll() is not None or time.perf_counter() - start > READY_S:
+                raise machine.Skip(f"{self.name} does not start: {' '.join(command)}"
+                                   + (f" (its output: {last_line(log)})" if log else ""))
+            time.sleep(0.0005)
 
     def memory_mb(self):
         """Resident memory, MiB."""
