@@ -164,6 +164,7 @@ void gal_cost_observe(struct gal_cost *c, size_t rows, uint64_t cost_ns)
         value *= size_rows(i) / (double)rows;
     c->ns[i] = fold(c->ns[i], c->samples[i], value);
     c->samples[i]++;
+    c->seen[i] = ++c->total;
     for (unsigned k = 0; k < GAL_COST_SIZES; k++) {
         bool contradicts = k < i ? c->ns[k] > c->ns[i] : c->ns[k] < c->ns[i];
         if (c->samples[k] > 0 && contradicts)
@@ -196,9 +197,18 @@ uint64_t gal_cost_estimate_us(const struct gal_cost *c, size_t rows)
     return ns == 0 ? 0 : ns < 1000 ? 1 : (ns + 500) / 1000;
 }
 
+uint64_t gal_cost_hope_ns(const struct gal_cost *c, size_t rows)
+{
+    unsigned i = GAL_COST_SIZES - 1;
+    while (i > 0 && (c->samples[i] == 0 || c->total - c->seen[i] >= GAL_COST_FRESH))
+        i--;
+    size_t largest = (size_t)1 << i;
+    return gal_cost_estimate_ns(c, rows > largest && rows <= 2 * largest ? largest : rows);
+}
+
 uint64_t gal_cost_most_us(const struct gal_cost *c, size_t rows)
 {
-    uint64_t ns = gal_cost_estimate_ns(c, rows);
+    uint64_t ns = gal_cost_hope_ns(c, rows);
     double factor = 1.0 + 3.0 * c->spread;
     double us = (double)ns / 1000.0 * (factor < 2.0 ? factor : 2.0);
     return ns == 0 ? 0 : (uint64_t)us + 1;

@@ -24,9 +24,11 @@
 
 struct gal_cost {
     uint64_t samples[GAL_COST_SIZES];
-    double ns[GAL_COST_SIZES];    /* mean cost of 2^i rows */
-    double curve[GAL_COST_SIZES]; /* estimate of 2^i rows, measured or not; never falling */
-    double spread;                /* mean of |sample / estimate - 1|, each at most 1 */
+    double ns[GAL_COST_SIZES];     /* mean cost of 2^i rows */
+    double curve[GAL_COST_SIZES];  /* estimate of 2^i rows, measured or not; never falling */
+    uint64_t seen[GAL_COST_SIZES]; /* number of the last sample, of all sizes together */
+    uint64_t total;
+    double spread; /* mean of |sample / estimate - 1|, each at most 1 */
     uint64_t spread_samples;
 };
 
@@ -40,9 +42,14 @@ void gal_cost_observe(struct gal_cost *c, size_t rows, uint64_t cost_ns);
 uint64_t gal_cost_estimate_ns(const struct gal_cost *c, size_t rows);
 uint64_t gal_cost_estimate_us(const struct gal_cost *c,
                               size_t rows); /* rounded, at least 1; 0: unknown */
-/* What nearly every call stays within: the estimate and three times the mean deviation that calls
- * showed (about 99 of 100 where they deviate like the normal distribution), at most twice the
- * estimate. Microseconds, rounded up; 0: unknown. */
+/* The estimate of who decides what may be tried: up to twice the largest size that one of the last
+ * GAL_COST_FRESH calls had, no more than that size costs. A size that was never run, or seemed too
+ * dear at a bad moment, is tried once in so many calls instead of never. 0: unknown. */
+#define GAL_COST_FRESH 1000u
+uint64_t gal_cost_hope_ns(const struct gal_cost *c, size_t rows);
+/* What nearly every call stays within: gal_cost_hope_ns and three times the mean deviation that
+ * calls showed (about 99 of 100 where they deviate like the normal distribution), at most twice it.
+ * Microseconds, rounded up; 0: unknown. */
 uint64_t gal_cost_most_us(const struct gal_cost *c, size_t rows);
 /* Unknown cost counts as too dear: an unmeasured model never blocks a loop. */
 bool gal_cost_is_inline(const struct gal_cost *c, size_t rows, uint64_t inline_us_max);

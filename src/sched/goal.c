@@ -69,7 +69,27 @@ static double goal_us(const struct gal_goal *g)
 
 static double cost_us(const struct gal_cost *c, size_t rows)
 {
-    return (double)gal_cost_estimate_ns(c, rows) / 1000.0;
+    return (double)gal_cost_hope_ns(c, rows) / 1000.0;
+}
+
+/* Rows a second of one worker that runs calls of `rows` rows. */
+static double rate_of(const struct gal_cost *c, size_t rows)
+{
+    return (double)rows * 1e6 / cost_us(c, rows);
+}
+
+static size_t rows_within(const struct gal_cost *c, double us, size_t rows_max)
+{
+    size_t low = 0;
+    size_t high = rows_max;
+    while (low < high) {
+        size_t middle = high - (high - low) / 2;
+        if (cost_us(c, middle) <= us)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
 }
 
 /* Rows a second served in time by back-to-back calls of at most n rows: a call begins somewhere
@@ -79,7 +99,7 @@ static double rate_in_time(const struct gal_goal *g, const struct gal_cost *cost
 {
     double call = cost_us(cost, n);
     double pace = call / (double)workers;
-    double window = goal_us(g) - call;
+    double window = (double)g->target_us - call;
     if (window > pace)
         window = pace;
     double rows = g->rate * window / 1e6;
@@ -91,8 +111,8 @@ static double rate_in_time(const struct gal_goal *g, const struct gal_cost *cost
 static size_t choose_rows(const struct gal_goal *g, const struct gal_cost *cost, unsigned workers,
                           size_t rows_max)
 {
-    size_t rows = gal_cost_rows_within(cost, (uint64_t)(goal_us(g) / 2.0), rows_max);
-    if (rows > 0 && gal_cost_rate(cost, rows) * (double)workers >= g->rate * SPARE_RATE)
+    size_t rows = rows_within(cost, goal_us(g) / 2.0, rows_max);
+    if (rows > 0 && rate_of(cost, rows) * (double)workers >= g->rate * SPARE_RATE)
         return rows;
     size_t best = rows > 0 ? rows : 1;
     double best_rate = rate_in_time(g, cost, workers, best);
@@ -106,42 +126,26 @@ static size_t choose_rows(const struct gal_goal *g, const struct gal_cost *cost,
     return best;
 }
 
-/* The smallest batch with which the workers rest a fifth of their time; 0: none within rows_max. */
-static size_t restful_rows(const struct gal_goal *g, const struct gal_cost *cost, unsigned workers,
-                           size_t rows_max)
+/* The rows that come within the delay, and two such calls, must fit into the goal. */
+static uint64_t cut_delay_us(const struct gal_goal *g, const struct gal_cost *cost, size_t rows_max,
+                             uint64_t delay_us)
 {
-    for (size_t n = 1; n <= rows_max; n += 1 + n / 16)
-        if (gal_cost_rate(cost, n) * (double)workers * BUSY_SHARE >= g->rate)
-            return n;
-    return 0;
-}
-
-static uint64_t choose_delay_us(const struct gal_goal *g, const struct gal_cost *cost,
-                                unsigned workers, size_t rows_max)
-{
-    double busy = g->rate * cost_us(cost, 1) / 1e6 / (double)workers;
-    if (busy <= BUSY_FREE)
-        return 0;
-    size_t rows = restful_rows(g, cost, workers, rows_max);
-    if (rows <= 1)
-        return 0;
-    double delay = (double)(rows - 1) * 1e6 / g->rate;
+    double came = 1.0 + g->rate * (double)delay_us / 1e6;
+    size_t rows = came < (double)rows_max ? (size_t)came : rows_max;
     double left = goal_us(g) - 2.0 * (double)gal_cost_most_us(cost, rows);
-    if (delay > left)
-        delay = left;
-    return delay > 0.0 ? (uint64_t)delay : 0;
+    if (left <= 0.0)
+        return 0;
+    return (double)delay_us < left ? delay_us : (uint64_t)left;
 }
 
 struct gal_goal_plan gal_goal_plan(const struct gal_goal *g, const struct gal_cost *cost,
-                                   unsigned workers, size_t rows_max)
+                                   unsigned workers, const struct gal_policy *policy)
 {
-    struct gal_goal_plan plan = {.rows_max = rows_max ? rows_max : 1, .delay_us = 0};
+    struct gal_goal_plan plan = {policy->rows_max, policy->delay_us_max};
     if (g->target_us == 0 || gal_cost_estimate_ns(cost, 1) == 0)
         return plan;
-    if (workers == 0)
-        workers = 1;
-    plan.rows_max = choose_rows(g, cost, workers, plan.rows_max);
-    plan.delay_us = choose_delay_us(g, cost, workers, plan.rows_max);
+    plan.rows_max = choose_rows(g, cost, workers ? workers : 1, policy->rows_max);
+    plan.delay_us = cut_delay_us(g, cost, plan.rows_max, policy->delay_us_max);
     return plan;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A goal instead of knobs: the user names the latency that 99 % of the answers shall keep
- * (`latency_target`), this part chooses the largest batch, the delay, and who is turned away, from
+ * (`latency_target`), this part chooses the largest batch and who is turned away, from
  * the measured cost curve and the measured arrival rate. Pure; the scheduler's lock guards it.
  *
  * The largest batch. A request that comes while a worker is busy waits for the rest of that call
@@ -9,9 +9,11 @@
  * them. Where not even that serves what comes (a tight target, a curve that hardly rises), a call
  * may take longer: the size is chosen that serves most requests in time.
  *
- * The delay. It saves work only where calls of few rows keep the workers busy: it is chosen so that
- * they rest a fifth of their time, never longer than what two calls leave of the target, and 0 when
- * they rest half of theirs anyway or cannot rest at all.
+ * The delay. None of its own: a worker that is free takes what waits, and batches grow with the
+ * load. (Simulated, waiting for company saves workers a fifth of their time at half load and helps
+ * neither p99 nor capacity, and it slows clients down that ask again when they are answered, for
+ * whom no company can come.) A delay that the user wants is cut to what two calls leave of the
+ * target.
  *
  * Turning away. A request whose predicted end (rest of the running calls, calls of those ahead of
  * it, its own) lies behind the target is shed at once, unless it can begin at once: the curve goes
@@ -24,6 +26,7 @@
 #define GAL_SCHED_GOAL_H
 
 #include "sched/cost.h"
+#include "sched/policy.h"
 
 struct gal_goal {
     uint64_t target_us; /* 0: no goal; nothing below is used */
@@ -39,7 +42,7 @@ struct gal_goal {
 
 struct gal_goal_plan {
     size_t rows_max;   /* of a call; at least 1 */
-    uint64_t delay_us; /* for company */
+    uint64_t delay_us; /* for company: the policy's, cut */
 };
 
 void gal_goal_init(struct gal_goal *g, uint64_t target_us);
@@ -49,7 +52,7 @@ void gal_goal_on_arrival(struct gal_goal *g, size_t rows, uint64_t now_us);
 void gal_goal_on_answer(struct gal_goal *g, uint64_t latency_us, uint64_t now_us);
 /* For gal_queue_bound. Worth asking again after every call or every few dozen arrivals. */
 struct gal_goal_plan gal_goal_plan(const struct gal_goal *g, const struct gal_cost *cost,
-                                   unsigned workers, size_t rows_max);
+                                   unsigned workers, const struct gal_policy *policy);
 /* Predicted time to the end for a request of `rows` that comes now: rows_ahead wait before it
  * (gal_queue_rows_ahead), `running` of the workers are within a call for which `rest_us` are left
  * on average, delay_us is what a batch waits for company, rows_max its bound. 0: unknown. */

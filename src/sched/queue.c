@@ -329,26 +329,23 @@ static bool is_hopeless(const struct take *t, const struct gal_entry *e, uint64_
     return e->deadline_us && e->deadline_us < time_plus(t->now_us, call_us);
 }
 
-/* The lane to begin in out of turn; GAL_LANES: none. */
+/* The lane whose turn it is whatever its level; GAL_LANES: none. */
 static unsigned aged_lane(const struct gal_queue *q)
 {
     unsigned best = GAL_LANES;
-    bool first = true; /* the most urgent that waits is not meant */
-    if (q->urgent_streak + 1 < GAL_STARVE_BATCHES)
+    if (q->streak + 1 < GAL_STARVE_BATCHES)
         return best;
-    for (unsigned lane = 0; lane < GAL_LANES; lane = lane_next(q, lane)) {
-        if (!q->lane[lane].list.head)
-            continue;
-        if (!first && (best == GAL_LANES || q->lane[lane].begun < q->lane[best].begun))
+    for (unsigned lane = 0; lane < GAL_LANES; lane = lane_next(q, lane))
+        if (q->lane[lane].list.head &&
+            (best == GAL_LANES || q->lane[lane].begun < q->lane[best].begun))
             best = lane;
-        first = false;
-    }
     return best;
 }
 
 /* A beginning, its plan and what to take of it. */
 struct choice {
     struct gal_entry *head; /* NULL: no batch is due */
+    bool aged;              /* by the turn of its lane */
     struct plan plan;
     size_t rows;
     uint64_t wait_until_us; /* UINT64_MAX: nothing waits */
@@ -405,8 +402,10 @@ static struct choice choose(struct take *t)
 {
     struct choice c = {.wait_until_us = UINT64_MAX};
     unsigned aged = aged_lane(t->q);
-    if (aged < GAL_LANES && try_lane(t, aged, &c))
+    if (aged < GAL_LANES && try_lane(t, aged, &c)) {
+        c.aged = true;
         return c;
+    }
     for (unsigned lane = 0; lane < GAL_LANES; lane = lane_next(t->q, lane))
         if (try_lane(t, lane, &c))
             return c;
@@ -459,23 +458,16 @@ static void drop_hopeless(struct take *t, const struct choice *c)
 }
 
 /* Counts the batch towards the turns of the lanes; before it leaves its lane. */
-static void count_batch(struct gal_queue *q, const struct gal_entry *head)
+static void count_batch(struct gal_queue *q, const struct choice *c)
 {
     unsigned waiting = 0;
-    unsigned urgent = GAL_LANES;
-    for (unsigned lane = 0; lane < GAL_LANES; lane = lane_next(q, lane)) {
-        if (!q->lane[lane].list.head)
-            continue;
-        if (waiting++ == 0)
-            urgent = lane;
-    }
-    unsigned lane = lane_of(head);
-    if (waiting < 2 || lane != urgent)
-        q->urgent_streak = 0;
-    else if (q->urgent_streak + 1 <
-             GAL_STARVE_BATCHES) /* else its turn has come, but no due batch */
-        q->urgent_streak++;
-    q->lane[lane].begun = ++q->batches;
+    for (unsigned lane = 0; lane < GAL_LANES; lane = lane_next(q, lane))
+        waiting += q->lane[lane].list.head != NULL;
+    if (c->aged || waiting < 2)
+        q->streak = 0;
+    else if (q->streak + 1 < GAL_STARVE_BATCHES) /* else its turn has come, but no due batch */
+        q->streak++;
+    q->lane[lane_of(c->head)].begun = ++q->batches;
 }
 
 enum gal_take gal_queue_take(struct gal_queue *q, const struct gal_cost *cost, uint64_t now_us,
@@ -495,7 +487,7 @@ enum gal_take gal_queue_take(struct gal_queue *q, const struct gal_cost *cost, u
             drop_hopeless(&t, &c);
             continue;
         }
-        count_batch(q, c.head);
+        count_batch(q, &c);
         gather(&t, &c);
         return GAL_TAKE_BATCH;
     }
@@ -541,5 +533,5 @@ void gal_queue_check(const struct gal_queue *q)
         GAL_ASSERT(p->level[i].jobs_max == 0 || level_count[i] <= p->level[i].jobs_max);
     }
     GAL_ASSERT(q->rows_max >= 1 && q->rows_max <= p->rows_max);
-    GAL_ASSERT(q->urgent_streak < GAL_STARVE_BATCHES);
+    GAL_ASSERT(q->streak < GAL_STARVE_BATCHES);
 }

@@ -18,10 +18,10 @@
  * a key nobody overtakes. An entry of more than rows_max rows runs alone; one that is `alone` is
  * passed by.
  *
- * Ageing. While several lanes wait, GAL_STARVE_BATCHES - 1 batches may begin in the most urgent of
- * them; the next begins in that of the others which has begun none for longest. So a lane that
- * waits with N others begins one of any GAL_STARVE_BATCHES * N batches that follow (with a delay:
- * once its batch is due), and as who begins is the lane's oldest, everyone's turn comes.
+ * Ageing. While several lanes wait, every GAL_STARVE_BATCHES-th batch begins in that which has
+ * begun none for longest, whatever its level. So a lane that waits with N others begins one of any
+ * GAL_STARVE_BATCHES * N batches that follow (with a delay: once its batch is due), and as who
+ * begins is the lane's oldest, everyone's turn comes.
  *
  * When. Without delay a batch is due at once: who waits is taken. With one, a batch is due when it
  * is full (rows_max, or the next of its key does not fit), or can have a preferred number of rows,
@@ -82,10 +82,9 @@ struct gal_queue {
     size_t count, rows, bytes;          /* waiting in all */
     size_t level_count[GAL_LEVELS_MAX]; /* waiting of a level, its late ones too */
     uint64_t batches;                   /* taken so far */
-    unsigned urgent_streak; /* batches that began in the most urgent lane while another waited,
-                               since the last that did not */
-    size_t rows_max;        /* min(policy's, the goal's); set by gal_queue_bound */
-    uint64_t delay_us;      /* policy's, or the goal's */
+    unsigned streak;   /* batches that began by urgency while several lanes waited */
+    size_t rows_max;   /* min(policy's, the goal's); set by gal_queue_bound */
+    uint64_t delay_us; /* the same */
 };
 
 void gal_queue_init(struct gal_queue *q, const struct gal_policy *policy);

@@ -45,10 +45,8 @@ void gal_sched_replan(struct gal_sched *s)
     set_inline_rows(s);
     if (s->o.policy.target_us == 0)
         return;
-    struct gal_goal_plan plan =
-        gal_goal_plan(&s->goal, &s->cost, s->o.workers, s->o.policy.rows_max);
-    uint64_t delay_us = s->o.policy.delay_us_max > 0 ? s->o.policy.delay_us_max : plan.delay_us;
-    gal_queue_bound(&s->queue, plan.rows_max, delay_us);
+    struct gal_goal_plan plan = gal_goal_plan(&s->goal, &s->cost, s->o.workers, &s->o.policy);
+    gal_queue_bound(&s->queue, plan.rows_max, plan.delay_us);
 }
 
 void gal_sched_observe(struct gal_sched *s, size_t rows, uint64_t cost_ns)

@@ -242,7 +242,7 @@ static void judge_turn(struct judge *j, const struct view *v)
     if (head != urgent && !delays)
         JUDGE(j->urgent_since >= GAL_STARVE_BATCHES - 1);
     bool others = lanes > 1 || v->t->late.count > 0;
-    j->urgent_since = head == urgent && others ? j->urgent_since + 1 : 0;
+    j->urgent_since = (head == urgent || delays) && others ? j->urgent_since + 1 : 0;
     for (unsigned lane = 0; lane < GAL_LANES; lane++) {
         bool passed_over = left[lane] && lane != head && !delays;
         j->passed_over[lane] = passed_over ? j->passed_over[lane] + 1 : 0;

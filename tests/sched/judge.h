@@ -11,7 +11,7 @@
 _Noreturn void judge_failed(const char *file, int line, const char *expr);
 
 struct judge {
-    unsigned urgent_since;           /* batches in the most urgent lane since one began elsewhere */
+    unsigned urgent_since;           /* batches since one began out of turn */
     uint64_t passed_over[GAL_LANES]; /* batches that a lane has waited for its turn */
 };
 

@@ -56,6 +56,8 @@ struct sim {
     size_t events, room;
     uint64_t orders, wake_us;
     uint64_t now_us, draws;
+    double
+        arrival_us; /* of the last arrival, with its fraction: rates may pass one a microsecond */
     uint64_t busy_us;
     struct series latency[SIM_PHASES];
 };
@@ -160,7 +162,8 @@ static void schedule_arrivals(struct sim *s)
     if (o->arrivals == SIM_ON_OFF)
         rate *= 2.0;
     double gap = -log(1.0 - sim_draw_share(&s->draws)) * 1e6 * (double)burst / rate;
-    uint64_t at = s->now_us + (uint64_t)gap;
+    s->arrival_us = fmax(s->arrival_us, (double)s->now_us) + gap;
+    uint64_t at = (uint64_t)s->arrival_us;
     if (o->arrivals == SIM_ON_OFF && at / 10000 % 2)
         at += 10000;
     for (unsigned i = 0; i < burst; i++)
@@ -268,8 +271,7 @@ static void replan(struct sim *s)
 {
     if (s->o->policy.target_us == 0)
         return;
-    struct gal_goal_plan p =
-        gal_goal_plan(&s->goal, &s->cost, s->o->workers, s->o->policy.rows_max);
+    struct gal_goal_plan p = gal_goal_plan(&s->goal, &s->cost, s->o->workers, &s->o->policy);
     gal_queue_bound(&s->q, p.rows_max, p.delay_us);
 }
 
@@ -545,7 +547,8 @@ struct sim_result sim_run(const struct sim_options *o)
             s->now_us = e.at_us;
         inject(s);
         handle(s, &e);
-        dispatch(s);
+        if (!o->turns || s->events == 0 || s->heap[0].at_us > s->now_us)
+            dispatch(s);
         if (o->check)
             gal_queue_check(&s->q);
         note_recovery(s);

@@ -50,6 +50,7 @@ struct sim_options {
     double alone, urgent, with_timeout, with_deadline, cancelled;
     uint64_t timeout_us, deadline_us; /* at most; drawn from a quarter up, or exact */
     bool exact;
+    bool turns;  /* what comes at one moment is admitted before workers look */
     bool timers; /* loops take expired requests out by themselves */
     /* calls */
     double base_us, row_us;

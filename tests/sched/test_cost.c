@@ -220,6 +220,50 @@ static void the_most_rows_within_a_time_agree_with_the_decision(void **state)
     }
 }
 
+static void sizes_not_run_lately_are_hoped_to_be_cheap(void **state)
+{
+    (void)state;
+    struct gal_cost c = {0};
+    assert_int_equal(gal_cost_hope_ns(&c, 1), 0);
+    gal_cost_observe(&c, 1, 100000);
+    assert_int_equal(gal_cost_hope_ns(&c, 1), 100000);
+    assert_int_equal(gal_cost_hope_ns(&c, 2), 100000); /* never run */
+    assert_int_equal(gal_cost_hope_ns(&c, 3), 300000);
+    gal_cost_observe(&c, 64, 9000000);
+    assert_int_equal(gal_cost_hope_ns(&c, 64), 9000000);
+    assert_int_equal(gal_cost_hope_ns(&c, 128), 9000000);
+    for (unsigned i = 0; i < GAL_COST_FRESH; i++)
+        gal_cost_observe(&c, 32, 900000);
+    assert_int_equal(gal_cost_estimate_ns(&c, 64), 9000000);
+    assert_int_equal(gal_cost_hope_ns(&c, 64),
+                     gal_cost_estimate_ns(&c, 32)); /* may be better now */
+    gal_cost_observe(&c, 64, 8000000);
+    assert_true(gal_cost_hope_ns(&c, 64) > 8000000);
+}
+
+static void nearly_every_call_stays_within_the_most(void **state)
+{
+    (void)state;
+    struct gal_cost c = {0};
+    assert_int_equal(gal_cost_most_us(&c, 1), 0);
+    assert_int_equal(gal_cost_rows_within_most(&c, 1, 64), 64);
+    uint64_t seed = 88172645463325252u;
+    size_t within = 0;
+    for (int i = 0; i < 10000; i++) {
+        size_t rows = 1 + (size_t)(draw(&seed) % 64);
+        uint64_t ns = (200000 + 15000 * rows) * (1000 + draw(&seed) % 500) / 1000;
+        within += ns <= gal_cost_most_us(&c, rows) * 1000;
+        gal_cost_observe(&c, rows, ns);
+    }
+    assert_in_range(within, 9800, 10000);
+    uint64_t mean_us = (200000 + 15000 * 32) / 1000 * 5 / 4;
+    assert_in_range(gal_cost_most_us(&c, 32), mean_us * 11 / 10, mean_us * 3 / 2);
+    size_t most = gal_cost_rows_within_most(&c, mean_us, 64);
+    assert_true(gal_cost_most_us(&c, most) <= mean_us);
+    assert_true(gal_cost_most_us(&c, most + 1) > mean_us);
+    assert_int_equal(gal_cost_rows_within_most(&c, 1, 64), 1);
+}
+
 static void the_largest_numbers_do_no_harm(void **state)
 {
     (void)state;
@@ -248,6 +292,8 @@ int main(void)
         cmocka_unit_test(more_rows_are_never_estimated_cheaper),
         cmocka_unit_test(what_is_not_run_any_more_follows_what_is),
         cmocka_unit_test(the_most_rows_within_a_time_agree_with_the_decision),
+        cmocka_unit_test(sizes_not_run_lately_are_hoped_to_be_cheap),
+        cmocka_unit_test(nearly_every_call_stays_within_the_most),
         cmocka_unit_test(the_largest_numbers_do_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

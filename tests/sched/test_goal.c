@@ -28,14 +28,24 @@ static struct gal_goal at_rate(uint64_t target_us, uint64_t rows_a_second)
     return g;
 }
 
+static struct gal_goal_plan plan(const struct gal_goal *g, const struct gal_cost *c,
+                                 unsigned workers, size_t rows_max, uint64_t delay_us_max)
+{
+    struct gal_policy p;
+    gal_policy_init(&p);
+    p.rows_max = rows_max;
+    p.delay_us_max = delay_us_max;
+    return gal_goal_plan(g, c, workers, &p);
+}
+
 static void without_a_goal_nothing_is_bounded_or_shed(void **state)
 {
     (void)state;
     struct gal_cost c = line(210, 18);
     struct gal_goal g = at_rate(0, 1000);
-    struct gal_goal_plan p = gal_goal_plan(&g, &c, 1, 64);
+    struct gal_goal_plan p = plan(&g, &c, 1, 64, 700);
     assert_int_equal(p.rows_max, 64);
-    assert_int_equal(p.delay_us, 0);
+    assert_int_equal(p.delay_us, 700);
     const struct gal_goal_view v = {
         .rows = 1, .rows_ahead = 1000000, .rows_max = 64, .running = 1, .workers = 1};
     assert_false(gal_goal_sheds(&g, &c, &v));
@@ -46,9 +56,9 @@ static void with_nothing_measured_nothing_is_bounded_or_shed(void **state)
     (void)state;
     const struct gal_cost c = {0};
     struct gal_goal g = at_rate(1000, 1000);
-    struct gal_goal_plan p = gal_goal_plan(&g, &c, 1, 64);
+    struct gal_goal_plan p = plan(&g, &c, 1, 64, 700);
     assert_int_equal(p.rows_max, 64);
-    assert_int_equal(p.delay_us, 0);
+    assert_int_equal(p.delay_us, 700);
     const struct gal_goal_view v = {
         .rows = 1, .rows_ahead = 1000000, .rows_max = 64, .running = 1, .workers = 1};
     assert_int_equal(gal_goal_predict_us(&c, &v), 0);
@@ -72,11 +82,11 @@ static void a_call_may_take_half_the_target(void **state)
     (void)state;
     struct gal_cost c = line(200, 20);
     struct gal_goal g = at_rate(100000, 1000);
-    assert_int_equal(gal_goal_plan(&g, &c, 1, 64).rows_max, 64);
+    assert_int_equal(plan(&g, &c, 1, 64, 0).rows_max, 64);
     g = at_rate(2000, 1000);
-    assert_int_equal(gal_goal_plan(&g, &c, 1, 64).rows_max, 40);
+    assert_int_equal(plan(&g, &c, 1, 64, 0).rows_max, 40);
     g.margin = 0.5;
-    assert_int_equal(gal_goal_plan(&g, &c, 1, 64).rows_max, 15);
+    assert_int_equal(plan(&g, &c, 1, 64, 0).rows_max, 15);
 }
 
 static void a_tight_target_chooses_what_serves_most_in_time(void **state)
@@ -84,31 +94,27 @@ static void a_tight_target_chooses_what_serves_most_in_time(void **state)
     (void)state;
     struct gal_cost c = line(1000, 5); /* half of the target serves nothing at all */
     struct gal_goal g = at_rate(1500, 40000);
-    size_t rows = gal_goal_plan(&g, &c, 1, 64).rows_max;
+    size_t rows = plan(&g, &c, 1, 64, 0).rows_max;
     /* In time is who comes in the last 1500 - (1000 + 5 n) us of a call: 40 rows a millisecond. */
     assert_in_range(rows, 14, 22);
     g = at_rate(500, 40000); /* not even one call: there is no best */
-    assert_int_equal(gal_goal_plan(&g, &c, 1, 64).rows_max, 1);
+    assert_int_equal(plan(&g, &c, 1, 64, 0).rows_max, 1);
 }
 
-static void a_delay_lets_busy_workers_rest(void **state)
+static void a_delay_is_the_users_and_cut_to_what_calls_leave(void **state)
 {
     (void)state;
     struct gal_cost c = line(200, 20);
-    /* 2,000 a second keep a worker busy for 44 % of the time with single rows. */
-    struct gal_goal g = at_rate(20000, 2000);
-    assert_int_equal(gal_goal_plan(&g, &c, 1, 64).delay_us, 0);
-    /* 20,000 a second: 10 rows are 400 us, 25,000 a second at most, busy for 80 %. */
-    g = at_rate(20000, 20000);
-    assert_in_range(gal_goal_plan(&g, &c, 1, 64).delay_us, 430, 460);
-    /* Four workers rest enough with half as many rows each. */
-    assert_in_range(gal_goal_plan(&g, &c, 4, 64).delay_us, 40, 110);
-    /* No more than two calls leave of the target. */
-    g = at_rate(1000, 20000);
-    assert_in_range(gal_goal_plan(&g, &c, 1, 64).delay_us, 150, 200);
-    /* 40,000 a second: no batch up to 64 gives rest. */
-    g = at_rate(20000, 40000);
-    assert_int_equal(gal_goal_plan(&g, &c, 1, 64).delay_us, 0);
+    struct gal_goal g = at_rate(20000, 20000);
+    assert_int_equal(plan(&g, &c, 1, 64, 0).delay_us, 0);
+    assert_int_equal(plan(&g, &c, 1, 64, 1000).delay_us, 1000);
+    /* 200 rows would come within 10 ms; two calls of 64 are 2960 us and two of rounding. */
+    g = at_rate(10000, 20000);
+    assert_int_equal(plan(&g, &c, 1, 64, 9000).delay_us, 10000 - 2962);
+    g = at_rate(2000, 20000);
+    assert_int_equal(plan(&g, &c, 1, 64, 1900).delay_us, 2000 - 2 * (200 + 20 * 39 + 1));
+    g = at_rate(400, 20000); /* not even a call and the rest of one */
+    assert_int_equal(plan(&g, &c, 1, 64, 300).delay_us, 0);
 }
 
 static void the_end_is_predicted_from_the_line_and_the_calls(void **state)
@@ -188,7 +194,7 @@ int main(void)
         cmocka_unit_test(the_arrival_rate_is_measured_and_follows),
         cmocka_unit_test(a_call_may_take_half_the_target),
         cmocka_unit_test(a_tight_target_chooses_what_serves_most_in_time),
-        cmocka_unit_test(a_delay_lets_busy_workers_rest),
+        cmocka_unit_test(a_delay_is_the_users_and_cut_to_what_calls_leave),
         cmocka_unit_test(the_end_is_predicted_from_the_line_and_the_calls),
         cmocka_unit_test(who_would_be_late_is_shed_unless_it_begins_at_once),
         cmocka_unit_test(answers_over_the_target_shrink_the_margin_and_good_ones_restore_it),
