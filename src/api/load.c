@@ -31,23 +31,33 @@ static const char *make_labels(struct gal_arena *arena, const char *names,
     return b.failed ? NULL : gal_arena_strdup(arena, gal_buf_str(&b));
 }
 
+/* What only Triton's names tell. */
+static void fill_triton(struct gal_exchange *x, const struct gal_model *m,
+                        struct gal_batch_stats *batches, struct gal_load *l)
+{
+    size_t sizes = gal_sched_batch_stats(m->sched, batches, GAL_BATCH_SIZES_MAX);
+
+    for (size_t i = 0; i < sizes; i++)
+        l->executions += batches[i].infer.count;
+    l->triton_labels = make_labels(&x->arena, "model,version", m);
+    l->cache = gal_load_cache(x->api, m);
+    l->load_us = m->load_us;
+}
+
 static bool fill(struct gal_exchange *x, const struct gal_model *m, struct gal_batch_stats *batches,
                  struct gal_load *l)
 {
     const struct gal_str labels[] = {gal_str_of(m->name), gal_str_of(m->version)};
     struct gal_metrics *metrics = x->api->metrics;
-    size_t sizes = gal_sched_batch_stats(m->sched, batches, GAL_BATCH_SIZES_MAX);
+    bool triton = x->api->options->triton_metrics;
 
-    *l = (struct gal_load){.labels = make_labels(&x->arena, "model,model_version", m),
-                           .triton_labels = make_labels(&x->arena, "model,version", m),
-                           .cache = gal_load_cache(x->api, m),
-                           .load_us = m->load_us};
+    *l = (struct gal_load){.labels = make_labels(&x->arena, "model,model_version", m)};
     gal_sched_stats(m->sched, &l->stats);
-    for (size_t i = 0; i < sizes; i++)
-        l->executions += batches[i].infer.count;
     l->refused =
         gal_metrics_sum(metrics, gal_metrics_series(metrics, GAL_METRIC_INFERENCE_REFUSED, labels));
-    return l->labels != NULL && l->triton_labels != NULL;
+    if (triton)
+        fill_triton(x, m, batches, l);
+    return l->labels != NULL && (l->triton_labels != NULL || !triton);
 }
 
 enum gal_status gal_load_gather(struct gal_exchange *x, struct gal_load **out, size_t *count,

@@ -125,7 +125,7 @@ static void put_label_value(struct gal_buf *out, struct gal_str value)
         if (c == '\n')
             gal_buf_puts(out, "\\n");
         else
-            gal_buf_putc(out, valid || (unsigned char)c < 0x80 ? c : '?');
+            gal_buf_putc(out, c != '\0' && (valid || (unsigned char)c < 0x80) ? c : '?');
     }
 }
 

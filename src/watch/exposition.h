@@ -51,8 +51,8 @@ void gal_expo_histogram(struct gal_expo *e, const char *labels, const struct gal
 /* The last family ends, and the page. Releases what init took. */
 void gal_expo_end(struct gal_expo *e);
 
-/* names, comma-separated, with a value each. Quotes, backslashes and line ends are escaped; what is
- * not UTF-8 would spoil the whole page, so it becomes `?`. */
+/* names, comma-separated, with a value each. Quotes, backslashes and line ends are escaped; a NUL,
+ * and what is not UTF-8 and would spoil the whole page, become `?`. */
 void gal_expo_put_labels(struct gal_buf *out, const char *names, const struct gal_str *values);
 
 /* expo_proto.c: PROTOBUF's part of the above. */
