@@ -248,7 +248,10 @@ static void fill_job(struct gal_exchange *x, struct gal_infer *inf)
     job->outputs = inf->outputs;
     job->priority = inf->priority < UINT_MAX ? (unsigned)inf->priority : UINT_MAX;
     job->timeout_us = inf->timeout_us;
-    job->deadline_us = limit_us != 0 ? x->start_us + limit_us : 0;
+    job->deadline_us = 0;
+    if (limit_us != 0)
+        job->deadline_us =
+            limit_us < UINT64_MAX - x->start_us ? x->start_us + limit_us : UINT64_MAX;
     job->home = x->api->loop;
     job->turn = x->api->turn;
     job->cancelled = false;

@@ -40,6 +40,7 @@ static void collect(struct gal_batch_pool *p)
     struct gal_batch *b = atomic_exchange_explicit(&p->returned, NULL, memory_order_acquire);
     while (b) {
         struct gal_batch *next = b->next;
+        p->out--;
         if (p->free_count == BATCHES_KEPT_MAX) {
             batch_free(b);
         } else {
@@ -70,11 +71,13 @@ static struct gal_batch *batch_take(struct gal_batch_pool *p)
     if (b) {
         p->free = b->next;
         p->free_count--;
+        p->out++;
         return b;
     }
     b = gal_calloc(1, sizeof *b);
     if (!b)
         return NULL;
+    p->out++;
     b->pool = p;
     gal_arena_init(&b->arena, GAL_ARENA_FIRST_BYTES, p->keep_bytes, GAL_BATCH_BYTES_MAX);
     return b;

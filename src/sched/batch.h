@@ -22,11 +22,13 @@ struct gal_batch_pool {
     struct gal_batch *free;               /* the owner's */
     _Atomic(struct gal_batch *) returned; /* given back by other threads */
     size_t free_count;
+    size_t out;        /* taken and not yet seen back; the owner's */
     size_t keep_bytes; /* of a free batch's arena */
 };
 
 void gal_batch_pool_init(struct gal_batch_pool *p, size_t keep_bytes);
-/* Frees what is free; no outputs may be out. */
+/* Frees what is free. What is out stays whole and comes back to the pool, which is to be released
+ * again then: `out` tells. */
 void gal_batch_pool_release(struct gal_batch_pool *p);
 
 /* Fills the job's entry, but for bytes: rows, key of what must agree, whether it can share a call.

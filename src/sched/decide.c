@@ -26,6 +26,6 @@ uint64_t gal_wait_ends_us(const struct gal_policy *p, const struct gal_entry *e,
         wait_us = e->timeout_us;
     if (wait_us == 0 || l->action == GAL_TIMEOUT_DELAY)
         return e->deadline_us;
-    ends_us = now_us + wait_us;
+    ends_us = wait_us < UINT64_MAX - now_us ? now_us + wait_us : UINT64_MAX;
     return e->deadline_us == 0 || ends_us < e->deadline_us ? ends_us : e->deadline_us;
 }

@@ -92,21 +92,22 @@ static void sleep_until(struct gal_sched *s, uint64_t until_us)
     s->idle--;
 }
 
-/* Under the lock, released meanwhile: what a burst has left goes back to the system. */
-static void trim(struct gal_worker *w)
+/* Under the lock, released meanwhile: what a burst has left goes back to the system. Outputs that
+ * slow clients still hold do so after a while more. */
+static void trim(struct gal_worker *w, uint64_t now_us)
 {
     struct gal_sched *s = w->sched;
-    w->trim_at_us = 0;
     pthread_mutex_unlock(&s->lock);
     gal_batch_pool_release(&w->pool);
     s->o.ops->trim(s->o.session);
     pthread_mutex_lock(&s->lock);
+    w->trim_at_us = w->pool.out > 0 ? now_us + TRIM_AFTER_US : 0;
 }
 
 static void rest(struct gal_worker *w, uint64_t now_us)
 {
     if (w->trim_at_us != 0 && now_us >= w->trim_at_us)
-        trim(w);
+        trim(w, now_us);
     else
         sleep_until(w->sched, w->trim_at_us);
 }

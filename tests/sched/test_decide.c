@@ -47,6 +47,12 @@ static void a_wait_ends_with_the_deadline_or_the_timeout_of_the_level(void **sta
     assert_int_equal(gal_wait_ends_us(&p, &e, 1000), 1200);
     e.timeout_us = 400; /* shortens, never lengthens */
     assert_int_equal(gal_wait_ends_us(&p, &e, 1000), 1300);
+    p.level[1].timeout_us = 0;
+    e.deadline_us = 0;
+    e.timeout_us = UINT64_MAX; /* longer than time itself */
+    assert_true(gal_wait_ends_us(&p, &e, 1000) == UINT64_MAX);
+    p.level[1].timeout_us = 300;
+    e.deadline_us = 5000;
     p.level[1].action = GAL_TIMEOUT_DELAY;
     assert_int_equal(gal_wait_ends_us(&p, &e, 1000), 5000);
     e.level = 9; /* beyond the levels: the last */

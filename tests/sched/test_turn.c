@@ -214,55 +214,14 @@ static void rows_without_elements_are_told_as_such(void **state)
 
 /* ---- what does not go together ---- */
 
-static int64_t wide[] = {1, COLS, 1}, narrow[] = {1, COLS - 1}, three[] = {3, 1};
-static const struct gal_str text = {"abc", 3};
-
-static void make_odd(struct work *w, int how)
-{
-    struct gal_tensor *t = &w->inputs[1].tensor;
-    switch (how) {
-    case 0: /* another rank */
-        t->shape = wide;
-        t->rank = 3;
-        break;
-    case 1: /* another row */
-        t->shape = narrow;
-        t->count = COLS - 1;
-        break;
-    case 2: /* another order of outputs */
-        w->job.wanted = toy_turned;
-        break;
-    case 3: /* fewer outputs */
-        w->job.output_count = 1;
-        break;
-    case 4: /* texts */
-        *t = (struct gal_tensor){GAL_STR("t"), GAL_DT_BYTES, 1, wide, 1, &text};
-        break;
-    case 5: /* rows that the shape does not tell */
-        t->shape = three;
-        break;
-    case 6: /* a scalar */
-        t->rank = 0;
-        t->count = 1;
-        break;
-    case 7: /* an input that is not there */
-        w->inputs[1].kind = GAL_KIND_NONE;
-        w->job.output_count = 1;
-        break;
-    case 8: /* rows that are none */
-        w->job.rows = 2;
-        break;
-    default: /* another datatype of another size: the backend is who refuses it */
-        t->dtype = GAL_DT_UINT8;
-    }
-}
+static int64_t wide[] = {1, COLS, 1};
 
 static void what_differs_is_not_mixed(void **state)
 {
     (void)state;
-    for (int how = 0; how < 10; how++) {
+    for (int how = 0; how < WORK_ODDS; how++) {
         struct bench *b = bench_open(GAL_SCHED_INLINE, 4);
-        make_odd(&b->works[1], how);
+        work_make_odd(&b->works[1], how);
         submit(b, 0, 4);
         run(b);
         assert_all(b, GAL_OK);
