@@ -228,14 +228,13 @@ bool gal_cached_end_wait(struct gal_exchange *x, enum gal_status why)
 
 /* ---- begin and end ---- */
 
-/* Outputs that an entry can hold. */
-static bool is_plain(const struct gal_exchange *x)
+/* True when an entry can hold the outputs. */
+static bool has_form(const struct gal_exchange *x)
 {
     const struct gal_model_info *info = x->model->info;
 
     for (size_t i = 0; i < x->infer->wanted_count; i++) {
-        const struct gal_port *port = &info->outputs[x->infer->wanted[i]];
-        if (port->kind != GAL_KIND_TENSOR || gal_dtype_size(port->dtype) == 0)
+        if (gal_dtype_size(info->outputs[x->infer->wanted[i]].dtype) == 0)
             return false;
     }
     return true;
@@ -251,7 +250,7 @@ static struct gal_cached *prepare(struct gal_exchange *x)
     size_t bytes;
     char *key;
 
-    if (x->api->cache == NULL || x->api->loop == NULL || !config_of(x)->on || !is_plain(x))
+    if (x->api->cache == NULL || x->api->loop == NULL || !config_of(x)->on || !has_form(x))
         return NULL;
     bytes = gal_key_size(&parts);
     if (bytes == 0 || bytes > GAL_CACHE_KEY_BYTES_MAX)

@@ -7,8 +7,9 @@
  *   waiting for an equal one  then answered (wait); or it takes the place of one that failed (miss)
  *   computed                  X-Galley-Cache: miss, and kept, when it goes well
  *
- * or does not use the cache: it is off for the model, an input or output is no tensor, the inputs
- * are larger than GAL_CACHE_KEY_BYTES_MAX, or memory is out. Loop's thread. */
+ * or does not use the cache: it is off for the model, an input is no tensor, an output has a
+ * datatype that the protocols lack, the inputs are larger than GAL_CACHE_KEY_BYTES_MAX, or memory
+ * is out. Loop's thread. */
 #ifndef GAL_API_CACHED_H
 #define GAL_API_CACHED_H
 

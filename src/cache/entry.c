@@ -25,21 +25,40 @@ static bool data_size(const struct gal_tensor *t, size_t *bytes)
     return true;
 }
 
+static bool add_tensor(size_t *sum, const struct gal_tensor *t)
+{
+    size_t bytes;
+    return gal_dtype_size(t->dtype) > 0 && data_size(t, &bytes) && add(sum, bytes) &&
+           add(sum, t->rank * sizeof(*t->shape));
+}
+
+/* A value's parts one below the other: sequences hold maps, maps hold tensors, no deeper. */
+static bool add_value(size_t *sum, const struct gal_value *v, unsigned depth)
+{
+    if (!add(sum, v->tensor.name.n))
+        return false;
+    if (v->kind == GAL_KIND_NONE)
+        return true;
+    if (v->kind == GAL_KIND_TENSOR)
+        return add_tensor(sum, &v->tensor);
+    if (depth == GAL_CACHE_DEPTH_MAX || !add(sum, v->count * sizeof(*v->items)))
+        return false;
+    for (size_t i = 0; i < v->count; i++)
+        if (!add_value(sum, &v->items[i], depth + 1))
+            return false;
+    return true;
+}
+
 size_t gal_cache_entry_size(struct gal_str key, const struct gal_value *outputs, size_t count)
 {
-    size_t sum = 0, bytes;
+    size_t sum = 0;
 
     if (!add(&sum, sizeof(struct gal_cache_entry)) || !add(&sum, key.n) ||
         !add(&sum, count * sizeof(*outputs)))
         return 0;
-    for (size_t i = 0; i < count; i++) {
-        const struct gal_tensor *t = &outputs[i].tensor;
-
-        if (outputs[i].kind != GAL_KIND_TENSOR || gal_dtype_size(t->dtype) == 0 ||
-            !data_size(t, &bytes) || !add(&sum, bytes) || !add(&sum, t->name.n) ||
-            !add(&sum, t->rank * sizeof(*t->shape)))
+    for (size_t i = 0; i < count; i++)
+        if (!add_value(&sum, &outputs[i], 0))
             return 0;
-    }
     return sum;
 }
 
@@ -75,17 +94,34 @@ static const void *copy_texts(char **at, const struct gal_tensor *t)
     return to;
 }
 
+static void copy_value(char **at, const struct gal_value *from, struct gal_value *to);
+
+static const struct gal_value *copy_values(char **at, const struct gal_value *from, size_t count)
+{
+    struct gal_value *to = (struct gal_value *)(void *)take(at, count * sizeof(*to));
+
+    for (size_t i = 0; i < count; i++)
+        copy_value(at, &from[i], &to[i]);
+    return to;
+}
+
 static void copy_value(char **at, const struct gal_value *from, struct gal_value *to)
 {
     const struct gal_tensor *t = &from->tensor;
 
-    *to = (struct gal_value){.kind = GAL_KIND_TENSOR, .tensor = *t};
-    to->tensor.name.p = copy(at, t->name.p, t->name.n);
-    to->tensor.shape = (const int64_t *)(void *)copy(at, t->shape, t->rank * sizeof(*t->shape));
-    if (t->dtype == GAL_DT_BYTES)
-        to->tensor.data = copy_texts(at, t);
-    else
-        to->tensor.data = copy(at, t->data, t->count * gal_dtype_size(t->dtype));
+    *to = (struct gal_value){.kind = from->kind};
+    to->tensor.name = (struct gal_str){copy(at, t->name.p, t->name.n), t->name.n};
+    if (from->kind == GAL_KIND_TENSOR) {
+        to->tensor = (struct gal_tensor){to->tensor.name, t->dtype, t->rank, NULL, t->count, NULL};
+        to->tensor.shape = (const int64_t *)(void *)copy(at, t->shape, t->rank * sizeof(*t->shape));
+        if (t->dtype == GAL_DT_BYTES)
+            to->tensor.data = copy_texts(at, t);
+        else
+            to->tensor.data = copy(at, t->data, t->count * gal_dtype_size(t->dtype));
+    } else if (from->kind != GAL_KIND_NONE) {
+        to->count = from->count;
+        to->items = (struct gal_value *)copy_values(at, from->items, from->count);
+    }
 }
 
 enum gal_status gal_cache_entry_new(struct gal_str key, const struct gal_value *outputs,
@@ -93,23 +129,19 @@ enum gal_status gal_cache_entry_new(struct gal_str key, const struct gal_value *
 {
     size_t bytes = gal_cache_entry_size(key, outputs, count);
     struct gal_cache_entry *e;
-    struct gal_value *values;
     char *at;
 
     *out = NULL;
     if (bytes == 0)
-        return gal_fail(err, GAL_UNSUPPORTED, "outputs other than tensors are not cached");
+        return gal_fail(err, GAL_UNSUPPORTED, "an output has a form that is not cached");
     at = gal_alloc(bytes);
     if (at == NULL)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for an answer of %zu bytes", bytes);
     e = (struct gal_cache_entry *)(void *)take(&at, sizeof(*e));
     *e = (struct gal_cache_entry){.output_count = count, .bytes = bytes, .refs = 1};
     e->key = (struct gal_str){copy(&at, key.p, key.n), key.n};
-    values = (struct gal_value *)(void *)take(&at, count * sizeof(*values));
-    for (size_t i = 0; i < count; i++)
-        copy_value(&at, &outputs[i], &values[i]);
+    e->outputs = copy_values(&at, outputs, count);
     GAL_ASSERT((size_t)(at - (char *)e) == bytes);
-    e->outputs = values;
     *out = e;
     return GAL_OK;
 }

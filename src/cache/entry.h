@@ -13,7 +13,7 @@ struct gal_cache_model;
 
 struct gal_cache_entry {
     struct gal_str key;              /* behind the struct, as all that is pointed to */
-    const struct gal_value *outputs; /* tensors without a handle */
+    const struct gal_value *outputs; /* without handles */
     size_t output_count;
     size_t bytes; /* of the whole piece */
     _Atomic uint32_t refs;
@@ -25,8 +25,9 @@ struct gal_cache_entry {
     struct gal_cache_entry *older, *newer; /* by last use */
 };
 
-/* What an answer takes; 0 when an output is no tensor, or of a datatype without a form, or when the
- * sum overflows. */
+/* What an answer takes; 0 when an output has a datatype without a form or is nested deeper than a
+ * sequence of maps, or when the sum overflows. */
+#define GAL_CACHE_DEPTH_MAX 2u
 size_t gal_cache_entry_size(struct gal_str key, const struct gal_value *outputs, size_t count);
 /* Copies key and outputs; one reference, the caller's. UNSUPPORTED for outputs without a size. */
 enum gal_status gal_cache_entry_new(struct gal_str key, const struct gal_value *outputs,

@@ -2,8 +2,9 @@
 /* The portable form of an answer (cache/entry.h), little-endian, unpadded:
  *
  *   "galley\0\1"; u64 time of expiry; name: four times u64 length and bytes (model, version,
- *   sha256, key); u32 outputs; for each u32 datatype, u32 rank, i64 a dimension, u64 length and
- *   the binary tensor layout (tensor/tensor.h).
+ *   sha256, key); u32 outputs, and each as a value: u32 kind (gal_kind), and for a tensor u32
+ *   datatype, u32 rank, i64 a dimension, u64 length and the binary tensor layout
+ *   (tensor/tensor.h); for a sequence or a map u64 items and those as values.
  *
  * Another layout gets another number in the first eight bytes. */
 #include "base/limits.h"
@@ -53,6 +54,21 @@ static void put_tensor(struct gal_buf *out, const struct gal_tensor *t)
     out->n += n;
 }
 
+static void put_value(struct gal_buf *out, const struct gal_value *v)
+{
+    uint32_t kind = v->kind;
+    uint64_t n = v->count;
+
+    gal_buf_put(out, &kind, sizeof(kind));
+    if (v->kind == GAL_KIND_TENSOR)
+        put_tensor(out, &v->tensor);
+    if (v->kind == GAL_KIND_TENSOR || v->kind == GAL_KIND_NONE)
+        return;
+    gal_buf_put(out, &n, sizeof(n));
+    for (size_t i = 0; i < v->count; i++)
+        put_value(out, &v->items[i]);
+}
+
 void gal_cache_entry_pack(const struct gal_cache_entry *e, const struct gal_cache_name *name,
                           uint64_t expires_wall_us, struct gal_buf *out)
 {
@@ -63,7 +79,7 @@ void gal_cache_entry_pack(const struct gal_cache_entry *e, const struct gal_cach
     put_name(out, name);
     gal_buf_put(out, &count, sizeof(count));
     for (size_t i = 0; i < e->output_count; i++)
-        put_tensor(out, &e->outputs[i].tensor);
+        put_value(out, &e->outputs[i]);
 }
 
 /* --- reading --- */
@@ -109,7 +125,39 @@ static enum gal_status get_name(struct gal_str *rest, const struct gal_cache_nam
     return GAL_OK;
 }
 
-static enum gal_status get_tensor(struct gal_str *rest, const struct gal_port *port,
+/* What may stand at one place: an output's port, or what it is made of. */
+struct form {
+    enum gal_kind kind;
+    enum gal_dtype dtype;        /* TENSOR, and the values of a MAP */
+    enum gal_dtype key_dtype;    /* MAP */
+    const struct gal_port *port; /* whose shape it has; NULL: any */
+    bool is_flat;                /* TENSOR of rank 1 */
+};
+
+static struct form form_of(const struct gal_port *port)
+{
+    return (struct form){port->kind, port->dtype, port->key_dtype, port, false};
+}
+
+/* What items of this are; index as in gal_value.items. */
+static struct form form_within(const struct form *f, size_t index)
+{
+    if (f->kind == GAL_KIND_MAP)
+        return (struct form){GAL_KIND_TENSOR, index == 0 ? f->key_dtype : f->dtype, GAL_DT_NONE,
+                             NULL, true};
+    return (struct form){f->port->of_maps ? GAL_KIND_MAP : GAL_KIND_TENSOR, f->dtype, f->key_dtype,
+                         NULL, false};
+}
+
+static bool shape_fits(const struct form *f, const struct gal_tensor *t)
+{
+    if (f->is_flat && t->rank != 1)
+        return false;
+    return f->port == NULL || !f->port->shape_known ||
+           gal_shape_fits(t->shape, t->rank, f->port->shape, f->port->rank);
+}
+
+static enum gal_status get_tensor(struct gal_str *rest, const struct form *f,
                                   struct gal_arena *arena, struct gal_tensor *t,
                                   struct gal_err *err)
 {
@@ -118,18 +166,65 @@ static enum gal_status get_tensor(struct gal_str *rest, const struct gal_port *p
     int64_t *shape;
     enum gal_status st;
 
-    if (!get(rest, head, sizeof(head)) || head[0] != (uint32_t)port->dtype ||
-        head[1] > GAL_RANK_MAX)
+    if (!get(rest, head, sizeof(head)) || head[0] != (uint32_t)f->dtype ||
+        gal_dtype_size(f->dtype) == 0 || head[1] > GAL_RANK_MAX)
         return broken(err);
     shape = gal_arena_small(arena, (head[1] + 1) * sizeof(*shape));
     if (shape == NULL)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for a stored answer");
-    *t = (struct gal_tensor){port->name, port->dtype, head[1], shape, 0, NULL};
-    if (!get(rest, shape, t->rank * sizeof(*shape)) || !get_str(rest, &raw) ||
-        (port->shape_known && !gal_shape_fits(shape, t->rank, port->shape, port->rank)))
+    t->dtype = f->dtype;
+    t->rank = head[1];
+    t->shape = shape;
+    if (!get(rest, shape, t->rank * sizeof(*shape)) || !get_str(rest, &raw) || !shape_fits(f, t))
         return broken(err);
     st = gal_shape_count(shape, t->rank, t->dtype, &t->count, err);
     return st == GAL_OK ? gal_tensor_from_raw(t, raw, arena, err) : st;
+}
+
+static enum gal_status get_value(struct gal_str *rest, const struct form *f,
+                                 struct gal_arena *arena, struct gal_value *v, struct gal_err *err);
+
+static enum gal_status get_items(struct gal_str *rest, const struct form *f,
+                                 struct gal_arena *arena, struct gal_value *v, struct gal_err *err)
+{
+    uint64_t n;
+    enum gal_status st = GAL_OK;
+
+    /* An item takes its kind at least: what was not sent is not made room for. */
+    if (!get(rest, &n, sizeof(n)) || n > rest->n / sizeof(uint32_t) ||
+        (f->kind == GAL_KIND_MAP && n != 2))
+        return broken(err);
+    v->count = (size_t)n;
+    v->items = gal_arena_array(arena, v->count, sizeof(*v->items));
+    if (v->items == NULL)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for a stored answer");
+    for (size_t i = 0; i < v->count && st == GAL_OK; i++) {
+        const struct form within = form_within(f, i);
+        v->items[i] = (struct gal_value){.kind = GAL_KIND_NONE};
+        st = get_value(rest, &within, arena, &v->items[i], err);
+        if (st == GAL_OK && f->kind == GAL_KIND_MAP && v->items[i].kind != GAL_KIND_TENSOR)
+            return broken(err);
+    }
+    if (st == GAL_OK && f->kind == GAL_KIND_MAP &&
+        v->items[0].tensor.count != v->items[1].tensor.count)
+        return broken(err);
+    return st;
+}
+
+/* NONE may stand for anything but a map's parts. */
+static enum gal_status get_value(struct gal_str *rest, const struct form *f,
+                                 struct gal_arena *arena, struct gal_value *v, struct gal_err *err)
+{
+    uint32_t kind;
+
+    if (!get(rest, &kind, sizeof(kind)) ||
+        (kind != (uint32_t)f->kind && kind != (uint32_t)GAL_KIND_NONE))
+        return broken(err);
+    v->kind = (enum gal_kind)kind;
+    if (v->kind == GAL_KIND_NONE)
+        return GAL_OK;
+    return v->kind == GAL_KIND_TENSOR ? get_tensor(rest, f, arena, &v->tensor, err)
+                                      : get_items(rest, f, arena, v, err);
 }
 
 enum gal_status gal_cache_entry_unpack(struct gal_str packed, const struct gal_cache_name *name,
@@ -151,12 +246,10 @@ enum gal_status gal_cache_entry_unpack(struct gal_str packed, const struct gal_c
     if (!get(&packed, &stored, sizeof(stored)) || stored != count)
         return broken(err);
     for (size_t i = 0; i < count; i++) {
-        const struct gal_port *port = &ports[wanted[i]];
+        const struct form f = form_of(&ports[wanted[i]]);
 
-        if (port->kind != GAL_KIND_TENSOR || gal_dtype_size(port->dtype) == 0)
-            return broken(err);
-        outputs[i] = (struct gal_value){.kind = GAL_KIND_TENSOR};
-        st = get_tensor(&packed, port, arena, &outputs[i].tensor, err);
+        outputs[i] = (struct gal_value){.tensor.name = ports[wanted[i]].name};
+        st = get_value(&packed, &f, arena, &outputs[i], err);
         if (st != GAL_OK)
             return st;
     }
