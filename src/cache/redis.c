@@ -69,9 +69,10 @@ static void tell(struct gal_redis *r, bool up, const char *reason)
 {
     if (r->told == (up ? TOLD_UP : TOLD_DOWN))
         return;
+    bool was_up = r->told == TOLD_UP;
     r->told = up ? TOLD_UP : TOLD_DOWN;
     if (r->o.on_change != NULL)
-        r->o.on_change(r->o.ctx, up, reason);
+        r->o.on_change(r->o.ctx, up, was_up, reason);
 }
 
 /* Gives the connection up until the pause is over. hiredis ends what is under way: at once, or when

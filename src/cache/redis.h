@@ -25,7 +25,7 @@ struct gal_redis_options {
     /* The connection has become READY (up), or has left it or has not come there at the first try:
      * `reason` says why. Called for changes only: a further try that fails tells nothing. Not
      * called by gal_redis_free. */
-    void (*on_change)(void *ctx, bool up, const char *reason);
+    void (*on_change)(void *ctx, bool up, bool was_up, const char *reason);
     void *ctx;
 };
 

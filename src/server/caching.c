@@ -37,7 +37,7 @@ void gal_caching_free(struct gal_caching *c)
 }
 
 /* Each loop has a connection: the log tells the first loss and the first return. */
-static void on_change(void *ctx, bool up, const char *reason)
+static void on_change(void *ctx, bool up, bool was_up, const char *reason)
 {
     struct gal_caching *c = ctx;
 
@@ -49,6 +49,8 @@ static void on_change(void *ctx, bool up, const char *reason)
         c->is_down = false;
         return;
     }
+    if (was_up)
+        gal_gauge_add(c->o.metrics, c->connections, -1);
     if (!c->is_down)
         gal_log_msg(c->o.log, GAL_LOG_WARN, "redis_lost",
                     "Redis at %s:%u: %s; answers are cached in memory alone until it is back",
