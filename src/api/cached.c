@@ -31,9 +31,9 @@ static const struct gal_cache_config *config_of(const struct gal_exchange *x)
     return &x->model->config.cache;
 }
 
-static uint64_t ns_since(const struct gal_exchange *x, uint64_t start_us)
+static uint64_t ns_since(const struct gal_exchange *x, uint64_t start_ns)
 {
-    return (gal_mono_us(x->api->clock) - start_us) * 1000;
+    return gal_mono_ns(x->api->clock) - start_ns;
 }
 
 static void count(const struct gal_cached *k, enum gal_cache_count what, uint64_t by)
@@ -118,7 +118,7 @@ static void on_value(struct gal_redis_get *get, enum gal_redis_result result, st
 {
     struct gal_cached *k =
         (struct gal_cached *)(void *)((char *)get - offsetof(struct gal_cached, get));
-    uint64_t start_us = gal_mono_us(k->x->api->clock), ttl_us;
+    uint64_t start_ns = gal_mono_ns(k->x->api->clock), ttl_us;
     struct gal_cache_entry *e = NULL;
 
     if (result == GAL_REDIS_FOUND)
@@ -128,10 +128,10 @@ static void on_value(struct gal_redis_get *get, enum gal_redis_result result, st
         compute(k, LEADS);
         return;
     }
-    gal_cache_settle(k->x->api->cache, &k->ask, e, ttl_us, start_us);
+    gal_cache_settle(k->x->api->cache, &k->ask, e, ttl_us, start_ns / 1000);
     count(k, GAL_CACHE_REDIS_HITS, 1);
     count(k, GAL_CACHE_HITS, 1);
-    count(k, GAL_CACHE_HIT_NS, k->look_ns + ns_since(k->x, start_us));
+    count(k, GAL_CACHE_HIT_NS, k->look_ns + ns_since(k->x, start_ns));
     answer(k, e, "hit");
 }
 
@@ -283,21 +283,21 @@ static void clear_times(struct gal_job *job)
 
 bool gal_cached_begin(struct gal_exchange *x)
 {
-    uint64_t start_us;
+    uint64_t start_ns;
     struct gal_cached *k;
 
     if (x->api->cache == NULL)
         return false;
-    start_us = gal_mono_us(x->api->clock);
+    start_ns = gal_mono_ns(x->api->clock);
     k = prepare(x);
     if (k == NULL)
         return false;
     x->cached = k;
     clear_times(&x->job);
-    switch (gal_cache_ask(x->api->cache, &k->ask, start_us)) {
+    switch (gal_cache_ask(x->api->cache, &k->ask, start_ns / 1000)) {
     case GAL_CACHE_HIT:
         count(k, GAL_CACHE_HITS, 1);
-        count(k, GAL_CACHE_HIT_NS, ns_since(x, start_us));
+        count(k, GAL_CACHE_HIT_NS, ns_since(x, start_ns));
         answer(k, k->ask.entry, "hit");
         return true;
     case GAL_CACHE_WAIT:
@@ -306,7 +306,7 @@ bool gal_cached_begin(struct gal_exchange *x)
     default:
         break;
     }
-    k->look_ns = ns_since(x, start_us);
+    k->look_ns = ns_since(x, start_ns);
     k->stage = ASKS_REDIS;
     if (ask_redis(k))
         return true;
@@ -333,18 +333,18 @@ static void keep(struct gal_cached *k, uint64_t now_us)
 void gal_cached_done(struct gal_exchange *x)
 {
     struct gal_cached *k = x->cached;
-    uint64_t start_us;
+    uint64_t start_ns;
 
     if (k == NULL)
         return;
-    start_us = gal_mono_us(x->api->clock);
+    start_ns = gal_mono_ns(x->api->clock);
     if (k->stage == LEADS && x->job.status == GAL_OK)
-        keep(k, start_us);
+        keep(k, start_ns / 1000);
     else if (k->stage == LEADS)
         gal_cache_give_up(x->api->cache, &k->ask);
     k->stage = OVER;
     count(k, GAL_CACHE_MISSES, 1);
-    count(k, GAL_CACHE_MISS_NS, k->look_ns + ns_since(x, start_us));
+    count(k, GAL_CACHE_MISS_NS, k->look_ns + ns_since(x, start_ns));
     if (x->job.status == GAL_OK)
         show(x, "miss");
 }

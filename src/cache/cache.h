@@ -28,11 +28,11 @@
 struct gal_cache;
 
 struct gal_cache_options {
-    size_t bytes_max;     /* of all entries; a shard has its even part of it. 0: nothing is kept,
-                             equal requests in flight still run once */
-    gal_hash128_fn *hash; /* NULL: gal_hash128 */
-    uint64_t seed;        /* of the hash; not known to clients */
-    unsigned shards;      /* a power of two; 0: as many as bytes_max is worth, at most 16 */
+    size_t bytes_max; /* of all entries; a shard has its even part of it. 0: nothing is kept,
+                         equal requests in flight still run once */
+    struct gal_hash128 (*hash)(struct gal_str s, uint64_t seed); /* NULL: gal_hash128 */
+    uint64_t seed;   /* of the hash; not known to clients */
+    unsigned shards; /* a power of two; 0: as many as bytes_max is worth, at most 16 */
 };
 
 enum gal_status gal_cache_new(const struct gal_cache_options *options, struct gal_cache **out,

@@ -25,7 +25,7 @@ struct gal_cache_model_chunk {
 };
 
 struct gal_cache {
-    gal_hash128_fn *hash;
+    struct gal_hash128 (*hash)(struct gal_str s, uint64_t seed);
     uint64_t seed;
     pthread_mutex_t models_lock; /* for making one */
     _Atomic(struct gal_cache_model_chunk *) chunks[GAL_CACHE_MODEL_CHUNKS];

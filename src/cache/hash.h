@@ -11,8 +11,6 @@ struct gal_hash128 {
     uint64_t lo, hi;
 };
 
-typedef struct gal_hash128 gal_hash128_fn(struct gal_str s, uint64_t seed);
-
 /* The same bytes and seed give the same hash in every process. */
 struct gal_hash128 gal_hash128(struct gal_str s, uint64_t seed);
 

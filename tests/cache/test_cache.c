@@ -33,7 +33,8 @@ static struct gal_hash128 bad_hash(struct gal_str s, uint64_t seed)
     return (struct gal_hash128){h.lo & 1, h.hi & 1};
 }
 
-static void open_cache(size_t bytes_max, gal_hash128_fn *hash)
+static void open_cache(size_t bytes_max,
+                       struct gal_hash128 (*hash)(struct gal_str s, uint64_t seed))
 {
     const struct gal_cache_options o = {.bytes_max = bytes_max, .hash = hash, .shards = 1};
 
@@ -258,7 +259,8 @@ static void counts_are_claimed_once(void **state)
 }
 
 /* The answer to key k is made of k, so a wrong one is seen. */
-static void play(gal_hash128_fn *hash, size_t bytes_max, uint64_t seed, unsigned steps)
+static void play(struct gal_hash128 (*hash)(struct gal_str s, uint64_t seed), size_t bytes_max,
+                 uint64_t seed, unsigned steps)
 {
     struct gal_rng rng = {{seed, 1, 2, 3}};
     struct gal_cache_model *models[2];
