@@ -121,7 +121,7 @@ static double request_ns(struct bench *b, enum way way)
 {
     double start = now_ns();
 
-    b->options.cache.on = way != INFERENCE;
+    b->model->config.cache.on = way != INFERENCE;
     for (int i = 0; i < REQUESTS; i++) {
         if (way == MISS)
             b->row[0] += 1;

@@ -35,7 +35,7 @@ static void open_desk(const char *text)
     desk_open(&d, &m, 1, true);
     assert_int_equal(gal_cache_new(&o, &cache, NULL), GAL_OK);
     d.api.cache = cache;
-    d.options.cache.on = true;
+    d.models[0]->config.cache.on = true;
 }
 
 static void close_desk(void)
@@ -84,10 +84,10 @@ static void it_can_be_off(void **state)
 {
     (void)state;
     open_desk(MODEL);
-    d.options.cache.on = false;
+    d.models[0]->config.cache.on = false;
     expect(BODY, NULL, ANSWER);
     expect(BODY, NULL, ANSWER);
-    d.options.cache.on = true;
+    d.models[0]->config.cache.on = true;
     d.api.cache = NULL;
     expect(BODY, NULL, ANSWER);
     assert_int_equal(desk_runs(&d, 0), 1 + 3);
@@ -98,7 +98,7 @@ static void an_answer_ends_with_its_time(void **state)
 {
     (void)state;
     open_desk(MODEL);
-    d.options.cache.ttl_us = SECOND_US;
+    d.models[0]->config.cache.ttl_us = SECOND_US;
     expect(BODY, "miss", ANSWER);
     d.now_us += SECOND_US - 1;
     expect(BODY, "hit", ANSWER);
@@ -200,6 +200,7 @@ static void load_on_a_worker(const char *text)
     options.config.workers = 1;
     options.config.policy.rows_max = 1;
     assert_int_equal(gal_model_load(d.models[0], &options, NULL), GAL_OK);
+    d.models[0]->config.cache.on = true;
     session = d.models[0]->session;
 }
 
