@@ -48,6 +48,26 @@ else()
   add_library(gal::yyjson ALIAS PkgConfig::yyjson)
 endif()
 
+# xxHash: its header only, compiled into the one file that uses it.
+find_path(XXHASH_INCLUDE xxhash.h)
+if(NOT XXHASH_INCLUDE)
+  gal_missing("xxHash")
+endif()
+add_library(gal_xxhash INTERFACE)
+target_include_directories(gal_xxhash SYSTEM INTERFACE "${XXHASH_INCLUDE}")
+add_library(gal::xxhash ALIAS gal_xxhash)
+
+# hiredis: the static library where there is one, so that an image needs no further file.
+find_path(HIREDIS_INCLUDE hiredis/async.h)
+find_library(HIREDIS_LIBRARY NAMES libhiredis.a hiredis)
+if(NOT HIREDIS_INCLUDE OR NOT HIREDIS_LIBRARY)
+  gal_missing("hiredis")
+endif()
+add_library(gal_hiredis INTERFACE)
+target_include_directories(gal_hiredis SYSTEM INTERFACE "${HIREDIS_INCLUDE}")
+target_link_libraries(gal_hiredis INTERFACE "${HIREDIS_LIBRARY}")
+add_library(gal::hiredis ALIAS gal_hiredis)
+
 # ONNX Runtime: the header only; galley opens the library when it runs.
 if(NOT EXISTS "${GAL_DEPS}/onnxruntime/include/onnxruntime_c_api.h")
   gal_missing("ONNX Runtime")

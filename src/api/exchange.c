@@ -2,6 +2,7 @@
 #include "api/exchange.h"
 
 #include "api/account.h"
+#include "api/cached.h"
 #include "api/infer.h"
 #include "api/route.h"
 #include "http/coding.h"
@@ -34,6 +35,7 @@ static void let_go(struct gal_exchange *x)
 {
     GAL_ASSERT(!x->job_running);
     release_outputs(x);
+    gal_cached_release(x);
     gal_model_unref(x->model);
 }
 
@@ -158,13 +160,13 @@ void gal_api_reject(struct gal_exchange *x, const struct gal_err *err)
 
 void gal_exchange_cancel(struct gal_exchange *x)
 {
-    if (x->job_running)
+    if (x->job_running && !gal_cached_end_wait(x, GAL_CANCELLED))
         gal_job_cancel(&x->job);
 }
 
 void gal_exchange_expire(struct gal_exchange *x)
 {
-    if (x->job_running)
+    if (x->job_running && !gal_cached_end_wait(x, GAL_DEADLINE))
         gal_job_expire(&x->job);
 }
 

@@ -22,6 +22,9 @@
 #include "watch/load.h"
 #include "watch/metrics.h"
 
+struct gal_cache;
+struct gal_cached;
+struct gal_redis;
 struct gal_route;
 struct gal_infer;
 struct gal_exchange;
@@ -71,11 +74,14 @@ struct gal_api {
     struct gal_buf log_lines;              /* gathered in this turn; flushed by the carrier */
     const struct gal_clock *clock;
     struct gal_loop *loop;
-    struct gal_turn *turn; /* borrowed; NULL on the command line */
+    struct gal_turn *turn;   /* borrowed; NULL on the command line */
+    struct gal_cache *cache; /* borrowed; NULL: no responses are cached */
+    struct gal_redis *redis; /* this loop's, borrowed; NULL: none */
     struct gal_rng rng;
     struct gal_series_cache *series; /* api/account.c's */
     /* What the response cache has done for a model; NULL where there is none. */
-    void (*cache_spans)(const struct gal_model *m, struct gal_cache_spans *out);
+    void (*cache_spans)(const struct gal_api *api, const struct gal_model *m,
+                        struct gal_cache_spans *out);
     struct gal_openapi *openapi; /* api/openapi.c's; gal_openapi_free */
 };
 
@@ -105,11 +111,12 @@ struct gal_exchange {
     enum gal_status outcome; /* OK or why it failed */
     char outcome_text[160];  /* error's message for the log; empty on OK */
     struct gal_job job;
-    struct gal_infer *infer; /* of an inference; its outputs are given back by reset */
-    void *state;             /* the handler's own, in the arena */
-    struct gal_buf packed;   /* the compressed body, when there is one */
-    bool submitted;          /* the job was handed to a scheduler */
-    bool job_running;        /* between submit and on_done */
+    struct gal_infer *infer;   /* of an inference; its outputs are given back by reset */
+    struct gal_cached *cached; /* its place in the response cache (api/cached.h); NULL: none */
+    void *state;               /* the handler's own, in the arena */
+    struct gal_buf packed;     /* the compressed body, when there is one */
+    bool submitted;            /* the job was handed to a scheduler */
+    bool job_running;          /* between submit and on_done, and while the cache has it */
 };
 
 void gal_exchange_init(struct gal_exchange *x, struct gal_api *api);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/infer.h"
 
+#include "api/cached.h"
+
 #include <limits.h>
 
 static struct gal_exchange *exchange_of(struct gal_job *job)
@@ -157,6 +159,7 @@ static void on_done(struct gal_job *job)
     struct gal_exchange *x = exchange_of(job);
 
     x->job_running = false;
+    gal_cached_done(x);
     if (job->status == GAL_OK) {
         struct gal_infer *inf = x->infer;
         inf->has_run = true;
@@ -276,5 +279,6 @@ void gal_infer_run(struct gal_exchange *x, struct gal_infer *inf)
     fill_job(x, inf);
     x->submitted = true;
     x->job_running = true;
-    gal_sched_submit(x->model->sched, &x->job);
+    if (!gal_cached_begin(x))
+        gal_sched_submit(x->model->sched, &x->job);
 }

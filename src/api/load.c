@@ -16,7 +16,7 @@ struct gal_cache_spans gal_load_cache(const struct gal_api *api, const struct ga
     struct gal_cache_spans spans = {{0, 0}, {0, 0}};
 
     if (api->cache_spans != NULL)
-        api->cache_spans(m, &spans);
+        api->cache_spans(api, m, &spans);
     return spans;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "api/cached.h"
 #include "api/load.h"
 #include "api/route.h"
 
@@ -26,6 +27,7 @@ void gal_handle_metrics(struct gal_exchange *x)
         return;
     }
     set_gauges(x->api->metrics, p);
+    gal_cached_show(x->api);
     gal_expo_init(&e, format, &x->out);
     gal_metrics_render(x->api->metrics, &e);
     gal_load_render(&e, loads, count);

@@ -54,4 +54,8 @@
 #define GAL_DELAY_US_MOST 60000000ul      /* for company: longer is a mistake of units */
 #define GAL_TIMEOUT_US_MOST 86400000000ul /* in a queue, and as a target: a day */
 
+/* response cache; the bound of all entries is response_cache_size */
+#define GAL_CACHE_KEY_BYTES_MAX (1u << 20)    /* of a cached request: it is compared under a lock */
+#define GAL_CACHE_VALUE_BYTES_MAX (4ul << 20) /* an answer with its key, as Redis holds it */
+
 #endif

@@ -219,3 +219,8 @@ enum gal_status gal_config_read_env(struct gal_config *c, char *const *env, stru
     }
     return status;
 }
+
+const char *gal_config_shown(const struct gal_config_row *row, const char *text)
+{
+    return row->key == GAL_KEY_RESPONSE_CACHE_REDIS && text[0] != '\0' ? "(hidden)" : text;
+}

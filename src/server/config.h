@@ -111,6 +111,8 @@ enum gal_status gal_config_read_file(struct gal_config *c, const char *path, str
 size_t gal_config_list(const char *text, uint64_t *out, size_t room);
 /* "http-port", "http_port", "HTTP_PORT": one row; NULL when unknown. */
 const struct gal_config_row *gal_config_find(struct gal_str name);
+/* The value as a log may show it: what may hold a password is hidden. */
+const char *gal_config_shown(const struct gal_config_row *row, const char *text);
 /* Nearest known name by edit distance for a hint; NULL when nothing is near. */
 const char *gal_config_nearest(struct gal_str name);
 /* The same among the rows and `more` (NULL-terminated, or NULL). */

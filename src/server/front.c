@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "sched/turn.h"
+#include "server/caching.h"
 
 #include <stdio.h>
 
@@ -79,11 +80,13 @@ enum gal_status gal_front_new(const struct gal_front_setup *setup, struct gal_fr
         st = gal_account_new(&f->api, err);
     if (st == GAL_OK)
         st = gal_turn_new(&gal_clock_system, &f->api.turn, err);
+    f->api.loop = f->loop;
+    if (st == GAL_OK)
+        st = gal_caching_join(setup->caching, &f->api, err);
     if (st != GAL_OK) {
         gal_front_free(f);
         return st;
     }
-    f->api.loop = f->loop;
     make_series(f);
     gal_loop_on_turn(f->loop, end_turn, f);
     *out = f;
@@ -133,6 +136,7 @@ void gal_front_free(struct gal_front *f)
     gal_listener_free(f->listener);
     gal_timer_free(f->rest_timer);
     f->rest_timer = NULL;
+    gal_redis_free(f->api.redis);
     gal_loop_free(f->loop);
     gal_http_send_answers(f); /* none has a stream now: this gives the connections back */
     gal_http_free_pools(f);

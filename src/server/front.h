@@ -19,6 +19,7 @@ struct gal_front_options {
     uint64_t head_timeout_us, body_timeout_us, idle_timeout_us, write_timeout_us;
 };
 
+struct gal_caching;
 struct gal_conn;
 struct gal_slot;
 
@@ -52,6 +53,7 @@ struct gal_front_setup {
     struct gal_process *process;
     struct gal_metrics *metrics;
     struct gal_log *log;
+    struct gal_caching *caching;
     struct gal_catalog *catalog; /* the front takes a reference of its own */
 };
 

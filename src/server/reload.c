@@ -73,6 +73,7 @@ static void publish(struct gal_server *s, struct gal_catalog *fresh)
 {
     show_gauges(s, s->catalog, fresh);
     show_gauges(s, fresh, fresh);
+    gal_caching_forget(s->caching, s->catalog, fresh);
     gal_catalog_unref(s->catalog);
     s->catalog = fresh;
     gal_sampler_take(s->sampler, fresh, gal_loop_now_us(s->loop));
@@ -224,7 +225,8 @@ static void report_fixed(struct gal_server *s, const struct gal_config *old,
             strcmp(old->values[i].text, fresh->values[i].text) != 0)
             gal_log_msg(s->log, GAL_LOG_WARN, "restart_needed",
                         "%s changed from %s to %s; it takes effect after a restart", row->name,
-                        old->values[i].text, fresh->values[i].text);
+                        gal_config_shown(row, old->values[i].text),
+                        gal_config_shown(row, fresh->values[i].text));
     }
 }
 

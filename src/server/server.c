@@ -29,6 +29,7 @@ static enum gal_status make_fronts(struct gal_server *s, struct gal_err *err)
                                     .process = &s->process,
                                     .metrics = s->metrics,
                                     .log = s->log,
+                                    .caching = s->caching,
                                     .catalog = s->catalog};
     enum gal_status st = GAL_OK;
 
@@ -94,6 +95,17 @@ static enum gal_status start_sampler(struct gal_server *s, struct gal_err *err)
     return st;
 }
 
+static enum gal_status make_cache(struct gal_server *s, struct gal_err *err)
+{
+    const struct gal_caching_options o = {.bytes_max = s->settings->cache_bytes,
+                                          .redis =
+                                              s->settings->has_redis ? &s->settings->redis : NULL,
+                                          .log = s->log,
+                                          .metrics = s->metrics};
+
+    return gal_caching_new(&o, &s->caching, err);
+}
+
 static enum gal_status start(struct gal_server *s, struct gal_err *err)
 {
     enum gal_status st;
@@ -105,6 +117,8 @@ static enum gal_status start(struct gal_server *s, struct gal_err *err)
         st = gal_metrics_new(&s->metrics, err);
     if (st == GAL_OK)
         st = gal_metrics_shard(s->metrics, &s->shard, err);
+    if (st == GAL_OK)
+        st = make_cache(s, err);
     if (st == GAL_OK)
         st = gal_server_first_load(s, err);
     if (st == GAL_OK)
@@ -193,6 +207,7 @@ void gal_server_free(struct gal_server *s)
     for (size_t i = 0; i < s->front_count; i++)
         gal_front_free(s->fronts[i]);
     gal_free(s->fronts);
+    gal_caching_free(s->caching);
     gal_timer_free(s->timer);
     gal_timer_free(s->sample_timer);
     gal_sampler_free(s->sampler);

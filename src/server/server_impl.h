@@ -4,6 +4,7 @@
 #ifndef GAL_SERVER_SERVER_IMPL_H
 #define GAL_SERVER_SERVER_IMPL_H
 
+#include "server/caching.h"
 #include "server/front.h"
 #include "server/loader.h"
 #include "server/sampler.h"
@@ -28,6 +29,7 @@ struct gal_server {
     struct gal_metrics *metrics;
     struct gal_shard *shard; /* the main thread's */
     struct gal_process process;
+    struct gal_caching *caching;
     struct gal_catalog *catalog; /* newest; owned reference */
     struct gal_front **fronts;
     size_t front_count;

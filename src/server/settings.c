@@ -51,6 +51,20 @@ static void fill_model(struct gal_model_options *m, const struct gal_config *c)
     m->config.one_core = gal_cpu_count() == 1 && cores_unless(number(c, GAL_KEY_THREADS)) == 1;
 }
 
+static enum gal_status fill_redis(struct gal_settings *s, const struct gal_config *c,
+                                  struct gal_err *err)
+{
+    struct gal_str url = gal_str_of(c->values[GAL_KEY_RESPONSE_CACHE_REDIS].text);
+    enum gal_status st = GAL_OK;
+
+    s->has_redis = url.n > 0;
+    if (s->has_redis)
+        st = gal_redis_url_parse(url, &s->redis, err);
+    if (st != GAL_OK)
+        gal_err_place(err, "response_cache_redis");
+    return st;
+}
+
 enum gal_status gal_settings_new(const struct gal_config *config, struct gal_settings **out,
                                  struct gal_err *err)
 {
@@ -71,6 +85,9 @@ enum gal_status gal_settings_new(const struct gal_config *config, struct gal_set
     fill_api(&s->api, config);
     fill_model(&s->model, config);
     st = gal_model_keys_base(config, &s->model_base, err);
+    s->cache_bytes = number(config, GAL_KEY_RESPONSE_CACHE_SIZE);
+    if (st == GAL_OK)
+        st = fill_redis(s, config, err);
     if (st != GAL_OK) {
         gal_free(s);
         return st;

@@ -4,6 +4,7 @@
 #ifndef GAL_SERVER_SETTINGS_H
 #define GAL_SERVER_SETTINGS_H
 
+#include "cache/redis_url.h"
 #include "server/config.h"
 #include "server/front.h"
 
@@ -13,7 +14,10 @@ struct gal_settings {
     struct gal_api_options api;
     struct gal_model_options model;
     struct gal_model_config model_base; /* of every model, before its own */
-    uint64_t request_memory_max; /* bytes, of all requests at once */
+    uint64_t request_memory_max;        /* bytes, of all requests at once */
+    size_t cache_bytes;                 /* of the response cache */
+    struct gal_redis_url redis;
+    bool has_redis;
     uint64_t drain_delay_us, grace_us;
     unsigned threads;
     const char *name;                /* of a single model; "" when not set; config's */

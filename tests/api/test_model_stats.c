@@ -117,8 +117,10 @@ static void who_does_not_serve_has_no_statistics(void **state)
     desk_next(&d);
 }
 
-static void tell_cache(const struct gal_model *m, struct gal_cache_spans *out)
+static void tell_cache(const struct gal_api *api, const struct gal_model *m,
+                       struct gal_cache_spans *out)
 {
+    (void)api;
     if (strcmp(m->version, "2") == 0)
         *out = (struct gal_cache_spans){.hit = {3, 300}, .miss = {4, 4000}};
 }
