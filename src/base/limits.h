@@ -22,7 +22,7 @@
 #define GAL_JSON_DEPTH_MAX 64u        /* nesting of a request's JSON: far over any tensor's rank */
 #define GAL_YAML_BYTES_MAX (1u << 20) /* a configuration file */
 #define GAL_YAML_DEPTH_MAX 32u
-#define GAL_YAML_NODES_MAX 100000u /* aliases are refused, so nodes bound the work */
+#define GAL_YAML_NODES_MAX 100000u     /* aliases are refused, so nodes bound the work */
 #define GAL_PBTXT_BYTES_MAX (1u << 20) /* a config.pbtxt */
 #define GAL_PBTXT_DEPTH_MAX 32u
 #define GAL_PBTXT_NODES_MAX 100000u

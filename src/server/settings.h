@@ -13,7 +13,7 @@ struct gal_settings {
     struct gal_api_options api;
     struct gal_model_options model;
     struct gal_model_config model_base; /* of every model, before its own */
-    uint64_t request_memory_max; /* bytes, of all requests at once */
+    uint64_t request_memory_max;        /* bytes, of all requests at once */
     uint64_t drain_delay_us, grace_us;
     unsigned threads;
     const char *name;                /* of a single model; "" when not set; config's */
