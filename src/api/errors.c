@@ -6,8 +6,10 @@
 
 #include <stdio.h>
 
-/* Seconds after which a refused client may try again. */
-#define RETRY_AFTER_S "1"
+/* Seconds after which a refused client may try again: bounds of what is told. */
+#define RETRY_S_MIN 1u
+#define RETRY_S_MIN_TEXT "1"
+#define RETRY_S_MAX 60u
 
 static enum gal_dialect dialect_of(const struct gal_exchange *x)
 {
@@ -49,6 +51,23 @@ static void put_native(struct gal_exchange *x, const struct gal_err *err)
     gal_buf_putc(&x->out, '}');
 }
 
+/* When what now waits for the model will have run, where its scheduler can tell. */
+static void put_retry_after(struct gal_exchange *x)
+{
+    uint64_t us = x->submitted && x->outcome == GAL_OVERLOADED ? x->job.retry_us : 0;
+    uint64_t s = us / 1000000 + (us % 1000000 != 0);
+    char text[24];
+
+    if (s <= RETRY_S_MIN) { /* takes no memory, which may be out */
+        gal_http_response_header(&x->resp, GAL_STR("Retry-After"), GAL_STR(RETRY_S_MIN_TEXT));
+        return;
+    }
+    if (s > RETRY_S_MAX)
+        s = RETRY_S_MAX;
+    snprintf(text, sizeof(text), "%u", (unsigned)s);
+    gal_exchange_header(x, GAL_STR("Retry-After"), gal_str_of(text));
+}
+
 void gal_exchange_fail(struct gal_exchange *x, const struct gal_err *err)
 {
     int status = gal_status_http(err->code);
@@ -67,6 +86,6 @@ void gal_exchange_fail(struct gal_exchange *x, const struct gal_err *err)
         put_native(x, err);
     }
     if (status == 429 || status == 503)
-        gal_http_response_header(&x->resp, GAL_STR("Retry-After"), GAL_STR(RETRY_AFTER_S));
+        put_retry_after(x);
     gal_exchange_finish(x, status, GAL_TYPE_JSON);
 }

@@ -25,8 +25,8 @@ struct gal_infer {
                             server's, not lengthen it */
     uint64_t priority;   /* 1 the most urgent; 0: the model's default */
     struct gal_padded padded;
-    void *state;         /* the dialect's own */
-    bool has_run;        /* outputs are to be released */
+    void *state;  /* the dialect's own */
+    bool has_run; /* outputs are to be released */
 };
 
 /* Allocates for x->model; all outputs wanted. NULL when memory is out. */

@@ -64,6 +64,7 @@ struct gal_job {
     enum gal_status status; /* OVERLOADED, DEADLINE, CANCELLED, or the backend's */
     struct gal_err err;
     uint64_t submitted_us, started_us, finished_us; /* monotonic; started 0 when it never ran */
+    uint64_t retry_us;   /* OVERLOADED: how long what waits will take; 0: not known */
     uint64_t expires_us; /* the home loop calls gal_job_expire then; 0: never. Set by submit */
     /* of the call that it ran in; 0 when it never ran */
     size_t call_rows;

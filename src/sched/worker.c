@@ -277,6 +277,20 @@ static enum gal_status admit(struct gal_sched *s, struct gal_job *job, struct ga
     return status;
 }
 
+/* Under the lock: how long the workers will take for what waits; 0: not known. */
+static uint64_t drain_us(const struct gal_sched *s)
+{
+    bool stacks = atomic_load_explicit(&s->stacks, memory_order_relaxed);
+    size_t rows = stacks ? s->queue.rows : s->queue.count;
+    size_t a_call = stacks ? s->queue.rows_max : 1;
+    if (a_call > rows)
+        a_call = rows;
+    if (a_call == 0)
+        return 0;
+    uint64_t calls = (rows + a_call - 1) / a_call;
+    return calls * gal_cost_estimate_us(&s->cost, a_call) / s->o.workers;
+}
+
 void gal_sched_enqueue(struct gal_sched *s, struct gal_entry_list *jobs)
 {
     struct gal_entry_list late = {0}, refused = {0};
@@ -285,6 +299,7 @@ void gal_sched_enqueue(struct gal_sched *s, struct gal_entry_list *jobs)
     while ((e = gal_entries_shift(jobs)) != NULL) {
         struct gal_job *job = gal_job_of(e);
         job->status = admit(s, job, &late);
+        job->retry_us = job->status == GAL_OVERLOADED ? drain_us(s) : 0;
         if (job->status)
             gal_entries_push(&refused, e);
     }

@@ -291,12 +291,16 @@ static void a_full_queue_refuses_inside_submit(void **state)
     assert_true(full.waiting == 2 && full.running == 1);
     gal_sched_submit(b.sched, &w[3].job);
     assert_done(&w[3], GAL_OVERLOADED);
+    assert_int_equal(w[3].job.retry_us, 0); /* no call has been measured */
+    gal_sched_observe(b.sched, 1, 1500000000);
+    gal_sched_submit(b.sched, &w[3].job);
+    assert_true(w[3].job.retry_us >= 1500000 && w[3].job.retry_us <= 3000000);
     gal_fake_gate_open(b.session);
     run_until_done(&b, w, 4);
     for (size_t i = 0; i < 3; i++)
         assert_done(&w[i], GAL_OK);
     const struct gal_sched_stats s = stats_of(&b);
-    assert_true(s.success == 3 && s.rejected == 1 && s.waiting == 0 && s.running == 0);
+    assert_true(s.success == 3 && s.rejected == 2 && s.waiting == 0 && s.running == 0);
     for (size_t i = 0; i < 4; i++)
         work_release(&w[i]);
     bench_close(&b);
