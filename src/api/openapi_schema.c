@@ -532,6 +532,22 @@ static void put_config_schemas(struct gal_buf *out)
         "\"data_type\",\"dims\"]}");
 }
 
+static void put_error_schemas(struct gal_buf *out)
+{
+    gal_doc_raw(out, "Error",
+                "{\"type\":\"object\",\"properties\":{\"detail\":{\"anyOf\":[{\"type\":\"string\"},"
+                "{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/FieldError\"}}]},"
+                "\"request_id\":{\"type\":\"string\"}},\"required\":[\"detail\"]}");
+    gal_doc_raw(out, "FieldError",
+                "{\"type\":\"object\",\"properties\":{\"loc\":{\"type\":\"array\",\"items\":{"
+                "\"type\":[\"string\",\"integer\"]}},\"field\":{\"type\":\"string\",\"examples\":["
+                "\"instances[3].hour_of_day\"]},\"msg\":{\"type\":\"string\"},\"type\":{\"type\":"
+                "\"string\"}},\"required\":[\"loc\",\"msg\",\"type\"]}");
+    gal_doc_raw(out, "InferError",
+                "{\"type\":\"object\",\"properties\":{\"error\":{\"type\":\"string\"}},"
+                "\"required\":[\"error\"]}");
+}
+
 void gal_doc_shared_schemas(struct gal_buf *out)
 {
     put_statistics_schemas(out);
@@ -573,17 +589,6 @@ void gal_doc_shared_schemas(struct gal_buf *out)
                 "\"type\":\"string\"},\"model_version\":{\"type\":\"string\"},\"parameters\":{"
                 "\"type\":\"object\"},\"outputs\":{\"type\":\"array\",\"items\":{}}},\"required\":["
                 "\"model_name\",\"outputs\"]}");
-    gal_doc_raw(out, "Error",
-                "{\"type\":\"object\",\"properties\":{\"detail\":{\"anyOf\":[{\"type\":\"string\"},"
-                "{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/FieldError\"}}]},"
-                "\"request_id\":{\"type\":\"string\"}},\"required\":[\"detail\"]}");
-    gal_doc_raw(out, "FieldError",
-                "{\"type\":\"object\",\"properties\":{\"loc\":{\"type\":\"array\",\"items\":{"
-                "\"type\":[\"string\",\"integer\"]}},\"field\":{\"type\":\"string\",\"examples\":["
-                "\"instances[3].hour_of_day\"]},\"msg\":{\"type\":\"string\"},\"type\":{\"type\":"
-                "\"string\"}},\"required\":[\"loc\",\"msg\",\"type\"]}");
-    gal_doc_raw(out, "InferError",
-                "{\"type\":\"object\",\"properties\":{\"error\":{\"type\":\"string\"}},"
-                "\"required\":[\"error\"]}");
+    put_error_schemas(out);
     put_config_schemas(out);
 }
