@@ -32,7 +32,6 @@ struct gal_sched {
     _Atomic size_t inline_rows_max; /* jobs of at most so many rows run on their loop */
     _Atomic size_t alone_rows_max;  /* the same, where one_core and no other model is asked */
     _Atomic bool stacks;            /* rows are apart: jobs may share a call */
-    _Atomic unsigned calls;         /* of inline runs: which are measured */
     pthread_mutex_t lock;           /* guards all below */
     pthread_cond_t work;
     struct gal_cost cost;
