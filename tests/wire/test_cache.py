@@ -14,6 +14,7 @@ import harness
 import models
 import oip
 import redis_server
+from models import T, h
 
 ON = ("--response-cache", "on", "--access-log", "off")
 
@@ -160,6 +161,62 @@ def test_inputs_beyond_the_bound_go_by(cached):
     x = np.zeros((140000, 2), np.float32)
     for _ in range(2):
         assert how(oip.post_binary(cached, "id-fp32", {"x": x})) is None
+
+
+# --- which models ---
+
+def test_each_model_has_its_own_switch(serve, tmp_path):
+    for name in ("one", "two", "three"):
+        models.add(tmp_path / "r" / name / "1" / "model.onnx", 1)
+    (tmp_path / "r" / "three" / "config.pbtxt").write_text("response_cache { enable: true }")
+    config = tmp_path / "galley.yaml"
+    config.write_text(f"""
+models:
+  - path: {tmp_path}/r/one
+    response_cache: on
+    response_cache_ttl: 1h
+  - {tmp_path}/r/two
+  - {tmp_path}/r/three
+""")
+    s = serve("--config", config)
+
+    def ask(name):
+        return how(s.infer(name, {"x": ("FP32", [1, 1], [10])}))
+    assert [ask(n) for n in ("one", "two", "three")] == ["miss", None, "miss"]
+    assert [ask(n) for n in ("one", "two", "three")] == ["hit", None, "hit"]
+
+
+def test_statistics_tell_of_it(serve, tmp_path):
+    models.add(tmp_path / "m" / "model.onnx", 1)
+    s = serve(*ON, "--triton-metrics", "on", paths=[tmp_path / "m"])
+    for _ in range(5):
+        s.infer("m", {"x": ("FP32", [1, 1], [10])})
+    stats = s.get("/v2/models/m/stats").json()["model_stats"][0]
+    assert stats["inference_stats"]["cache_hit"]["count"] == 4
+    assert stats["inference_stats"]["cache_miss"]["count"] == 1
+    assert stats["inference_stats"]["cache_hit"]["ns"] > 0
+    assert metric(s, "nv_cache_num_hits_per_model", model="m") == 4
+    assert metric(s, "nv_cache_num_misses_per_model", model="m") == 1
+
+
+def test_padded_requests_that_look_alike_keep_their_lengths(serve, tmp_path):
+    """[1,2], [1,2,0] and [1,2,0,0] are the same to the model once they are filled up."""
+    models.write(tmp_path / "m" / "model.onnx", [h.make_node("Add", ["x", "x"], ["y"])],
+                 [("x", T.FLOAT, ("n", "length"))], [("y", T.FLOAT, ("n", "length"))])
+    config = tmp_path / "galley.yaml"
+    config.write_text(f"""
+models:
+  - path: {tmp_path}/m
+    response_cache: on
+    padding: {{axis: length, buckets: [4, 8]}}
+""")
+    s = serve("--config", config)
+    for turn in range(2):
+        for row in ([1.0, 2.0], [1.0, 2.0, 0.0], [1.0, 2.0, 0.0, 0.0]):
+            x = np.array([row, row], np.float32)
+            reply = oip.post_binary(s, "m", {"x": x})
+            assert how(reply) == ("hit" if turn or len(row) > 2 else "miss")
+            np.testing.assert_array_equal(oip.tensors(reply)["y"], 2 * x)
 
 
 # --- versions, reload, time, room ---
