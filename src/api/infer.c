@@ -154,6 +154,20 @@ static void name_model(const struct gal_exchange *x, struct gal_err *err)
     gal_err_hint(err, "%s", plain.hint);
 }
 
+void gal_infer_answer(struct gal_exchange *x)
+{
+    struct gal_infer *inf = x->infer;
+    struct gal_err err;
+
+    if (gal_pad_out(x->model->pad, &inf->padded, inf->wanted, inf->wanted_count, inf->outputs,
+                    &x->arena, &err) == GAL_OK) {
+        inf->encode(x, inf);
+        return;
+    }
+    name_model(x, &err);
+    gal_exchange_fail(x, &err);
+}
+
 static void on_done(struct gal_job *job)
 {
     struct gal_exchange *x = exchange_of(job);
@@ -161,13 +175,8 @@ static void on_done(struct gal_job *job)
     x->job_running = false;
     gal_cached_done(x);
     if (job->status == GAL_OK) {
-        struct gal_infer *inf = x->infer;
-        inf->has_run = true;
-        job->status = gal_pad_out(x->model->pad, &inf->padded, inf->wanted, inf->wanted_count,
-                                  inf->outputs, &x->arena, &job->err);
-    }
-    if (job->status == GAL_OK) {
-        x->infer->encode(x, x->infer);
+        x->infer->has_run = true;
+        gal_infer_answer(x);
         return;
     }
     name_model(x, &job->err);

@@ -39,6 +39,9 @@ enum gal_status gal_infer_set(struct gal_exchange *x, struct gal_infer *inf,
  * the headers X-Request-Timeout-Ms, X-Envoy-Expected-Rq-Timeout-Ms and X-Request-Priority; the
  * shortest timeout counts), submits. Ends in encode + finish, or fail. */
 void gal_infer_run(struct gal_exchange *x, struct gal_infer *inf);
+/* What is in outputs, of a run or of a cache, is the answer: padding is cut off, the dialect
+ * encodes. Ends in encode + finish, or fail. */
+void gal_infer_answer(struct gal_exchange *x);
 
 /* A class model's scores in one form: SEQUENCE of maps (ZipMap) becomes labels [k] (INT64 or
  * BYTES) and scores [n,k]. INVALID when the maps do not share their keys. Arena's memory. */
