@@ -62,6 +62,7 @@ def check(conn, model, ids, mask):
     for name, array in want.items():
         assert got[name].shape == array.shape
         np.testing.assert_allclose(got[name], array, rtol=1e-5, atol=1e-5)
+    return r
 
 
 def serve_padded(serve, tmp_path, padding, *args, wait="ready"):
@@ -111,6 +112,24 @@ def test_mixed_lengths_in_flight_get_their_own_answers(serve, tmp_path, schedule
     found = s.get("/v2/models/padded/stats").json()["model_stats"][0]
     if schedule == "workers":  # of different lengths, in one call
         assert found["execution_count"] < found["inference_stats"]["success"]["count"]
+
+
+def test_a_cached_answer_is_cut_back_too(serve, tmp_path):
+    s = serve_padded(serve, tmp_path, PADDING.replace("7", "0") + "\n    response_cache: on")
+    rng = np.random.default_rng(6)
+    hits = 0
+    with s.connect() as c:
+        for length in (3, 8, 11, 40):
+            ids, mask = make(rng, 2, length)
+            for _ in range(3):
+                hits += check(c, "padded", ids, mask).header("X-Galley-Cache") == "hit"
+        # Padded, these three are the same bytes; what comes back is not.
+        zeros = np.zeros((1, 6), np.int64)
+        mask = np.array([[1, 1, 1, 1, 0, 0]])
+        for length in (6, 5, 4):
+            hits += check(c, "padded", zeros[:, :length],
+                          mask[:, :length]).header("X-Galley-Cache") == "hit"
+    assert hits == 4 * 2 + 2
 
 
 def test_inputs_of_different_length_are_told_apart_before_they_are_padded(serve, tmp_path):
