@@ -2,6 +2,7 @@
 """A Triton model repository, written as Triton's users have it, served unmodified."""
 import json
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -225,6 +226,30 @@ models:
     s.wait_line("ready", after=1)
     assert s.get("/v2/models/renamed/config").json()["max_batch_size"] == 64
     assert len([x for x in s.lines("model_ready") if x["model"] == "bare"]) == 2
+
+
+def test_a_model_has_a_deadline_of_its_own(serve, tmp_path):
+    models.slow(tmp_path / "slow" / "model.onnx")
+    file = tmp_path / "galley.yaml"
+    file.write_text(f"""
+request_timeout: 60s
+models:
+  - path: {tmp_path}/slow
+    schedule: workers
+    workers: 1
+    batching: off
+    request_timeout: 100ms
+""")
+    s = serve("--config", file)
+    one = {"name": "x", "datatype": "INT64", "shape": [1, 1]}
+    with s.connect(timeout=60) as long, s.connect() as short:
+        long.send(harness.request("POST", "/v2/models/slow/infer",
+                                  {"inputs": [{**one, "data": [5000 * harness.SCALE]}]}))
+        time.sleep(0.2)  # the worker has taken it up
+        short.send(harness.request("POST", "/v2/models/slow/infer",
+                                   {"inputs": [{**one, "data": [0]}]}))
+        assert short.reply().status == 504
+        assert long.reply().status in (200, 504)
 
 
 def test_versions_of_a_directory_without_config_pbtxt(serve, tmp_path):
