@@ -126,9 +126,24 @@ static void put_dims(struct gal_buf *out, const struct gal_port *p, bool batched
     put_sizes(out, "dims", shape + skip, rank - skip);
 }
 
-static void put_ports(struct gal_buf *out, const char *key, const struct gal_port *ports,
-                      size_t count, bool is_input, bool batched)
+static void put_reshape(struct gal_buf *out, const struct gal_model_config *c, struct gal_str name,
+                        bool is_output)
 {
+    const struct gal_declared *d = gal_model_config_declared(c, name, is_output);
+
+    if (d == NULL || !d->has_reshape)
+        return;
+    put_raw(out, "reshape", "{");
+    put_sizes(out, "shape", d->reshape, d->reshape_rank);
+    gal_buf_putc(out, '}');
+}
+
+static void put_ports(struct gal_buf *out, const char *key, const struct gal_model *m,
+                      bool is_input, bool batched)
+{
+    const struct gal_port *ports = is_input ? m->info->inputs : m->info->outputs;
+    size_t count = is_input ? m->info->input_count : m->info->output_count;
+
     put_key(out, key);
     gal_buf_putc(out, '[');
     for (size_t i = 0; i < count; i++) {
@@ -138,6 +153,7 @@ static void put_ports(struct gal_buf *out, const char *key, const struct gal_por
         if (is_input)
             put_text(out, "format", "FORMAT_NONE");
         put_dims(out, &ports[i], batched);
+        put_reshape(out, &m->config, ports[i].name, !is_input);
         put_bool(out, "is_shape_tensor", false);
         if (is_input) {
             put_bool(out, "allow_ragged_batch", false);
@@ -263,12 +279,12 @@ void gal_oip_put_config(struct gal_buf *out, const struct gal_model *m)
     gal_buf_putc(out, '{');
     put_text(out, "name", m->name);
     put_text(out, "platform", m->info->platform);
-    put_text(out, "backend", m->ops->name);
+    put_str(out, "backend", (struct gal_str){m->info->platform, strcspn(m->info->platform, "_")});
     put_text(out, "runtime", "");
     put_policy(out, c);
     put_u64(out, "max_batch_size", rows);
-    put_ports(out, "input", m->info->inputs, m->info->input_count, true, rows > 0);
-    put_ports(out, "output", m->info->outputs, m->info->output_count, false, rows > 0);
+    put_ports(out, "input", m, true, rows > 0);
+    put_ports(out, "output", m, false, rows > 0);
     gal_buf_puts(out, ",\"batch_input\":[],\"batch_output\":[]");
     put_optimization(out, &c->backend);
     if (rows > 0 && c->batching)

@@ -141,11 +141,13 @@ static bool shape_fits(const struct gal_port *p, const struct gal_declared *d, b
 {
     if (!p->shape_known)
         return true;
-    if (p->rank != d->rank + rows || (rows && p->shape[0] >= 0))
+    const int64_t *shape = d->has_reshape ? d->reshape : d->shape;
+    size_t rank = d->has_reshape ? d->reshape_rank : d->rank;
+    if (p->rank != rank + rows || (rows && p->shape[0] >= 0))
         return false;
-    for (size_t i = 0; i < d->rank; i++) {
+    for (size_t i = 0; i < rank; i++) {
         int64_t size = p->shape[i + rows];
-        if (size >= 0 && size != d->shape[i])
+        if (size >= 0 && size != shape[i])
             return false;
     }
     return true;
@@ -159,9 +161,12 @@ static enum gal_status check_shape(const struct gal_model_config *c, const struc
     if (shape_fits(p, d, rows) || (c->batch_told == GAL_BATCH_UNTOLD && shape_fits(p, d, true)))
         return GAL_OK;
     gal_shape_format(p->shape, p->rank, model, sizeof model);
-    gal_shape_format(d->shape, d->rank, told, sizeof told);
-    refuse(c, d->line, err, "%s '%.*s' has dims %s, but the model has the shape %s", kind,
-           GAL_STR_ARG(d->name), told, model);
+    if (d->has_reshape)
+        gal_shape_format(d->reshape, d->reshape_rank, told, sizeof told);
+    else
+        gal_shape_format(d->shape, d->rank, told, sizeof told);
+    refuse(c, d->line, err, "%s '%.*s' has %s %s, but the model has the shape %s", kind,
+           GAL_STR_ARG(d->name), d->has_reshape ? "the reshape" : "dims", told, model);
     if (rows)
         gal_err_hint(err, "with max_batch_size above 0 the model's first dimension is the batch "
                           "and is not listed in dims");
@@ -199,11 +204,11 @@ static enum gal_status check_declared(const struct gal_model_config *c,
     return check_shape(c, d, p, kind, err);
 }
 
-static const struct gal_declared *find_declared(const struct gal_model_config *c,
-                                                struct gal_str name)
+const struct gal_declared *gal_model_config_declared(const struct gal_model_config *c,
+                                                     struct gal_str name, bool is_output)
 {
     for (const struct gal_declared *d = c->declared; d; d = d->next) {
-        if (!d->is_output && gal_str_eq(d->name, name))
+        if (d->is_output == is_output && gal_str_eq(d->name, name))
             return d;
     }
     return NULL;
@@ -218,7 +223,7 @@ static enum gal_status check_missing(const struct gal_model_config *c,
         first = first->next;
     for (size_t i = 0; first && i < info->input_count; i++) {
         const struct gal_port *p = &info->inputs[i];
-        if (!p->optional && !find_declared(c, p->name))
+        if (!p->optional && !gal_model_config_declared(c, p->name, false))
             return refuse(c, first->line, err,
                           "the model's input '%s' is not declared: declare all inputs or none",
                           p->name.p);

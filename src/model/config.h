@@ -69,6 +69,9 @@ struct gal_declared {
     enum gal_dtype dtype;
     size_t rank;
     int64_t shape[GAL_RANK_MAX]; /* `dims`; -1: any */
+    bool has_reshape;            /* the model has another shape (model/reshape.h) */
+    size_t reshape_rank;
+    int64_t reshape[GAL_RANK_MAX];
     bool is_output;
     bool optional;
     unsigned line;
@@ -135,6 +138,9 @@ enum gal_status gal_model_config_settle(struct gal_model_config *c, struct gal_s
  * config.pbtxt's line as place. */
 enum gal_status gal_model_config_check(const struct gal_model_config *c,
                                        const struct gal_model_info *info, struct gal_err *err);
+/* What is declared of that input or output; NULL: nothing. */
+const struct gal_declared *gal_model_config_declared(const struct gal_model_config *c,
+                                                     struct gal_str name, bool is_output);
 /* True when this version directory (a whole number) is served, where `newer` served ones are newer
  * than it. */
 bool gal_model_config_serves(const struct gal_model_config *c, uint64_t version, size_t newer);

@@ -8,6 +8,7 @@
 #include "base/thread.h"
 #include "model/features.h"
 #include "model/probe.h"
+#include "model/reshape.h"
 #include "model/rows.h"
 #include "model/warmup.h"
 
@@ -244,10 +245,12 @@ static enum gal_status load(struct gal_model *m, const struct gal_model_options 
     enum gal_status status = open_file(m, o, err);
     if (status)
         return status;
-    m->info = m->ops->info(m->session);
-    status = gal_model_config_check(&m->config, m->info, err);
+    status = gal_model_config_check(&m->config, m->ops->info(m->session), err);
+    if (!status)
+        status = gal_reshape_wrap(&m->config, &m->ops, &m->session, err);
     if (status)
         return status;
+    m->info = m->ops->info(m->session);
     m->batch_dim = has_batch_dim(m->info);
     status = gal_features_read(m->info, &m->arena, &m->feature_names, &m->feature_count, err);
     if (status)

@@ -90,8 +90,50 @@ static enum gal_status take_format(struct gal_triton *t, const struct gal_pbtxt 
     return gal_triton_note(t, n->line, "input.format", "tensors are taken as they come");
 }
 
-static const char no_reshape[] =
-    "take reshape out, let dims be the model's own shape, and let clients send that";
+static enum gal_status take_reshape_size(struct gal_triton *t, const struct gal_pbtxt *n,
+                                         const struct gal_triton_value *v, void *to)
+{
+    struct gal_declared *d = to;
+    if (v->i == 0 || v->i < -1)
+        return gal_triton_refuse(t, n, "reshape: %lld is no size: sizes are 1 and more, -1 is any",
+                                 (long long)v->i);
+    if (d->reshape_rank == GAL_RANK_MAX - 1)
+        return gal_triton_refuse(t, n, "reshape: more than %u dimensions", GAL_RANK_MAX - 1);
+    d->reshape[d->reshape_rank++] = v->i;
+    return GAL_OK;
+}
+
+static const struct gal_triton_field reshape_fields[] = {
+    {"shape", GAL_TRITON_INT, true, take_reshape_size, NULL, NULL}};
+static const struct gal_triton_table reshape_table = GAL_TRITON_TABLE("reshape.", reshape_fields);
+
+static enum gal_status take_reshape(struct gal_triton *t, const struct gal_pbtxt *n,
+                                    const struct gal_triton_value *v, void *to)
+{
+    struct gal_declared *d = to;
+    (void)v;
+    d->has_reshape = true;
+    return gal_triton_read_message(t, n, &reshape_table, d);
+}
+
+/* Open sizes are as many, and the others multiply to the same. */
+static bool same_count(const struct gal_declared *d)
+{
+    size_t open[2] = {0, 0};
+    uint64_t product[2] = {1, 1};
+    for (size_t side = 0; side < 2; side++) {
+        const int64_t *shape = side ? d->reshape : d->shape;
+        size_t rank = side ? d->reshape_rank : d->rank;
+        for (size_t i = 0; i < rank; i++) {
+            open[side] += shape[i] < 0;
+            if (shape[i] > 0 &&
+                __builtin_mul_overflow(product[side], (uint64_t)shape[i], &product[side]))
+                return false;
+        }
+    }
+    return open[0] == open[1] && product[0] == product[1];
+}
+
 static const char no_shape_tensor[] = "that is a matter of TensorRT: take it out";
 static const char no_ragged[] =
     "take it out: requests of different shapes run apart, or together by `padding` in galley.yaml";
@@ -101,7 +143,7 @@ static const struct gal_triton_field input_fields[] = {
     {"data_type", GAL_TRITON_WORD, false, take_port_type, NULL, NULL},
     {"format", GAL_TRITON_WORD, false, take_format, NULL, NULL},
     {"dims", GAL_TRITON_INT, true, take_dim, NULL, NULL},
-    {"reshape", GAL_TRITON_MESSAGE, false, NULL, NULL, no_reshape},
+    {"reshape", GAL_TRITON_MESSAGE, false, take_reshape, NULL, NULL},
     {"is_shape_tensor", GAL_TRITON_FLAG, false, NULL, NULL, no_shape_tensor},
     {"allow_ragged_batch", GAL_TRITON_FLAG, false, NULL, NULL, no_ragged},
     {"optional", GAL_TRITON_FLAG, false, take_optional, NULL, NULL},
@@ -111,7 +153,7 @@ static const struct gal_triton_field output_fields[] = {
     {"name", GAL_TRITON_TEXT, false, take_port_name, NULL, NULL},
     {"data_type", GAL_TRITON_WORD, false, take_port_type, NULL, NULL},
     {"dims", GAL_TRITON_INT, true, take_dim, NULL, NULL},
-    {"reshape", GAL_TRITON_MESSAGE, false, NULL, NULL, no_reshape},
+    {"reshape", GAL_TRITON_MESSAGE, false, take_reshape, NULL, NULL},
     {"label_filename", GAL_TRITON_TEXT, false, NULL,
      "the classification extension, which labels are for, is not served", NULL},
     {"is_shape_tensor", GAL_TRITON_FLAG, false, NULL, NULL, no_shape_tensor},
@@ -138,6 +180,10 @@ static enum gal_status take_port(struct gal_triton *t, const struct gal_pbtxt *n
                                  GAL_STR_ARG(d->name));
     if (d->rank == 0)
         return gal_triton_refuse(t, n, "%s '%.*s': dims are missing", kind, GAL_STR_ARG(d->name));
+    if (d->has_reshape && !same_count(d))
+        return gal_triton_refuse(t, n,
+                                 "%s '%.*s': reshape holds another number of elements than dims",
+                                 kind, GAL_STR_ARG(d->name));
     for (const struct gal_declared *o = t->c->declared; o; o = o->next) {
         if (o->is_output == is_output && gal_str_eq(o->name, d->name))
             return gal_triton_refuse(t, n, "%s '%.*s' stands twice, in line %u already", kind,

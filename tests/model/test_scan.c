@@ -17,8 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Makes an empty file with its folders, below the test's folder. */
-static void make(const char *path)
+/* Makes a file with its folders, below the test's folder. */
+static void make_with(const char *path, const char *text)
 {
     char full[512];
     snprintf(full, sizeof full, "%s/%s", test_folder(), path);
@@ -28,7 +28,13 @@ static void make(const char *path)
     }
     FILE *f = fopen(full, "w");
     assert_non_null(f);
+    fputs(text, f);
     fclose(f);
+}
+
+static void make(const char *path)
+{
+    make_with(path, "");
 }
 
 static const char *at(const char *path)
@@ -221,6 +227,7 @@ static void failures_leave_nothing_behind(void **state)
     make("l/r/one/model.onnx");
     make("l/r/two/1/model.onnx");
     make("l/r/two/2/model.onnx");
+    make_with("l/r/two/config.pbtxt", "version_policy { all { } } metric_tags { }");
     for (int files = 0; files < 2; files++) {
         enum gal_status status = GAL_IO;
         for (uint64_t i = 1; status; i++) {
@@ -241,6 +248,120 @@ static void failures_leave_nothing_behind(void **state)
     }
 }
 
+/* ---- configuration ---- */
+
+static void a_config_pbtxt_chooses_versions_and_the_file(void **state)
+{
+    (void)state;
+    static const char *const versions[] = {"1", "2", "10", "01", "v3", "2.0.0", "4x"};
+    char path[64];
+    for (size_t i = 0; i < sizeof versions / sizeof *versions; i++) {
+        snprintf(path, sizeof path, "t/iris/%s/model.onnx", versions[i]);
+        make(path);
+    }
+    make("t/iris/1/net.onnx");
+    make_with("t/iris/config.pbtxt", "name: \"iris\"");
+    expect(at("t/iris"), "", "iris:10");
+    expect(at("t"), "", "iris:10");
+    expect(at("t/iris"), "flower", "flower:10"); /* name is the directory's all the same */
+    make_with("t/iris/config.pbtxt", "version_policy { all { } }");
+    expect(at("t"), "", "iris:1,iris:10,iris:2");
+    make_with("t/iris/config.pbtxt", "version_policy { latest { num_versions: 2 } }");
+    expect(at("t"), "", "iris:10,iris:2");
+    make_with("t/iris/config.pbtxt", "default_model_filename: \"net.onnx\"");
+    expect(at("t"), "", "iris:1");
+}
+
+/* Scans one path that holds one model; the caller gives it back. */
+static struct gal_model *scan_one(const struct gal_scan_path *path,
+                                  const struct gal_model_config *base)
+{
+    const struct gal_scan_options o = {.paths = path, .path_count = 1, .base = base};
+    struct gal_model **models, *m;
+    struct gal_err err;
+    size_t count;
+    if (gal_catalog_scan(&o, &models, &count, &err))
+        fail_msg("%s: %s", err.place, err.message);
+    assert_int_equal(count, 1);
+    m = models[0];
+    gal_free(models);
+    return m;
+}
+
+static void a_wrong_config_pbtxt_is_its_models_error(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *place, *says;
+    } rows[] = {
+        {"platform: \"x\"", "u/iris/config.pbtxt:1", "platform"},
+        {"\nmax_batch_size", "u/iris/config.pbtxt:2", "max_batch_size"},
+        {"version_policy { specific { versions: 7 } }", "u/iris/config.pbtxt", "no 7/model.onnx"},
+        {"default_model_filename: \"gone.onnx\"", "u/iris/config.pbtxt", "no 1/gone.onnx"},
+    };
+    make("u/iris/3/model.onnx");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        make_with("u/iris/config.pbtxt", rows[i].text);
+        struct gal_model *m = scan_one(&(struct gal_scan_path){.path = at("u")}, NULL);
+        assert_string_equal(m->name, "iris");
+        assert_string_equal(m->error.place, at(rows[i].place));
+        if (!strstr(m->error.message, rows[i].says))
+            fail_msg("says: %s", m->error.message);
+        gal_model_unref(m);
+    }
+}
+
+static enum gal_status three_workers(struct gal_model_config *c, struct gal_arena *arena, void *ctx,
+                                     struct gal_err *err)
+{
+    (void)arena, (void)err;
+    c->workers = *(unsigned *)ctx;
+    return GAL_OK;
+}
+
+static void a_paths_own_keys_are_the_last_word(void **state)
+{
+    (void)state;
+    struct gal_model_config base;
+    unsigned three = 3;
+    char digest[GAL_SHA256_HEX_SIZE];
+    make("v/iris/1/model.onnx");
+    make_with("v/iris/config.pbtxt",
+              "instance_group { count: 2 } dynamic_batching { max_queue_delay_microseconds: 7 }");
+    gal_model_config_init(&base);
+    base.workers = 1;
+    base.inline_us_max = 9;
+    struct gal_scan_path path = {.path = at("v/iris"), .name = "flower"};
+    struct gal_model *m = scan_one(&path, &base);
+    assert_string_equal(m->name, "flower");
+    assert_int_equal(m->config.workers, 2);
+    memcpy(digest, m->config.digest, sizeof digest);
+    gal_model_unref(m);
+    path.configure = three_workers;
+    path.ctx = &three;
+    m = scan_one(&path, &base);
+    assert_true(m->configured);
+    assert_int_equal(m->config.workers, 3);
+    assert_int_equal(m->config.policy.delay_us_max, 7);
+    assert_int_equal(m->config.inline_us_max, 9);
+    assert_string_not_equal(m->config.digest, digest);
+    gal_model_unref(m);
+}
+
+static void a_name_is_for_a_path_with_one_model(void **state)
+{
+    (void)state;
+    make("w/a/model.onnx");
+    make("w/b/model.onnx");
+    const struct gal_scan_path path = {.path = at("w"), .name = "one"};
+    const struct gal_scan_options o = {.paths = &path, .path_count = 1};
+    struct gal_model **models;
+    struct gal_err err;
+    size_t count;
+    assert_int_equal(gal_catalog_scan(&o, &models, &count, &err), GAL_INVALID);
+    assert_non_null(strstr(err.message, "several models"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +377,10 @@ int main(void)
         cmocka_unit_test(a_slip_in_a_versions_name_leaves_no_model_out),
         cmocka_unit_test(impossible_names_are_refused),
         cmocka_unit_test(failures_leave_nothing_behind),
+        cmocka_unit_test(a_config_pbtxt_chooses_versions_and_the_file),
+        cmocka_unit_test(a_wrong_config_pbtxt_is_its_models_error),
+        cmocka_unit_test(a_paths_own_keys_are_the_last_word),
+        cmocka_unit_test(a_name_is_for_a_path_with_one_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

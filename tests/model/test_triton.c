@@ -307,6 +307,12 @@ static const struct {
      "TYPE_STRING"},
     {"input { name: \"x\" data_type: TYPE_FP32 dims: [ 0 ] }", 1, "0 is no size", ""},
     {"input { name: \"x\" data_type: TYPE_FP32 dims: [ -2 ] }", 1, "-2 is no size", ""},
+    {"input { name: \"x\" data_type: TYPE_FP32 dims: 4 reshape { shape: [ 3 ] } }", 1,
+     "reshape holds another number of elements than dims", ""},
+    {"input { name: \"x\" data_type: TYPE_FP32 dims: 4 reshape { shape: [ -1 ] } }", 1,
+     "reshape holds another number of elements than dims", ""},
+    {"input { name: \"x\" data_type: TYPE_FP32 dims: 4 reshape {\n shape: [ 0 ] } }", 2,
+     "reshape: 0 is no size", ""},
     {"input { name: \"x\" data_type: TYPE_FP32 dims: 1 }\n"
      "input { name: \"x\" data_type: TYPE_FP32 dims: 1 }",
      2, "input 'x' stands twice, in line 1", ""},
@@ -367,6 +373,17 @@ static const struct {
     {"max_batch_size: 8 input { name: \"x\" data_type: TYPE_FP32 dims: 4 }", false, 0, ""},
     {"max_batch_size: 8 input { name: \"x\" data_type: TYPE_FP32 dims: [ -1, 4 ] }", false, 1,
      "input 'x' has dims [-1,4], but the model has the shape [-1,4]"},
+    {"max_batch_size: 8 output { name: \"y\" data_type: TYPE_INT64 dims: 1 reshape { shape: [ ] } "
+     "}",
+     false, 0, ""},
+    {"max_batch_size: 8 output { name: \"y\" data_type: TYPE_INT64 dims: 1 }", false, 1,
+     "output 'y' has dims [1], but the model has the shape [-1]"},
+    {"max_batch_size: 8 input { name: \"x\" data_type: TYPE_FP32 dims: [ 2, 2 ] reshape { shape: 4 "
+     "} }",
+     false, 0, ""},
+    {"max_batch_size: 8 input { name: \"x\" data_type: TYPE_FP32 dims: [ 2, 3 ] reshape { shape: 6 "
+     "} }",
+     false, 1, "input 'x' has the reshape [6], but the model has the shape [-1,4]"},
     {"max_batch_size: 0 input { name: \"x\" data_type: TYPE_FP32 dims: [ -1, 4 ] }", false, 0, ""},
     {"max_batch_size: 0 input { name: \"x\" data_type: TYPE_FP32 dims: [ 3, 4 ] }", false, 0, ""},
     {"max_batch_size: 0 input { name: \"x\" data_type: TYPE_FP32 dims: 4 }", false, 1, "dims [4]"},

@@ -2,9 +2,12 @@
 """A Triton model repository, written as Triton's users have it, served unmodified."""
 import json
 import signal
+import time
 
 import numpy as np
 import pytest
+from onnx import TensorProto as T
+from onnx import helper as h
 
 import harness
 import models
@@ -225,6 +228,30 @@ models:
     assert len([x for x in s.lines("model_ready") if x["model"] == "bare"]) == 2
 
 
+def test_a_model_has_a_deadline_of_its_own(serve, tmp_path):
+    models.slow(tmp_path / "slow" / "model.onnx")
+    file = tmp_path / "galley.yaml"
+    file.write_text(f"""
+request_timeout: 60s
+models:
+  - path: {tmp_path}/slow
+    schedule: workers
+    workers: 1
+    batching: off
+    request_timeout: 100ms
+""")
+    s = serve("--config", file)
+    one = {"name": "x", "datatype": "INT64", "shape": [1, 1]}
+    with s.connect(timeout=60) as long, s.connect() as short:
+        long.send(harness.request("POST", "/v2/models/slow/infer",
+                                  {"inputs": [{**one, "data": [5000 * harness.SCALE]}]}))
+        time.sleep(0.2)  # the worker has taken it up
+        short.send(harness.request("POST", "/v2/models/slow/infer",
+                                   {"inputs": [{**one, "data": [0]}]}))
+        assert short.reply().status == 504
+        assert long.reply().status in (200, 504)
+
+
 def test_versions_of_a_directory_without_config_pbtxt(serve, tmp_path):
     for version in ("1", "2", "10", "2.1.0"):
         models.add(tmp_path / "m" / version / "model.onnx", 1)
@@ -232,6 +259,48 @@ def test_versions_of_a_directory_without_config_pbtxt(serve, tmp_path):
     assert versions(s, "m") == ["10", "2.1.0"]
     s = serve("--versions", "1,10", paths=[tmp_path])
     assert versions(s, "m") == ["10", "1"]
+
+
+def vector(path, _):
+    """y [n] is the sum of a row of x [n,4]; z is x."""
+    return models.write(
+        path, [h.make_node("ReduceSum", ["x", "axis"], ["y"], keepdims=0),
+               h.make_node("Identity", ["x"], ["z"])],
+        [("x", T.FLOAT, ("n", 4))], [("y", T.FLOAT, ("n",)), ("z", T.FLOAT, ("n", 4))],
+        [h.make_tensor("axis", T.INT64, [1], [1])])
+
+
+RESHAPE = """
+max_batch_size: 8
+input { name: "x" data_type: TYPE_FP32 dims: [ 2, 2 ] reshape { shape: [ 4 ] } }
+output [ { name: "y" data_type: TYPE_FP32 dims: [ 1 ] reshape { shape: [ ] } },
+         { name: "z" data_type: TYPE_FP32 dims: [ 4 ] } ]
+dynamic_batching { }
+"""
+
+
+def test_reshape_gives_the_model_another_shape(serve, tmp_path):
+    put(tmp_path, "sum", RESHAPE, 1, make=vector)
+    s = serve(paths=[tmp_path])
+    meta = s.get("/v2/models/sum").json()
+    assert [i["shape"] for i in meta["inputs"]] == [[-1, 2, 2]]
+    assert [o["shape"] for o in meta["outputs"]] == [[-1, 1], [-1, 4]]
+    config = s.get("/v2/models/sum/config").json()
+    assert config["input"][0]["dims"] == [2, 2] and config["input"][0]["reshape"] == {"shape": [4]}
+    assert config["output"][0]["dims"] == [1] and config["output"][0]["reshape"] == {"shape": []}
+    assert config["backend"] == "onnxruntime" and config["max_batch_size"] == 8
+    x = {"x": ("FP32", [3, 2, 2], list(range(12)))}
+    y, z = s.infer("sum", x).json()["outputs"]
+    assert (y["shape"], y["data"]) == ([3, 1], [6, 22, 38])
+    assert (z["shape"], z["data"]) == ([3, 4], list(range(12)))
+    refused = s.infer("sum", {"x": ("FP32", [1, 4], [0] * 4)})
+    assert refused.status == 400 and "[-1,2,2]" in refused.json()["error"]
+    # requests that run together: what each gets is its own
+    with s.connect() as c:
+        for i in range(20):
+            c.send(harness.request("POST", "/v2/models/sum/infer", {"inputs": [
+                {"name": "x", "shape": [1, 2, 2], "datatype": "FP32", "data": [i, i, i, i]}]}))
+        assert [c.reply().json()["outputs"][0]["data"] for _ in range(20)] == [[4 * i] for i in range(20)]
 
 
 WARM = """
