@@ -250,7 +250,7 @@ static const struct gal_example examples[] = {
      "In a pipeline: fails when the objective is missed."},
     {"galley bench model.onnx -c 32 --server-cores 0 --client-cores 1 -- --threads 1",
      "One core for the server, with a setting of its own."},
-    {"galley bench model.onnx --against model.onnx --against-args '--batching off' -c 32",
+    {"galley bench model.onnx --against model.onnx --against-args='--batching off' -c 32",
      "What does a setting bring?"},
 };
 

@@ -62,14 +62,14 @@ static enum gal_status read_log(const struct gal_bench_child *c, struct gal_buf 
     return GAL_OK; /* as much as fits */
 }
 
-/* The last line that tells of an error, as words. */
+/* The line that tells of an error, else the last, as words. */
 static void put_reason(struct gal_str log, struct gal_arena *arena, struct gal_err *err)
 {
     struct gal_str line, last = {NULL, 0};
     yyjson_val *root, *text;
 
     while (log.n && gal_str_cut(&log, '\n', &line)) {
-        if (line.n)
+        if (line.n && !gal_str_starts(last, GAL_STR("galley: ")))
             last = line;
     }
     if (gal_json_read(last, arena, GAL_JSON_DEPTH_MAX, &root, NULL) == GAL_OK) {

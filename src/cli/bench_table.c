@@ -215,22 +215,34 @@ static void put_best(struct gal_bench *b, size_t side)
             gal_short_ns((double)best->latency.p99, p99));
 }
 
+static void put_range(FILE *out, uint64_t from, uint64_t to, const char *share)
+{
+    fprintf(out, "  %llu", (unsigned long long)from);
+    if (to > from)
+        fprintf(out, "-%llu", (unsigned long long)to);
+    fprintf(out, ": %s", share);
+}
+
+/* By doublings: 1, 2, 3-4, 5-8, ... */
 static void put_batches(struct gal_bench *b, size_t step, size_t side)
 {
     const struct gal_server_stats *s = &gal_bench_median(b, step, side)->server;
     char label[64], share[GAL_SHORT_SIZE];
     uint64_t total = 0;
+    size_t at = 0;
 
     for (size_t i = 0; i < s->batch_count; i++)
         total += s->batch[i].count;
     if (!s->known || total == 0)
         return;
-    fprintf(b->cli->out, "batches at %s:", label_of(b, &b->steps[step], label, sizeof(label)));
-    for (size_t i = 0; i < s->batch_count; i++) {
-        double part = (double)s->batch[i].count / (double)total;
-        if (part >= 0.005)
-            fprintf(b->cli->out, "  %llu: %s", (unsigned long long)s->batch[i].size,
-                    gal_short_share(part, share));
+    fprintf(b->cli->out, "rows of the server's calls at %s:",
+            label_of(b, &b->steps[step], label, sizeof(label)));
+    for (uint64_t from = 1, to = 1; at < s->batch_count; from = to + 1, to *= 2) {
+        uint64_t count = 0;
+        for (; at < s->batch_count && s->batch[at].size <= to; at++)
+            count += s->batch[at].count;
+        if (count)
+            put_range(b->cli->out, from, to, gal_short_share((double)count / (double)total, share));
     }
     fputc('\n', b->cli->out);
 }
@@ -319,49 +331,86 @@ static void put_refusal(struct gal_bench *b, const struct gal_load_summary *s)
     fprintf(b->cli->out, "note: the first answer %d said: ", s->sample_status);
     gal_print_text(b->cli->out, gal_str_of(s->sample));
     fputc('\n', b->cli->out);
+    if ((s->sample_status == 400 || s->sample_status == 422) && !b->plan.input)
+        fputs("      inputs are made up; if the model does not take such, bring some: --input "
+              "FILE\n",
+              b->cli->out);
 }
 
-static void put_notes_of(struct gal_bench *b, const struct gal_bench_step *step,
-                         const struct gal_load_summary *s)
+/* What a reader should know of one step; NULL when it is as it should be. */
+static const char *interrupted(const struct gal_load_summary *s)
 {
-    char label[64], text[GAL_SHORT_SIZE];
-    FILE *out = b->cli->out;
+    return s->stopped ? "the run was interrupted: the figures are of a part" : NULL;
+}
 
-    label_of(b, step, label, sizeof(label));
-    if (s->stopped)
-        fprintf(out, "note: %s was interrupted: its figures are of a part\n", label);
-    if (s->opened < s->connections)
-        fprintf(out, "note: at %s only %zu of %zu connections were taken\n", label, s->opened,
-                s->connections);
-    if (s->held * 100 > s->counts.offered)
-        fprintf(out,
-                "note: at %s %s of the requests waited until a connection was free; raise "
-                "--connections unless the target is overloaded\n",
-                label, gal_short_share((double)s->held / (double)s->counts.offered, text));
-    else if (step->rate > 0 && s->delay.p99 > 1000000 && s->delay.p99 * 4 > s->latency.p99)
-        fprintf(out,
-                "note: at %s the client itself sent late (p99 %s): give it a core of its "
-                "own\n",
-                label, gal_short_ns((double)s->delay.p99, text));
-    if (step->rate <= 0 && s->client_busy > 0.97)
-        fprintf(out,
-                "note: at %s the client's core was busy all the time: the rate may be the "
-                "client's limit, not the target's\n",
-                label);
+static const char *short_of_connections(const struct gal_load_summary *s)
+{
+    return s->opened < s->connections ? "the target took fewer connections than wanted" : NULL;
+}
+
+static const char *held(const struct gal_load_summary *s)
+{
+    return s->held * 100 > s->counts.offered
+               ? "more than 1 % of the requests waited in the client until a connection was free; "
+                 "raise --connections, unless the target is overloaded"
+               : NULL;
+}
+
+static const char *late(const struct gal_load_summary *s)
+{
+    return s->offered_rate > 0 && !held(s) && s->delay.p99 > 1000000 &&
+                   s->delay.p99 * 4 > s->latency.p99
+               ? "the client itself sent late, which latency contains; give it a core of its own "
+                 "(--client-cores)"
+               : NULL;
+}
+
+static const char *busy(const struct gal_load_summary *s)
+{
+    return s->offered_rate <= 0 && s->client_busy > 0.97
+               ? "the client's core was busy all the time: the rate may be the client's limit, not "
+                 "the target's"
+               : NULL;
+}
+
+/* One line for all steps that it is true of. */
+static void put_note(struct gal_bench *b, size_t side,
+                     const char *(*judge)(const struct gal_load_summary *s))
+{
+    const char *text = NULL;
+    char label[64];
+
+    for (size_t i = 0; i < b->steps_done; i++) {
+        const char *one = judge(gal_bench_median(b, i, side));
+        if (!one)
+            continue;
+        fprintf(b->cli->out, "%s%s",
+                text                 ? ", "
+                : b->side_count == 1 ? "note: at "
+                                     : "note: ",
+                text || b->side_count == 1 ? ""
+                : side                     ? "B at "
+                                           : "A at ");
+        fputs(label_of(b, &b->steps[i], label, sizeof(label)), b->cli->out);
+        text = one;
+    }
+    if (text)
+        fprintf(b->cli->out, ": %s\n", text);
 }
 
 static void put_notes(struct gal_bench *b)
 {
     for (size_t side = 0; side < b->side_count; side++) {
-        bool told = false;
-        for (size_t i = 0; i < b->steps_done; i++) {
-            const struct gal_load_summary *s = gal_bench_median(b, i, side);
-            if (!told && s->sample_status) {
-                put_refusal(b, s);
-                told = true;
-            }
-            put_notes_of(b, &b->steps[i], s);
-        }
+        size_t i = 0;
+        put_note(b, side, interrupted);
+        put_note(b, side, short_of_connections);
+        put_note(b, side, held);
+        put_note(b, side, late);
+        put_note(b, side, busy);
+        while (i < b->steps_done && !gal_bench_median(b, i, side)->sample_status)
+            i++;
+        if (i < b->steps_done)
+            put_refusal(b, gal_bench_median(b, i, side));
     }
 }
 

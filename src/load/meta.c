@@ -132,7 +132,7 @@ enum gal_status gal_shape_spec_parse(struct gal_str text, struct gal_str *name, 
         goto wrong;
     *name = (struct gal_str){text.p, (size_t)(colon - text.p)};
     rest = (struct gal_str){colon + 1, text.n - name->n - 1};
-    while (rest.n && gal_str_cut(&rest, 'x', &part)) {
+    while ((rest.n || *rank) && gal_str_cut(&rest, 'x', &part)) {
         if (*rank == GAL_RANK_MAX || gal_str_u64(part, &size) != GAL_OK || size > INT32_MAX)
             goto wrong;
         shape[(*rank)++] = (int64_t)size;

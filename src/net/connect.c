@@ -80,12 +80,14 @@ static void end(struct gal_connect *c)
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
     struct gal_connect *c = poll->data;
-    int failure = -status;
+    int failure = 0;
     socklen_t size = sizeof failure;
 
     (void)events;
-    if (status == 0 && getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &failure, &size) != 0)
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &failure, &size) != 0)
         failure = errno;
+    if (failure == 0) /* libuv's own status is EBADF for every error of the socket */
+        failure = -status;
     end(c);
     if (failure != 0) {
         (void)close(c->fd);

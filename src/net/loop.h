@@ -23,7 +23,8 @@ void gal_loop_run(struct gal_loop *loop);
 void gal_loop_stop(struct gal_loop *loop); /* any thread */
 
 /* For who turns the loop by hand instead of gal_loop_run, as a load generator does. */
-void gal_loop_turn(struct gal_loop *loop); /* one turn; sleeps until something is ready */
+/* One turn: timers that are due, then sleep until a socket or a timer is ready, and its calls. */
+void gal_loop_turn(struct gal_loop *loop);
 void gal_loop_poll(struct gal_loop *loop); /* one turn over what is ready; never sleeps */
 /* Sleeps until a socket is ready or `ns` have passed, and runs nothing: exact where timers know
  * milliseconds only. Call it behind a gal_loop_poll in which nothing happened: sockets that were
