@@ -55,9 +55,9 @@ def end_wrk(process, refusals=False):
     return {"rps": requests / us * 1e6, "p50_us": p50, "p99_us": p99, "refused": refused}
 
 
-def wrk(folder, port, request, seconds, connections):
+def wrk(folder, port, request, seconds, connections, refusals=False):
     """A closed loop: each connection asks again when it has its answer."""
-    return end_wrk(start_wrk(folder, port, request, seconds, connections))
+    return end_wrk(start_wrk(folder, port, request, seconds, connections), refusals)
 
 
 class Phase:

@@ -57,7 +57,7 @@ def rate(context, size):
 
 
 def run(context):
-    machine.needs_option("--response-cache")
+    machine.needs_option("--response-cache-size")
     result = report.Result("cache", __doc__.strip())
     found = cost(context, models.oip_json(models.SMALL))
     rows = [[name, stats.of(r, "rps").text(), stats.Spread(1e6 / x["rps"] for x in r).text("{:.2f}")]
