@@ -14,7 +14,7 @@ import time
 from lib import machine
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # for every server alike
-READY_S, STOP_S = 120, 40
+READY_S, STOP_S = 180, 40
 
 
 def answers(port, path):
