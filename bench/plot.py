@@ -67,7 +67,8 @@ class Chart:
         self.y = y([p[1] for s in self.series for p in s.points])
 
     def at(self, x, y):
-        return (LEFT + self.x.place(x) * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - self.y.place(y) * (HEIGHT - TOP - BOTTOM))
+        return (LEFT + self.x.place(x) * (WIDTH - LEFT - RIGHT),
+                HEIGHT - BOTTOM - self.y.place(y) * (HEIGHT - TOP - BOTTOM))
 
     def grid(self):
         bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
@@ -121,27 +122,30 @@ def pairs(rows, x, y, scale=1.0):
     return [(r[x], r[y] * scale) for r in rows if r[y] > 0]
 
 
+def latencies(on, off, x):
+    """Median and p99 over `x`, batching on and off, ms."""
+    return [Series(f"{name}, {word}", pairs(rows, x, key, .001), colour, dash)
+            for rows, name, colour in ((on, "on", ON), (off, "off", OFF))
+            for key, word, dash in (("p99_us", "p99", ""), ("p50_us", "median", "5 4"))]
+
+
+def both(on, off, x, y):
+    return [Series("batching on", pairs(on, x, y), ON), Series("batching off", pairs(off, x, y), OFF)]
+
+
 def curves(data):
-    on, off, bare = data["on"], data["off"], data["bare"]
-    yield "throughput", Chart("Throughput over concurrency", "connections, each with one request under way", log2,
-                              "requests/s", Linear, [
-                                  Series("batching on", pairs(on["closed"], "connections", "rps"), ON),
-                                  Series("batching off", pairs(off["closed"], "connections", "rps"), OFF)])
-    yield "latency-concurrency", Chart("Latency over concurrency", "connections, each with one request under way", log2,
-                                       "ms", log10, [
-                                           Series("on, p99", pairs(on["closed"], "connections", "p99_us", .001), ON),
-                                           Series("on, median", pairs(on["closed"], "connections", "p50_us", .001), ON, "5 4"),
-                                           Series("off, p99", pairs(off["closed"], "connections", "p99_us", .001), OFF),
-                                           Series("off, median", pairs(off["closed"], "connections", "p50_us", .001), OFF, "5 4")])
-    yield "latency-rate", Chart("Latency over the rate of requests", "requests/s, arriving at random", Linear, "ms", log10, [
-        Series("on, p99", pairs(on["open"], "rate", "p99_us", .001), ON),
-        Series("on, median", pairs(on["open"], "rate", "p50_us", .001), ON, "5 4"),
-        Series("off, p99", pairs(off["open"], "rate", "p99_us", .001), OFF),
-        Series("off, median", pairs(off["open"], "rate", "p50_us", .001), OFF, "5 4")])
-    yield "batch-size", Chart("Batches grow with the load", "requests/s, arriving at random", Linear, "rows a call, mean",
-                              Linear, [Series("batching on", pairs(on["open"], "rate", "batch"), ON),
-                                       Series("batching off", pairs(off["open"], "rate", "batch"), OFF)])
-    cost = [(b["rows"], 1e6 / b["rps"]) for b in bare]
+    closed = [data[name]["closed"] for name in ("on", "off")]
+    opened = [data[name]["open"] for name in ("on", "off")]
+    at_once, at_random = "connections, each with one request under way", "requests/s, arriving at random"
+    yield "throughput", Chart("Throughput over concurrency", at_once, log2, "requests/s", Linear,
+                              both(*closed, "connections", "rps"))
+    yield "latency-concurrency", Chart("Latency over concurrency", at_once, log2, "ms", log10,
+                                       latencies(*closed, "connections"))
+    yield "latency-rate", Chart("Latency over the rate of requests", at_random, Linear, "ms", log10,
+                                latencies(*opened, "rate"))
+    yield "batch-size", Chart("Batches grow with the load", at_random, Linear, "rows a call, mean", Linear,
+                              both(*opened, "rate", "batch"))
+    cost = [(b["rows"], 1e6 / b["rps"]) for b in data["bare"]]
     yield "engine-cost", Chart("What a row costs the engine alone", "rows a call", log2, "us a row", Linear,
                                [Series("one thread", cost, GREY)])
 
@@ -154,8 +158,8 @@ def targets(data):
         bound, steps = float(name.removesuffix("ms")), data[name]
         series.append(Series(f"p99, {bound:g} ms", pairs(steps, "share", "p99_us", .001), colour))
         series.append(Series(f"target {bound:g} ms", [(s["share"], bound) for s in steps], colour, "2 4"))
-    yield "latency-target", Chart("latency_target: p99 over the load", "% of the capacity without a target", Linear, "ms",
-                                  log10, series)
+    yield "latency-target", Chart("latency_target: p99 over the load", "% of the capacity without a target", Linear,
+                                  "ms", log10, series)
 
 
 def main():

@@ -27,7 +27,8 @@ def parse():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenario", nargs="*", metavar="SCENARIO", help="default: all of --list")
     parser.add_argument("--list", action="store_true", help="name the scenarios and stop")
-    parser.add_argument("--quick", action="store_true", help="a few seconds each: shows that it works, not how fast it is")
+    parser.add_argument("--quick", action="store_true",
+                        help="a few seconds each: shows that it works, not how fast it is")
     parser.add_argument("--rounds", type=int, metavar="N", help="turns that the servers take (default 5; quick 2)")
     parser.add_argument("--seconds", type=int, metavar="N", help="of each measurement (default 4; quick 1)")
     parser.add_argument("--json", metavar="FILE", help="write this run's results here too")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Load: wrk (closed loop), bench/load.c (open loop), bench/bare.c (the engine alone). Each a process on its own core."""
+"""Load: wrk (closed loop), bench/load.c (open loop), bench/bare.c (the engine alone): processes, each on one core."""
 import array
 import json
 import os
@@ -55,9 +55,9 @@ def end_wrk(process, refusals=False):
     return {"rps": requests / us * 1e6, "p50_us": p50, "p99_us": p99, "refused": refused}
 
 
-def wrk(folder, port, request, seconds, connections):
+def wrk(folder, port, request, seconds, connections, refusals=False):
     """A closed loop: each connection asks again when it has its answer."""
-    return end_wrk(start_wrk(folder, port, request, seconds, connections))
+    return end_wrk(start_wrk(folder, port, request, seconds, connections), refusals)
 
 
 class Phase:
@@ -148,8 +148,9 @@ def open_loop(folder, port, request, plan, connections=256, give_up_ms=5000, see
 def galley_bench(port, model, protocol, seconds, *how):
     """galley's own load generator; `how` is a closed loop (-c N) or an open one (--rate R)."""
     ended = subprocess.run(
-        [machine.GALLEY, "bench", f"http://127.0.0.1:{port}", "--model", model.name, "--protocol", protocol, "--duration",
-         f"{seconds}s", "--warmup", "200ms", "--client-cores", machine.CLIENT_CORE, "--json", "--quiet", *how],
+        [machine.GALLEY, "bench", f"http://127.0.0.1:{port}", "--model", model.name, "--protocol", protocol,
+         "--duration", f"{seconds}s", "--warmup", "200ms", "--client-cores", machine.CLIENT_CORE, "--json",
+         "--quiet", *how],
         capture_output=True, text=True)
     if ended.returncode != 0:
         raise machine.Failed(f"galley bench: {ended.stderr.strip()}")

@@ -104,5 +104,6 @@ def markdown(names, quick):
              "[bench/README.md](../bench/README.md) says how they are measured and how to repeat them.", ""]
     for name in names:
         result = kept(name, quick)
-        lines += markdown_result(result) if result else [f"## {name}", "", f"Not measured here yet: `tools/bench {name}`.", ""]
+        lines += markdown_result(result) if result else [
+            f"## {name}", "", f"Not measured here yet: `tools/bench {name}`.", ""]
     return "\n".join(lines).rstrip() + "\n"

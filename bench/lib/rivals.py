@@ -39,7 +39,7 @@ class Rival:
         own = os.path.join(folder, str(port))  # short: Ray's sockets lie in it, and their paths have a limit
         os.makedirs(own)
         command, ready, more = self.launch(self.python(), model, port, own, batch)
-        return servers.Server(self.title, command, port, ready, cwd=own, log=os.path.join(own, "log"),
+        return servers.Server(self.title, command, port, ready, cwd=own,
                               env={**self.environment(model, port, own, batch), **more})
 
     def request(self, model):

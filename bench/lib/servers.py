@@ -8,12 +8,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 from lib import machine
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # for every server alike
-READY_S, STOP_S = 120, 40
+READY_S, STOP_S = 180, 40
 
 
 def answers(port, path):
@@ -60,31 +61,27 @@ def born(pid):
         return None
 
 
-def last_line(file):
-    with open(file, encoding="utf-8", errors="replace") as f:
-        return (f.read().strip() or "nothing").splitlines()[-1]
-
-
 class Server:
-    def __init__(self, name, command, port, ready="/health/ready", env=None, cwd=None, log=None):
+    def __init__(self, name, command, port, ready="/health/ready", env=None, cwd=None):
         self.name, self.port = name, port
         start = time.perf_counter()
-        with open(log or os.devnull, "w", encoding="ascii") as out:
-            self.process = subprocess.Popen(["taskset", "-c", machine.SERVER_CORE, *command], stdout=out,
-                                            stderr=out, cwd=cwd, env={**os.environ, **(env or {})})
+        self.log = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(["taskset", "-c", machine.SERVER_CORE, *command], stdout=self.log,
+                                        stderr=self.log, cwd=cwd, env={**os.environ, **(env or {})})
         try:
-            self._wait_ready(ready, start, command, log)
+            while not answers(port, ready):
+                if self.process.poll() is not None or time.perf_counter() - start > READY_S:
+                    raise machine.Skip(f"{name} does not start ({self.last_words()}): {' '.join(command)}")
+                time.sleep(0.0005)
         except BaseException:  # Ctrl-C too: nothing stays behind
             self.stop()
             raise
         self.ready_ms = (time.perf_counter() - start) * 1000
 
-    def _wait_ready(self, path, start, command, log):
-        while not answers(self.port, path):
-            if self.process.poll() is not None or time.perf_counter() - start > READY_S:
-                raise machine.Skip(f"{self.name} does not start: {' '.join(command)}"
-                                   + (f" (its output: {last_line(log)})" if log else ""))
-            time.sleep(0.0005)
+    def last_words(self):
+        self.log.seek(0)
+        lines = self.log.read().decode(errors="replace").strip().splitlines()
+        return "; ".join(lines[-3:]) or "it says nothing"
 
     def memory_mb(self):
         """Resident memory, MiB."""
@@ -138,6 +135,7 @@ class Server:
         for p, since in left.items():
             if since is not None and born(p) == since:
                 os.kill(p, signal.SIGKILL)
+        self.log.close()
 
     def __enter__(self):
         return self
@@ -154,8 +152,11 @@ def galley(paths, *options, name="galley"):
         options = ("--model-name", paths.name, *options)
         paths = [paths.file]
     port = machine.free_port()
-    return Server(name, [machine.GALLEY, "serve", *paths, "--http-port", str(port), "--threads", "1",
-                         "--access-log", "off", *options], port)
+    try:
+        return Server(name, [machine.GALLEY, "serve", *paths, "--http-port", str(port), "--threads", "1",
+                             "--access-log", "off", *options], port)
+    except machine.Skip as why:  # others may be left out, galley not
+        raise machine.Failed(str(why)) from None
 
 
 def nginx_binary():
@@ -179,6 +180,5 @@ events {{ worker_connections 1024; }}
 http {{ access_log off; keepalive_requests 1000000000; {paths}
  server {{ listen 127.0.0.1:{port};
   location / {{ default_type {media}; return 200 '{answer}'; }} }} }}""")
-    log = os.path.join(own, "log")
-    return Server("nginx (a constant)", [binary, "-p", own, "-e", log, "-c", os.path.join(own, "nginx.conf")], port,
-                  log=os.path.join(own, "out"))
+    return Server("nginx (a constant)", [binary, "-p", own, "-e", os.path.join(own, "log"), "-c",
+                                         os.path.join(own, "nginx.conf")], port)

@@ -41,8 +41,8 @@ def run(context):
         us = (f"{stats.of(r, 'median_us').median:.0f}", "") if name.startswith("bare") else (
             stats.of(r, "p50_us").text(), stats.of(r, "p99_us").text())
         rows.append([name, stats.of(r, "rps").text(), *us])
-    rows.append(["batching on, half of that load (open loop)", stats.of(half, "rate").text(), stats.of(half, "p50_us").text(),
-                 stats.of(half, "p99_us").text()])
+    rows.append(["batching on, half of that load (open loop)",
+                 *(stats.of(half, key).text() for key in ("rate", "p50_us", "p99_us"))])
     result.table("Rows per second on one core", ["", "rows/s", "p50 us", "p99 us"], rows)
     engine = stats.paired(found["batching on"], found["bare, 32 rows"])
     gain = stats.paired(found["batching on"], found["batching off"])

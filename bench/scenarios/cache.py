@@ -21,7 +21,7 @@ def cost(context, request):
 
 
 def popularity(count):
-    """Which of the distinct requests is sent, `count` times: the k-th most wanted is asked 1/k as often as the first."""
+    """Which of the distinct requests is sent, `count` times: the k-th is asked 1/k as often as the first."""
     chooser = random.Random(11)
     return chooser.choices(range(DISTINCT), weights=[1 / (k + 1) for k in range(DISTINCT)], k=count)
 
@@ -57,7 +57,7 @@ def rate(context, size):
 
 
 def run(context):
-    machine.needs_option("--response-cache")
+    machine.needs_option("--response-cache-size")
     result = report.Result("cache", __doc__.strip())
     found = cost(context, models.oip_json(models.SMALL))
     rows = [[name, stats.of(r, "rps").text(), stats.Spread(1e6 / x["rps"] for x in r).text("{:.2f}")]
@@ -67,7 +67,8 @@ def run(context):
     result.target("a hit costs no more than an inline inference (its share of that request's time, 1 connection)",
                   one.text("{:.3f}"), one.median <= 1)
     kept = [rate(context, size) for size in ("64MiB", "64KiB")]
-    result.table(f"{DISTINCT:,} different requests by Zipf's law", ["cache", "sent", "different", "hits", "hit rate", "bytes held"],
+    result.table(f"{DISTINCT:,} different requests by Zipf's law",
+                 ["cache", "sent", "different", "hits", "hit rate", "bytes held"],
                  [[k["size"], f"{k['sent']:,}", f"{k['distinct']:,}", f"{k['hits']:,}", f"{k['hits'] / k['sent']:.1%}",
                    f"{k['bytes']:,}"] for k in kept])
     large, small = kept
@@ -76,7 +77,7 @@ def run(context):
                   large["hits"] == repeated)
     result.target("a small cache keeps to its size", f"{small['bytes']:,} of 65,536 bytes", 0 < small["bytes"] <= 65536)
     wrong = sum(k["wrong"] for k in kept)
-    result.target("no answer differs from the first to the same request", f"{wrong} of {sum(k['sent'] for k in kept):,}",
-                  wrong == 0)
+    result.target("no answer differs from the first to the same request",
+                  f"{wrong} of {sum(k['sent'] for k in kept):,}", wrong == 0)
     result.data = {"cost": found, "rate": kept}
     return result

@@ -26,7 +26,8 @@ def closed(context, server, model, request):
     for connections in context.pick(CONNECTIONS, CONNECTIONS[::3]):
         found = with_batch(server, model, lambda: load.wrk(context.folder, server.port, request, context.seconds,
                                                            connections))
-        context.say(f"{server.name}, {connections} connections: {found['rps']:,.0f}/s, {found['batch']:.1f} rows a call")
+        context.say(f"{server.name}, {connections} connections: {found['rps']:,.0f}/s, "
+                    f"{found['batch']:.1f} rows a call")
         yield {"connections": connections, **found}
 
 
@@ -61,7 +62,8 @@ def run(context):
     for name in ("on", "off"):
         d = result.data[name]
         result.table(f"Batching {name}, closed loop", ["connections", "requests/s", "p50 us", "p99 us", "rows a call"],
-                     [[c["connections"], f"{c['rps']:,.0f}", c["p50_us"], c["p99_us"], f"{c['batch']:.1f}"] for c in d["closed"]])
+                     [[c["connections"], f"{c['rps']:,.0f}", c["p50_us"], c["p99_us"], f"{c['batch']:.1f}"]
+                      for c in d["closed"]])
         result.table(f"Batching {name}, open loop", ["requests/s", "p50 us", "p99 us", "rows a call"],
                      [[f"{o['rate']:,.0f}", o["p50_us"], o["p99_us"], f"{o['batch']:.1f}"] for o in d["open"]])
     result.table("Bare engine, one thread", ["rows", "rows/s", "us a call"],

@@ -50,8 +50,8 @@ def table(result, running, found, ready):
                      "" if s is running[0] else stats.paired(found["galley"], r).text("{:.2f}") + "x",
                      stats.of(r, "p50_us").text(), stats.of(r, "p99_us").text(), f"{stats.of(r, 'rss').median:.1f}",
                      f"{ready.median if s is running[0] else s.ready_ms:.0f}"])
-    result.table("Median (least..greatest) of the rounds", ["", "requests/s", "galley is", "p50 us", "p99 us", "RSS MiB",
-                                                            "ready ms"], rows)
+    result.table("Median (least..greatest) of the rounds",
+                 ["", "requests/s", "galley is", "p50 us", "p99 us", "RSS MiB", "ready ms"], rows)
 
 
 def judge(result, found, ready, allocated, sent):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Three times what the server can do, offered open loop, each request with a deadline: goodput, deadlines, memory, recovery"""
+"""Three times what the server can do, open loop, each request with a deadline: goodput, lateness, memory, recovery"""
 import threading
 
 from lib import load, models, report, servers, stats
@@ -82,8 +82,9 @@ def judge(result, model, deadline_ms, capacity, after, phases, memory):
     if unsent > full.offered * .01:
         result.note(f"{who}: {unsent / full.offered:.0%} of the arrivals found no free connection of {CONNECTIONS} "
                     f"before their deadline: the server saw less than was offered")
-    return [who, f"{capacity:,.0f}", f"{after:,.0f}", f"{full.offered / full.seconds:,.0f}", f"{good / full.seconds:,.0f}",
-            f"{full.p(.5) / 1000:.1f}", f"{full.p(.99) / 1000:.1f}", f"{before.p(.99) / 1000:.2f}", f"{calm.p(.99) / 1000:.2f}"]
+    rates = (capacity, after, full.offered / full.seconds, good / full.seconds)
+    times_us = (full.p(.5), full.p(.99), before.p(.99), calm.p(.99))
+    return [who, *(f"{r:,.0f}" for r in rates), *(f"{us / 1000:.2f}" for us in times_us)]
 
 
 def run(context):
@@ -95,7 +96,8 @@ def run(context):
         result.data[model.name] = {"capacity": capacity, "after": after, "deadline_ms": deadline_ms,
                                    "phases": [p.summary() for p in phases], "rss_mb": memory.samples,
                                    "window_s": WINDOW_S, "window_p99_us": [window_p99s(p) for p in phases]}
-    result.table("Requests per second, and times in ms", ["", "capacity before", "after", "offered", "goodput", "p50", "p99",
-                                                         "p99 half load before", "and after"], rows)
+    result.table("Requests per second, and times in ms",
+                 ["", "capacity before", "after", "offered", "goodput", "p50", "p99", "p99 half load before",
+                  "and after"], rows)
     result.note("refusing costs too: on one core what the cheap model's refusals take is missing from its goodput")
     return result

@@ -78,7 +78,8 @@ def table(result, model, connections, running):
         rows.append([c.title, c.batching, stats.of(c.rounds, "rps").text(), ratio,
                      *(f"{stats.of(c.rounds, key).median / 1000:.2f}" for key in ("p50_us", "p99_us")),
                      f"{stats.of(c.rounds, 'memory_mb').median:.0f}", f"{stats.of(c.rounds, 'threads').median:.0f}",
-                     f"{stats.of(c.rounds, 'idle_share').median:.1%}", f"{stats.of(c.rounds, 'ready_ms').median / 1000:.2f}"])
+                     f"{stats.of(c.rounds, 'idle_share').median:.1%}",
+                     f"{stats.of(c.rounds, 'ready_ms').median / 1000:.2f}"])
     result.table(f"{model.name}, {connections} connections, JSON unless it says otherwise",
                  ["", "batching", "requests/s", "galley is", "p50 ms", "p99 ms", "memory MiB", "threads idle",
                   "core used idle", "ready s"], rows)
@@ -105,5 +106,5 @@ def run(context):
     versions = ", ".join(f"{r.title} {r.version()}" for r in rivals.ALL)
     result.note(f"{versions}; all with ONNX Runtime 1.29.0 and one thread inside an inference")
     result.note("memory is what the processes of a server hold, shared pages counted once (PSS), after the load")
-    result.note("NVIDIA Triton Inference Server is not here: it comes as a container image, not as a package of PyPI or Debian")
+    result.note("NVIDIA Triton Inference Server is not here: it comes as a container image, not as a package")
     return result

@@ -21,8 +21,9 @@ def run(context):
         found = measure(context, model, request)
         added = stats.Spread(g["p50_us"] - b["median_us"] - n["p50_us"]
                              for g, b, n in zip(found["galley"], found["bare"], found["nginx"]))
-        rows.append([model.name, stats.of(found["galley"], "p50_us").text(), stats.of(found["bare"], "median_us").text("{:.1f}"),
-                     stats.of(found["nginx"], "p50_us").text(), added.text("{:.1f}")])
+        rows.append([model.name, stats.of(found["galley"], "p50_us").text(),
+                     stats.of(found["bare"], "median_us").text("{:.1f}"), stats.of(found["nginx"], "p50_us").text(),
+                     added.text("{:.1f}")])
         if judged:
             result.target("galley adds less than 15 us at the median", added.text("{:.1f}") + " us", added.median < 15)
         result.data[model.name] = found

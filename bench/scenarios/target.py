@@ -16,7 +16,7 @@ def hold(context, model, request, target_ms, capacity):
     """A phase a step of the load."""
     steps = context.pick((10, 20, 30, 40, 50, 60, 70, 80, 90), (10, 50, 90))
     with servers.galley(model, "--latency-target", f"{target_ms}ms") as server:
-        load.wrk(context.folder, server.port, request, 1, 64)  # the cost curve is known from here on
+        load.wrk(context.folder, server.port, request, 1, 64, refusals=True)  # from here on the costs are known
         found = []
         for step in steps:
             phase, = load.open_loop(context.folder, server.port, request, [(capacity * step / 100, context.seconds)])
