@@ -29,7 +29,7 @@ struct judge_admit judge_before_admit(const struct gal_queue *q, const struct ga
                                       uint64_t now_us)
 {
     const struct gal_policy *p = q->policy;
-    struct judge_admit a = {.verdict = GAL_ADMITTED, .level = e->level};
+    struct judge_admit a = {.verdict = GAL_ADMITTED, .level = e->level, .now_us = now_us};
     if (a.level == 0)
         a.level = p->default_level;
     if (a.level > p->levels)
@@ -68,7 +68,9 @@ void judge_admitted(const struct gal_entry *e, const struct judge_admit *wanted,
     JUDGE(e->level == wanted->level);
     JUDGE((e->expires_us == 0) == (wanted->expires_us == 0));
     JUDGE((e->demotes_us == 0) == (wanted->demotes_us == 0));
-    JUDGE(e->expires_us >= wanted->expires_us && e->demotes_us >= wanted->demotes_us);
+    JUDGE(e->since_us >= wanted->now_us);
+    if (e->since_us == wanted->now_us)
+        JUDGE(e->expires_us == wanted->expires_us && e->demotes_us == wanted->demotes_us);
     JUDGE(e->deadline_us == 0 || e->expires_us <= e->deadline_us);
 }
 

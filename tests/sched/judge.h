@@ -20,7 +20,7 @@ void judge_init(struct judge *j);
 struct judge_admit {
     enum gal_admit verdict;
     unsigned level;
-    uint64_t expires_us, demotes_us; /* at least; exact when the clock did not step back */
+    uint64_t now_us, expires_us, demotes_us; /* exact when the clock did not step back */
 };
 struct judge_admit judge_before_admit(const struct gal_queue *q, const struct gal_entry *e,
                                       uint64_t now_us);

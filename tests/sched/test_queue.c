@@ -531,6 +531,23 @@ static void a_call_takes_half_of_the_lives_in_it_at_most(void **state)
     assert_int_equal(b->q.count, 0);
 }
 
+static void one_short_life_bounds_the_call_it_is_in(void **state)
+{
+    (void)state;
+    for (size_t hurried = 0; hurried < 2; hurried++) {
+        struct bench *b = fresh();
+        gal_cost_observe(&b->cost, 1, 99000);
+        gal_cost_observe(&b->cost, 64, 6399000);
+        b->cost.spread = 0.0;
+        b->with_cost = true;
+        b->e[hurried].deadline_us = 100 + 600;
+        start(b);
+        admit_all(b, 0, 8, 100);
+        ASSERT_BATCH(b, 100, 0, 1, 2);
+        ASSERT_BATCH(b, 100, 3, 4, 5, 6, 7);
+    }
+}
+
 static void many_keys_do_not_make_a_take_long(void **state)
 {
     (void)state;
@@ -626,6 +643,7 @@ int main(void)
         cmocka_unit_test(nobody_expires_waiting_for_company),
         cmocka_unit_test(a_hopeless_deadline_is_answered_before_its_call),
         cmocka_unit_test(a_call_takes_half_of_the_lives_in_it_at_most),
+        cmocka_unit_test(one_short_life_bounds_the_call_it_is_in),
         cmocka_unit_test(many_keys_do_not_make_a_take_long),
         cmocka_unit_test(a_sweep_finds_who_has_expired_near_the_front),
         cmocka_unit_test(a_goal_chooses_in_place_of_the_policy),
