@@ -39,6 +39,7 @@ struct gal_sched {
     struct gal_queue queue;
     struct gal_worker *workers; /* o.workers of them */
     unsigned started, idle;
+    uint64_t ran_us; /* end of the last worker's call */
     bool stopping;
     uint64_t next_ticket, next_sent; /* keep_order: of calls begun, of calls answered */
     struct gal_ended *ended;         /* keep_order: ring of `window`, by ticket */

@@ -23,6 +23,8 @@
 #define TIMER_SLACK_NS 1000ul
 /* Calls that may have ended before an earlier one (keep_order). */
 #define ENDED_A_WORKER 16u
+/* A model that has run nothing for so many calls' time is measured again. */
+#define PROBE_AFTER_CALLS 8u
 /* Waiting jobs that are looked at to make room in a full queue. */
 #define SWEEP_LOOKS 64u
 
@@ -159,6 +161,25 @@ static void run_batch(struct gal_worker *w, struct gal_taken *taken, uint64_t no
     pthread_mutex_lock(&s->lock);
     w->ends_us = 0;
     w->trim_at_us = end_us + TRIM_AFTER_US;
+    s->ran_us = end_us;
+}
+
+/* Would nothing run, because the curve says that all would end too late? A curve that is wrong
+ * would then never be put right: now and then one runs all the same, and is measured. */
+static bool probes(const struct gal_sched *s, struct gal_taken *taken, uint64_t now_us)
+{
+    struct gal_entry_list late = taken->late;
+    struct gal_entry *e;
+    if (late.count == 0 ||
+        now_us - s->ran_us <= PROBE_AFTER_CALLS * gal_cost_estimate_us(&s->cost, 1))
+        return false;
+    taken->late = (struct gal_entry_list){0};
+    while ((e = gal_entries_shift(&late)) != NULL) {
+        bool is_it = taken->batch.count == 0 && (e->expires_us == 0 || now_us < e->expires_us);
+        taken->rows = is_it ? e->rows : taken->rows;
+        gal_entries_push(is_it ? &taken->batch : &taken->late, e);
+    }
+    return taken->batch.count > 0;
 }
 
 static void *work(void *arg)
@@ -174,7 +195,10 @@ static void *work(void *arg)
             sleep_until(s, 0);
             continue;
         }
-        switch (gal_queue_take(&s->queue, &s->cost, now_us, &taken)) {
+        enum gal_take what = gal_queue_take(&s->queue, &s->cost, now_us, &taken);
+        if (what != GAL_TAKE_BATCH && probes(s, &taken, now_us))
+            what = GAL_TAKE_BATCH;
+        switch (what) {
         case GAL_TAKE_BATCH:
             run_batch(w, &taken, now_us);
             break;

@@ -296,6 +296,49 @@ static void a_timeout_ends_the_wait_and_the_longest_never_does(void **state)
     crew_close(c);
 }
 
+/* The load's one cold call took long; nobody is to be turned away for it for ever. */
+static void a_curve_that_is_wrong_is_put_right_by_deadlines_too(void **state)
+{
+    (void)state;
+    enum { JOBS = 80 };
+    struct crew *c = crew_new(1);
+    size_t ok = 0, last_late = 0;
+    crew_open(c, JOBS);
+    c->toy.row_cost_us = 20000;
+    gal_sched_observe(c->sched, 1, 200000000);
+    for (size_t i = 0; i < JOBS; i++) {
+        c->works[i].job.deadline_us = toy_now_us + 100000;
+        crew_send(c, i, 1);
+        crew_finish(c);
+        ok += c->works[i].job.status == GAL_OK;
+        last_late = c->works[i].job.status == GAL_OK ? last_late : i;
+        assert_true(c->works[i].job.status == GAL_OK || c->works[i].job.status == GAL_DEADLINE);
+        toy_now_us += 100000;
+    }
+    assert_int_equal(c->works[0].job.status, GAL_OK);
+    assert_int_equal(c->works[1].job.status, GAL_DEADLINE); /* a call has just been measured */
+    assert_true(ok > JOBS / 2 && last_late < JOBS / 2);
+    crew_close(c);
+}
+
+static void what_is_too_dear_for_its_deadline_seldom_runs(void **state)
+{
+    (void)state;
+    enum { JOBS = 100 };
+    struct crew *c = crew_new(1);
+    crew_open(c, JOBS);
+    c->toy.row_cost_us = 20000;
+    gal_sched_observe(c->sched, 1, 20000000);
+    for (size_t i = 0; i < JOBS; i++) {
+        c->works[i].job.deadline_us = toy_now_us + 10000;
+        crew_send(c, i, 1);
+        crew_finish(c);
+        toy_now_us += 10000;
+    }
+    assert_in_range(c->toy.runs, 2, 10); /* in a second and more */
+    crew_close(c);
+}
+
 /* ---- levels, bounds ---- */
 
 static void hold_one(struct crew *c)
@@ -677,6 +720,8 @@ int main(void)
         cmocka_unit_test(a_running_job_that_is_cancelled_gives_its_share_back),
         cmocka_unit_test(deadlines_that_pass_in_the_turn_or_the_queue_cost_no_call),
         cmocka_unit_test(a_timeout_ends_the_wait_and_the_longest_never_does),
+        cmocka_unit_test(a_curve_that_is_wrong_is_put_right_by_deadlines_too),
+        cmocka_unit_test(what_is_too_dear_for_its_deadline_seldom_runs),
         cmocka_unit_test(levels_run_in_order),
         cmocka_unit_test(the_last_level_is_not_starved),
         cmocka_unit_test(full_queues_refuse_in_words),

@@ -3,6 +3,7 @@
 that leave, reloads. Every answer is the one that training recorded for its rows."""
 import json
 import re
+import select
 import signal
 import threading
 import time
@@ -366,3 +367,51 @@ def test_a_parameter_that_is_no_number_is_told_by_place(busy, name, value):
     ({"X-Request-Priority": "0"}, {"priority": 2**64 - 1}), ({}, {"priority": 0})])
 def test_any_priority_is_taken(busy, headers, parameters):
     assert busy.post(SLOW, slow_body(0, **parameters), headers).status == 200
+
+
+# --- order ---
+
+def answers_in_order(conns, timeout=60):
+    """Which connections had their answers, first to last."""
+    came, waiting = [], dict(enumerate(conns))
+    end = time.monotonic() + timeout * harness.SCALE
+    while waiting and time.monotonic() < end:
+        ready, _, _ = select.select([c.sock for c in waiting.values()], [], [], 1)
+        for i in [i for i, c in waiting.items() if c.sock in ready]:
+            assert waiting.pop(i).reply().status == 200
+            came.append(i)
+    return came
+
+
+def queue_behind(server, holder_trips, requests):
+    """Connections whose requests came in this order, while the one worker was busy."""
+    conns = [server.connect(timeout=120) for _ in range(len(requests) + 1)]
+    conns[0].send(harness.request("POST", SLOW, slow_body(holder_trips)))
+    time.sleep(0.2 * harness.SCALE)
+    for c, (trips, headers, parameters) in zip(conns[1:], requests):
+        c.send(harness.request("POST", SLOW, slow_body(trips, **parameters), headers))
+        time.sleep(0.02)
+    return conns
+
+
+def test_urgent_requests_come_first(serve, tmp_path):
+    models.slow(tmp_path / "slow" / "model.onnx")
+    s = serve("--schedule", "workers", "--workers", "1", "--threads", "1", "--priority-levels", "3",
+              "--batching", "off", paths=[tmp_path / "slow"])
+    trips = 60  # each takes some milliseconds: answers do not meet in one look at the sockets
+    conns = queue_behind(s, 4000, [(trips, {"X-Request-Priority": "3"}, {}),
+                                   (trips, {"X-Request-Priority": "2"}, {}),
+                                   (trips, {"X-Request-Priority": "2"}, {"priority": 1}),
+                                   (trips, {}, {}),
+                                   (trips, {}, {"priority": 2}),
+                                   (trips, {"X-Request-Priority": "1"}, {})])
+    assert answers_in_order(conns) == [0, 3, 6, 2, 5, 1, 4]
+
+
+def test_answers_keep_the_order_of_requests_where_they_are_told_to(serve, tmp_path):
+    models.slow(tmp_path / "slow" / "model.onnx")
+    s = serve("--schedule", "workers", "--workers", "2", "--threads", "1", "--batching", "off",
+              "--preserve-ordering", "on", paths=[tmp_path / "slow"])
+    conns = queue_behind(s, 4000, [(0, {}, {})] * 6)
+    first = answers_in_order(conns)[0]
+    assert first == 0  # though the others were done long before
