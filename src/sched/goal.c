@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sched/goal.h"
 
+#include <math.h>
+
 #define RATE_WINDOW_US 20000u   /* arrivals are counted that long ... */
 #define RATE_MEMORY_US 100000.0 /* ... and weigh in this memory */
 #define ANSWERS_WINDOW 500u
@@ -10,11 +12,12 @@
 #define OVER_LOW 0.002
 #define OVER_FAR 0.03
 #define MARGIN_MIN 0.4
-#define MARGIN_STEP_UP 0.01
+#define MARGIN_STEP_UP 0.005 /* a bad window is a whole call or two: one in thirty is 0.4 % */
 #define BUSY_FREE                                                                                  \
     0.5 /* workers that are busy no longer than that with single rows need no delay                \
          */
 #define BUSY_SHARE 0.8
+#define DOUBT 2.0      /* mean deviations: about 95 of 100 */
 #define SPARE_RATE 1.1 /* what a batch's rate must have over the arrivals to count as enough */
 
 void gal_goal_init(struct gal_goal *g, uint64_t target_us)
@@ -154,6 +157,18 @@ static bool begins_at_once(const struct gal_goal_view *v)
     return v->rows_ahead == 0 && v->running < v->workers;
 }
 
+/* What calls deviate by: those in a row even out, so it grows with the root of their squares. */
+static double doubt_us(const struct gal_cost *cost, const struct gal_goal_view *v, size_t calls,
+                       size_t rows)
+{
+    double own = cost_us(cost, rows);
+    double full = cost_us(cost, v->rows_max ? v->rows_max : 1);
+    double squares = own * own + (double)calls * full * full / (v->workers ? v->workers : 1);
+    if (v->running > 0 && v->running >= v->workers)
+        squares += (double)v->rest_us * (double)v->rest_us;
+    return DOUBT * cost->spread * sqrt(squares);
+}
+
 uint64_t gal_goal_predict_us(const struct gal_cost *cost, const struct gal_goal_view *v)
 {
     if (gal_cost_estimate_ns(cost, 1) == 0)
@@ -178,8 +193,19 @@ uint64_t gal_goal_predict_us(const struct gal_cost *cost, const struct gal_goal_
     }
     if (wait < (double)v->delay_us && rows < most)
         wait = (double)v->delay_us;
-    double us = wait + cost_us(cost, rows);
+    double us = wait + cost_us(cost, rows) + doubt_us(cost, v, calls, rows);
     return us < 1e18 ? (uint64_t)us + 1 : (uint64_t)1e18;
+}
+
+/* How long those whose call it would lengthen have waited on average: half as long as the first of
+ * them, which came the sooner the further in front it stands. */
+static double beside_us(const struct gal_goal_view *v)
+{
+    size_t most = v->rows_max ? v->rows_max : 1;
+    size_t beside = v->rows_ahead % most;
+    if (beside == 0 || v->rows > most - beside)
+        return 0.0;
+    return (double)v->oldest_us * ((double)beside / (double)v->rows_ahead) / 2.0;
 }
 
 bool gal_goal_sheds(const struct gal_goal *g, const struct gal_cost *cost,
@@ -187,5 +213,5 @@ bool gal_goal_sheds(const struct gal_goal *g, const struct gal_cost *cost,
 {
     if (g->target_us == 0 || begins_at_once(v))
         return false;
-    return (double)gal_goal_predict_us(cost, v) > goal_us(g);
+    return (double)gal_goal_predict_us(cost, v) + beside_us(v) > goal_us(g);
 }

@@ -16,7 +16,8 @@
  * target.
  *
  * Turning away. A request whose predicted end (rest of the running calls, calls of those ahead of
- * it, its own) lies behind the target is shed at once, unless it can begin at once: the curve goes
+ * it, its own, and what calls deviate by) lies behind the target, or would make
+ * those late whose call it lengthens, is shed at once, unless it can begin at once: the curve goes
  * on being measured, and a target below the cost of a single call does not stop the model.
  *
  * Feedback. Estimates are means; `margin` is the share of the target that predictions may use. It
@@ -61,6 +62,7 @@ struct gal_goal_view {
     unsigned running, workers;
     uint64_t rest_us;
     uint64_t delay_us;
+    uint64_t oldest_us; /* how long the first in line has waited (gal_queue_oldest_us); for sheds */
 };
 uint64_t gal_goal_predict_us(const struct gal_cost *cost, const struct gal_goal_view *v);
 /* Whether the request is to be turned away (OVERLOADED). */

@@ -175,6 +175,16 @@ size_t gal_queue_rows_ahead(const struct gal_queue *q, unsigned level)
     return rows;
 }
 
+uint64_t gal_queue_oldest_us(const struct gal_queue *q, unsigned level, uint64_t now_us)
+{
+    uint64_t since = now_us;
+    level = level_meant(q, level);
+    for (unsigned i = 0; i < level; i++)
+        if (q->lane[i].list.head)
+            since = time_min(since, q->lane[i].list.head->since_us);
+    return now_us - since;
+}
+
 /* One take under way. */
 struct take {
     struct gal_queue *q;

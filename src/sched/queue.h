@@ -109,6 +109,8 @@ void gal_queue_sweep(struct gal_queue *q, uint64_t now_us, size_t looks,
                      struct gal_entry_list *out);
 /* Rows that stand in line before an entry of this level that comes now. */
 size_t gal_queue_rows_ahead(const struct gal_queue *q, unsigned level);
+/* How long the oldest of those has waited; 0: nobody. */
+uint64_t gal_queue_oldest_us(const struct gal_queue *q, unsigned level, uint64_t now_us);
 
 enum gal_take {
     GAL_TAKE_NOTHING, /* nothing waits */

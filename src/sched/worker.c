@@ -243,7 +243,9 @@ static struct gal_goal_view view_of(const struct gal_sched *s, const struct gal_
                               .rows_ahead = gal_queue_rows_ahead(&s->queue, job->entry.level),
                               .rows_max = s->queue.rows_max,
                               .workers = s->o.workers,
-                              .delay_us = s->queue.delay_us};
+                              .delay_us = s->queue.delay_us,
+                              .oldest_us =
+                                  gal_queue_oldest_us(&s->queue, job->entry.level, now_us)};
     for (unsigned i = 0; i < s->started; i++) {
         if (s->workers[i].ends_us == 0)
             continue;

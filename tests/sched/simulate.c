@@ -368,7 +368,8 @@ static bool is_shed(struct sim *s, const struct job *j)
                               .rows_max = s->q.rows_max,
                               .workers = s->o->workers,
                               .running = s->running,
-                              .delay_us = s->q.delay_us};
+                              .delay_us = s->q.delay_us,
+                              .oldest_us = gal_queue_oldest_us(&s->q, j->entry.level, s->now_us)};
     if (s->o->policy.target_us == 0)
         return false;
     for (size_t i = 0; i < s->o->workers; i++)

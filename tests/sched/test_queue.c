@@ -210,6 +210,8 @@ static void urgent_levels_go_first(void **state)
     assert_int_equal(gal_queue_rows_ahead(&b->q, 1), 2);
     assert_int_equal(gal_queue_rows_ahead(&b->q, 0), 4);
     assert_int_equal(gal_queue_rows_ahead(&b->q, 7), 6);
+    assert_int_equal(gal_queue_oldest_us(&b->q, 1, 150), 50);
+    assert_int_equal(gal_queue_oldest_us(&b->q, 1, 90), 0);
     ASSERT_BATCH(b, 100, 2, 4);
     ASSERT_BATCH(b, 100, 1, 5);
     ASSERT_BATCH(b, 100, 0, 3);

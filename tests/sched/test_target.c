@@ -25,8 +25,8 @@ struct curve {
 #define CURVES 3u
 
 static const struct curve curves[CURVES] = {
-    {"MLP, 210 + 18 n us", 210.0, 18.0, 0.0},
-    {"flat, 1000 + 5 n us", 1000.0, 5.0, 0.0},
+    {"MLP, 210 + 18 n us", 210.0, 18.0, 0.001},
+    {"flat, 1000 + 5 n us", 1000.0, 5.0, 0.001},
     {"steep, 100 + 100 n us", 100.0, 100.0, 0.02},
 };
 
@@ -59,7 +59,7 @@ static uint64_t worthwhile_call_us(const struct sim_options *o)
 /* Long enough for a p99 of thousands of requests, short where many come in a second. */
 static uint64_t span_us(const struct sim_options *o)
 {
-    return o->workers == 1 ? 1000000 : 400000;
+    return sim_capacity(o) < 100000.0 ? 1000000 : 400000;
 }
 
 static void steady(struct sim_options *o, double load)
@@ -115,7 +115,7 @@ static void bursts_keep_the_target_too(void **state)
         struct sim_result r = sim_run(&o);
         print_steady(&o, loads[i], &r);
         assert_true(r.phase[0].p99_us <= o.policy.target_us);
-        assert_int_equal(r.phase[0].shed, 0);
+        assert_true(r.phase[0].shed * 100 <= r.phase[0].submitted);
     }
 }
 
