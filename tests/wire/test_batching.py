@@ -369,6 +369,15 @@ def test_any_priority_is_taken(busy, headers, parameters):
     assert busy.post(SLOW, slow_body(0, **parameters), headers).status == 200
 
 
+def test_the_document_of_the_api_has_the_headers(busy):
+    doc = busy.get("/openapi.json").json()
+    known = doc["components"]["parameters"]
+    infer = [known[p["$ref"].rsplit("/", 1)[1]]["name"]
+             for p in doc["paths"]["/v2/models/slow/infer"]["post"]["parameters"]]
+    assert {"X-Request-Timeout-Ms", "X-Envoy-Expected-Rq-Timeout-Ms",
+            "X-Request-Priority"} <= set(infer)
+
+
 # --- order ---
 
 def answers_in_order(conns, timeout=60):
