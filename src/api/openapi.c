@@ -239,6 +239,11 @@ static void put_parameters(struct doc *d, const struct gal_route *r)
     gal_doc_ref(d->out, NULL, "parameters", "", "CorrelationId");
     if (r->method == GAL_METHOD_POST && !gal_link_has(r, "{version}"))
         gal_doc_ref(d->out, NULL, "parameters", "", "ModelVersion");
+    if (r->method == GAL_METHOD_POST) {
+        gal_doc_ref(d->out, NULL, "parameters", "", "Timeout");
+        gal_doc_ref(d->out, NULL, "parameters", "", "ProxyTimeout");
+        gal_doc_ref(d->out, NULL, "parameters", "", "Priority");
+    }
     if (r->handle == gal_handle_health)
         gal_doc_ref(d->out, NULL, "parameters", "", "Deep");
     gal_doc_close(d->out, ']');
@@ -379,7 +384,19 @@ static void put_components(struct doc *d)
         "\"string\",\"maxLength\":128}},\"CorrelationId\":{\"name\":\"X-Correlation-ID\",\"in\":"
         "\"header\",\"required\":false,\"schema\":{\"type\":\"string\",\"maxLength\":128}},"
         "\"ModelVersion\":{\"name\":\"X-Model-Version\",\"in\":\"header\",\"required\":false,"
-        "\"description\":\"the newest unless given\",\"schema\":{\"type\":\"string\"}},\"Deep\":{"
+        "\"description\":\"the newest unless given\",\"schema\":{\"type\":\"string\"}},"
+        "\"Timeout\":{\"name\":\"X-Request-Timeout-Ms\",\"in\":\"header\",\"required\":false,"
+        "\"description\":\"milliseconds from the request's arrival in which the model is to begin "
+        "it, else 504; can only shorten the server's; 0 says nothing\",\"schema\":{\"type\":"
+        "\"integer\",\"minimum\":0,\"maximum\":999999999999999}},"
+        "\"ProxyTimeout\":{\"name\":\"X-Envoy-Expected-Rq-Timeout-Ms\",\"in\":\"header\","
+        "\"required\":false,\"description\":\"the same, as Envoy sends it; the shortest counts\","
+        "\"schema\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":999999999999999}},"
+        "\"Priority\":{\"name\":\"X-Request-Priority\",\"in\":\"header\",\"required\":false,"
+        "\"description\":\"1 is the most urgent; 0: the model's default; beyond the model's "
+        "levels: "
+        "the last\",\"schema\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":"
+        "999999999999999}},\"Deep\":{"
         "\"name\":\"deep\",\"in\":\"query\",\"required\":false,\"description\":\"1 runs the "
         "models\",\"schema\":{\"type\":\"string\",\"enum\":[\"0\",\"1\"]}}}");
     gal_doc_raw(d->out, "headers",

@@ -369,6 +369,15 @@ def test_any_priority_is_taken(busy, headers, parameters):
     assert busy.post(SLOW, slow_body(0, **parameters), headers).status == 200
 
 
+def test_the_document_of_the_api_has_the_headers(busy):
+    doc = busy.get("/openapi.json").json()
+    known = doc["components"]["parameters"]
+    infer = [known[p["$ref"].rsplit("/", 1)[1]]["name"]
+             for p in doc["paths"]["/v2/models/slow/infer"]["post"]["parameters"]]
+    assert {"X-Request-Timeout-Ms", "X-Envoy-Expected-Rq-Timeout-Ms",
+            "X-Request-Priority"} <= set(infer)
+
+
 # --- order ---
 
 def answers_in_order(conns, timeout=60):
@@ -387,7 +396,7 @@ def queue_behind(server, holder_trips, requests):
     """Connections whose requests came in this order, while the one worker was busy."""
     conns = [server.connect(timeout=120) for _ in range(len(requests) + 1)]
     conns[0].send(harness.request("POST", SLOW, slow_body(holder_trips)))
-    time.sleep(0.2 * harness.SCALE)
+    time.sleep(0.3)
     for c, (trips, headers, parameters) in zip(conns[1:], requests):
         c.send(harness.request("POST", SLOW, slow_body(trips, **parameters), headers))
         time.sleep(0.02)
@@ -399,7 +408,7 @@ def test_urgent_requests_come_first(serve, tmp_path):
     s = serve("--schedule", "workers", "--workers", "1", "--threads", "1", "--priority-levels", "3",
               "--batching", "off", paths=[tmp_path / "slow"])
     trips = 60  # each takes some milliseconds: answers do not meet in one look at the sockets
-    conns = queue_behind(s, 4000, [(trips, {"X-Request-Priority": "3"}, {}),
+    conns = queue_behind(s, 6000, [(trips, {"X-Request-Priority": "3"}, {}),
                                    (trips, {"X-Request-Priority": "2"}, {}),
                                    (trips, {"X-Request-Priority": "2"}, {"priority": 1}),
                                    (trips, {}, {}),
@@ -412,6 +421,6 @@ def test_answers_keep_the_order_of_requests_where_they_are_told_to(serve, tmp_pa
     models.slow(tmp_path / "slow" / "model.onnx")
     s = serve("--schedule", "workers", "--workers", "2", "--threads", "1", "--batching", "off",
               "--preserve-ordering", "on", paths=[tmp_path / "slow"])
-    conns = queue_behind(s, 4000, [(0, {}, {})] * 6)
+    conns = queue_behind(s, 6000, [(0, {}, {})] * 6)
     first = answers_in_order(conns)[0]
     assert first == 0  # though the others were done long before
