@@ -159,11 +159,13 @@ static void drop_arrival(struct gal_load *l)
     }
 }
 
-/* Sends what is due, as long as connections are free for it. */
+/* Sends what is due, as long as connections are free for it. Half of the time limit is kept for the
+ * target: were the oldest arrivals sent just before their end, all of an overload would time out.
+ */
 static void fire(struct gal_load *l, uint64_t at_ns)
 {
     for (int burst = 0; burst < BURST_MAX && l->next_ns <= at_ns && l->next_ns < l->end_ns;) {
-        if (at_ns - l->next_ns > l->o.timeout_ns) {
+        if (at_ns - l->next_ns > l->o.timeout_ns / 2) {
             drop_arrival(l);
         } else if (l->idle_count == 0) {
             l->starved_ns = at_ns;
