@@ -523,9 +523,10 @@ enum gal_status gal_load_new(struct gal_loop *loop, const struct gal_load_option
     gal_histogram_clear(&l->result.delay);
     l->conns = gal_calloc(options->connections, sizeof *l->conns);
     l->idle = gal_calloc(options->connections, sizeof(struct conn *));
-    if (!l->conns || !l->idle)
-        status =
-            gal_fail(err, GAL_NO_MEMORY, "no memory for %zu connections", options->connections);
+    if (!l->conns || !l->idle) {
+        gal_load_free(l);
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for %zu connections", options->connections);
+    }
     for (size_t i = 0; i < options->connections && status == GAL_OK; i++) {
         l->conns[i].load = l;
         status = gal_answer_new(&l->conns[i].answer, GAL_HTTP_HEAD_BYTES_MAX, err);
