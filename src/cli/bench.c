@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define AGAINST_ARGS_MAX 64u
@@ -157,11 +158,23 @@ static int report(struct gal_bench *b)
     return verdict(b);
 }
 
+/* A connection is an open file: as many as the system lets us have. */
+static void raise_files(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
 static int bench(struct gal_bench *b)
 {
     struct gal_err err;
     int code = GAL_EXIT_FAILURE;
 
+    raise_files();
     if (gal_loop_new(&b->loop, &err) != GAL_OK || lay_out(b, &err) != GAL_OK ||
         open_sides(b, &err) != GAL_OK) {
         gal_cli_fail(b->cli, b->interrupted ? GAL_EXIT_INTERRUPTED : code, &err);

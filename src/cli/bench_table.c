@@ -3,6 +3,8 @@
 #include "cli/bench.h"
 #include "cli/print.h"
 
+#include <errno.h>
+
 static bool is_open(const struct gal_bench *b)
 {
     return b->plan.rate.count > 0;
@@ -345,7 +347,11 @@ static const char *interrupted(const struct gal_load_summary *s)
 
 static const char *short_of_connections(const struct gal_load_summary *s)
 {
-    return s->opened < s->connections ? "the target took fewer connections than wanted" : NULL;
+    if (s->opened == s->connections)
+        return NULL;
+    return s->connect_error == EMFILE || s->connect_error == ENFILE
+               ? "fewer connections than wanted: this process may not open more files (ulimit -n)"
+               : "the target took fewer connections than wanted within a second";
 }
 
 static const char *held(const struct gal_load_summary *s)

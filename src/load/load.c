@@ -159,11 +159,13 @@ static void drop_arrival(struct gal_load *l)
     }
 }
 
-/* Sends what is due, as long as connections are free for it. */
+/* Sends what is due, as long as connections are free for it. Half of the time limit is kept for the
+ * target: were the oldest arrivals sent just before their end, all of an overload would time out.
+ */
 static void fire(struct gal_load *l, uint64_t at_ns)
 {
     for (int burst = 0; burst < BURST_MAX && l->next_ns <= at_ns && l->next_ns < l->end_ns;) {
-        if (at_ns - l->next_ns > l->o.timeout_ns) {
+        if (at_ns - l->next_ns > l->o.timeout_ns / 2) {
             drop_arrival(l);
         } else if (l->idle_count == 0) {
             l->starved_ns = at_ns;
@@ -521,9 +523,10 @@ enum gal_status gal_load_new(struct gal_loop *loop, const struct gal_load_option
     gal_histogram_clear(&l->result.delay);
     l->conns = gal_calloc(options->connections, sizeof *l->conns);
     l->idle = gal_calloc(options->connections, sizeof(struct conn *));
-    if (!l->conns || !l->idle)
-        status =
-            gal_fail(err, GAL_NO_MEMORY, "no memory for %zu connections", options->connections);
+    if (!l->conns || !l->idle) {
+        gal_load_free(l);
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for %zu connections", options->connections);
+    }
     for (size_t i = 0; i < options->connections && status == GAL_OK; i++) {
         l->conns[i].load = l;
         status = gal_answer_new(&l->conns[i].answer, GAL_HTTP_HEAD_BYTES_MAX, err);

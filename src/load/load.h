@@ -10,9 +10,9 @@
  *
  * Time: connect (up to a second) -> warm-up -> measured -> drain (until all are answered or timed
  * out). Open loop: a request belongs to the measurement when its intended start lies in it. Closed
- * loop: when its answer does. `timeout_ns` after the intended start a request is given up:
- * unsent when no connection was free for it, else its connection is closed; so the backlog of an
- * overload is bounded by time, and costs no memory.
+ * loop: when its answer does. `timeout_ns` after the intended start a request has failed and its
+ * connection is closed; one that no connection was free for is given up unsent after half of that.
+ * So the backlog of an overload is bounded by time, and costs no memory.
  *
  * States of a connection: CLOSED -> CONNECTING [open_connection] -> IDLE [on_open]
  *   -> BUSY [send_request] -> IDLE [end_request];  any -> CLOSING [lose] -> CLOSED [on_close] */
@@ -54,7 +54,7 @@ struct gal_load_options {
 struct gal_load_counts {
     uint64_t offered;
     uint64_t by_status[GAL_LOAD_STATUSES]; /* answered */
-    uint64_t unsent;                       /* timed out before a connection was free */
+    uint64_t unsent;                       /* no connection was free within half of timeout_ns */
     uint64_t unanswered;                   /* timed out behind that */
     uint64_t broken;                       /* the connection was closed or reset under it */
     uint64_t malformed;                    /* the answer was no HTTP/1.1 */

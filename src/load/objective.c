@@ -70,7 +70,7 @@ static enum gal_status one(struct gal_str part, struct gal_objective *o, struct 
         return gal_fail(err, GAL_INVALID, "'%.*s' is no objective", GAL_STR_ARG(name));
     (void)snprintf(o->text, sizeof o->text, "%.*s", GAL_STR_ARG(part));
     (void)snprintf(o->name, sizeof o->name, "%s", names[kind]);
-    o->kind = kind;
+    o->kind = (enum gal_objective_kind)kind;
     if (kind == GAL_OBJECTIVE_ERRORS)
         return share(value, &o->bound, err);
     if (kind != GAL_OBJECTIVE_RATE)

@@ -13,21 +13,23 @@
 
 #define GAL_OBJECTIVES_MAX 16u
 
+enum gal_objective_kind {
+    GAL_OBJECTIVE_P50,
+    GAL_OBJECTIVE_P90,
+    GAL_OBJECTIVE_P95,
+    GAL_OBJECTIVE_P99,
+    GAL_OBJECTIVE_P999,
+    GAL_OBJECTIVE_MEAN,
+    GAL_OBJECTIVE_MAX,
+    GAL_OBJECTIVE_ERRORS,
+    GAL_OBJECTIVE_RATE,
+    GAL_OBJECTIVE_COUNT
+};
+
 struct gal_objective {
     char name[8];  /* "p99" */
     char text[32]; /* "p99=20ms", as written */
-    enum {
-        GAL_OBJECTIVE_P50,
-        GAL_OBJECTIVE_P90,
-        GAL_OBJECTIVE_P95,
-        GAL_OBJECTIVE_P99,
-        GAL_OBJECTIVE_P999,
-        GAL_OBJECTIVE_MEAN,
-        GAL_OBJECTIVE_MAX,
-        GAL_OBJECTIVE_ERRORS,
-        GAL_OBJECTIVE_RATE,
-        GAL_OBJECTIVE_COUNT
-    } kind;
+    enum gal_objective_kind kind;
     double bound; /* ns, share or requests a second */
 };
 

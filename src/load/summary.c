@@ -39,6 +39,7 @@ void gal_summary_fill(struct gal_load_summary *s, const struct gal_load_result *
     s->bytes_out = (double)r->bytes_out * a_second;
     s->held = r->held;
     s->opened = r->opened;
+    s->connect_error = r->connect_error;
     s->stopped = r->stopped;
     take_latencies(&s->latency, &r->latency);
     take_latencies(&s->service, &r->service);

@@ -27,6 +27,7 @@ struct gal_load_summary {
     double bytes_in, bytes_out; /* a second */
     uint64_t held;
     size_t opened;
+    int connect_error; /* errno of the latest failure to connect; 0: none */
     bool stopped;
     struct gal_latencies latency, service, delay;
     /* Latency at the shares 1 - 10^(-i/16): 0, 0.134, ... so that each further 16 points are a

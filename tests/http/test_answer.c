@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 
 struct seen {
     enum gal_answer_step step; /* the last */

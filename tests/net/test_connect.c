@@ -63,7 +63,7 @@ static struct gal_endpoint at(const char *host, uint16_t port)
 {
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-    struct gal_endpoint e;
+    struct gal_endpoint e = {0};
 
     if (inet_pton(AF_INET, host, &v4.sin_addr) == 1)
         gal_endpoint_set(&e, (struct sockaddr *)&v4, sizeof v4);
