@@ -3,6 +3,7 @@
 #include "http/http1.h"
 
 #include "base/clock.h"
+#include "base/word.h"
 
 static const struct gal_str ok_line = {"HTTP/1.1 200 OK\r\n", 17};
 
@@ -33,7 +34,14 @@ static char *put_status(char *to, int status)
 /* A header that would end its line early is not sent: nobody can smuggle lines into an answer. */
 static bool is_clean(struct gal_str s)
 {
-    for (size_t i = 0; i < s.n; i++)
+    size_t i = 0;
+    for (uint64_t word; i + sizeof word <= s.n; i += sizeof word) {
+        memcpy(&word, s.p + i, sizeof word);
+        if (gal_word_zero(word) | gal_word_zero(word ^ GAL_EACH_BYTE('\r')) |
+            gal_word_zero(word ^ GAL_EACH_BYTE('\n')))
+            return false;
+    }
+    for (; i < s.n; i++)
         if (s.p[i] == '\r' || s.p[i] == '\n' || s.p[i] == '\0')
             return false;
     return true;

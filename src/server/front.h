@@ -33,7 +33,9 @@ struct gal_front {
     struct gal_conn *free_conns;             /* owned, recycled */
     struct gal_conn *answers, **answers_end; /* whose answers wait for the turn's end, in order */
     unsigned answer_count;
-    bool sending; /* gal_http_send_answers is on the stack */
+    uint64_t answers_since_us; /* the first of them waits since then */
+    size_t answer_bytes;       /* of their bodies */
+    bool sending;              /* gal_http_send_answers is on the stack */
     struct gal_pace pace;
     struct gal_conn *resting, *resting_last; /* in the order in which they go on */
     struct gal_timer *rest_timer;
@@ -43,7 +45,7 @@ struct gal_front {
         log_dropped;
     struct gal_http_request no_request; /* stands in for one that did not arrive in time */
     char date[GAL_HTTP_DATE_SIZE];      /* of the second date_s */
-    uint64_t date_s;
+    uint64_t date_s, date_turn_us;      /* looked up in that turn of the loop */
 };
 
 /* What a front borrows from the process; all of it outlives the front. */

@@ -35,10 +35,12 @@
  * than two. */
 #define JOIN_BYTES_MAX 4096u
 /* Answers of one turn of the loop go out together at its end: a peer on this machine is woken once
- * and not for each (a wake-up costs more than an answer). So many at most wait, and none once the
- * turn has taken so long. */
+ * and not for each (a wake-up costs more than an answer). So many answers at most wait, of so many
+ * bytes, and the first of them for so long; the clock is looked at for one in so many. */
 #define ANSWERS_WAITING_MAX 32u
+#define ANSWERS_BYTES_MAX (256u << 10)
 #define ANSWERS_WAIT_US_MAX 200u
+#define ANSWERS_LOOK_EVERY 4u
 
 enum conn_state {
     CONN_IDLE,
@@ -255,10 +257,13 @@ static void on_close(void *user)
 
 static struct gal_str date_text(struct gal_front *f)
 {
-    uint64_t now_s = gal_wall_us(f->api.clock) / 1000000;
+    uint64_t turn_us = gal_loop_turn_us(f->loop), now_s;
 
-    if (now_s != f->date_s) {
-        gal_http_date(now_s * 1000000, f->date);
+    if (turn_us != f->date_turn_us) { /* one look at the clock a turn */
+        f->date_turn_us = turn_us;
+        now_s = gal_wall_us(f->api.clock) / 1000000;
+        if (now_s != f->date_s)
+            gal_http_date(now_s * 1000000, f->date);
         f->date_s = now_s;
     }
     return (struct gal_str){f->date, GAL_HTTP_DATE_SIZE - 1};
@@ -414,9 +419,14 @@ static void send_later(struct gal_conn *c)
     c->next = NULL;
     *f->answers_end = c;
     f->answers_end = &c->next;
-    f->answer_count++;
-    if (f->answer_count >= ANSWERS_WAITING_MAX ||
-        gal_loop_now_us(f->loop) - gal_loop_turn_us(f->loop) > ANSWERS_WAIT_US_MAX)
+    if (f->answer_count++ == 0) {
+        f->answers_since_us = gal_loop_now_us(f->loop);
+        f->answer_bytes = 0;
+    }
+    f->answer_bytes += c->slot->x.resp.body_bytes;
+    if (f->answer_count >= ANSWERS_WAITING_MAX || f->answer_bytes > ANSWERS_BYTES_MAX ||
+        (f->answer_count % ANSWERS_LOOK_EVERY == 0 &&
+         gal_loop_now_us(f->loop) - f->answers_since_us > ANSWERS_WAIT_US_MAX))
         gal_http_send_answers(f);
 }
 

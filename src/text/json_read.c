@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text/json.h"
 
+#include "base/word.h"
+
 /* yyjson's allocator over an arena: what it frees stays with the arena. */
 struct arena_ctx {
     struct gal_arena *arena;
@@ -31,20 +33,12 @@ static void on_free(void *ctx, void *p)
     (void)p;
 }
 
-#define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
-
-/* Not 0 when one of the eight bytes is zero: its lowest bit is that of the first such byte. */
-static uint64_t has_zero(uint64_t w)
-{
-    return (w - EACH_BYTE(1)) & ~w & EACH_BYTE(0x80);
-}
-
-/* The same for a quote, a bracket or a brace. */
+/* gal_word_zero for a quote, a bracket or a brace. */
 static uint64_t has_structure(uint64_t w)
 {
-    uint64_t folded = w | EACH_BYTE(0x20); /* brackets become braces */
-    return has_zero(w ^ EACH_BYTE('"')) | has_zero(folded ^ EACH_BYTE('{')) |
-           has_zero(folded ^ EACH_BYTE('}'));
+    uint64_t folded = w | GAL_EACH_BYTE(0x20); /* brackets become braces */
+    return gal_word_zero(w ^ GAL_EACH_BYTE('"')) | gal_word_zero(folded ^ GAL_EACH_BYTE('{')) |
+           gal_word_zero(folded ^ GAL_EACH_BYTE('}'));
 }
 
 /* Offset behind the string that begins at the quote `at`; n when it does not end. */
