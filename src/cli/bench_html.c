@@ -16,7 +16,7 @@ static const char style[] =
     "@media(prefers-color-scheme:dark){:root{--bg:#0d1117;--fg:#e6edf3;--soft:#9aa4af;--line:"
     "#30363d;--card:#161b22;--c0:#6cb6ff;--c1:#ff9a62;--c2:#5ad1c2;--c3:#e09bf0;--c4:#9aa4af;--c5:"
     "#e3b341}}\n"
-    "body{margin:0 auto;max-width:1000px;padding:24px 16px 48px;background:var(--bg);color:var(--fg"
+    "body{margin:0 auto;max-width:1120px;padding:24px 16px 48px;background:var(--bg);color:var(--fg"
     ");font:15px/1.5 system-ui,sans-serif}\n"
     "h1{font-size:22px;margin:0 0 4px}h2{font-size:17px;margin:32px 0 8px}p{margin:4px 0}\n"
     ".soft,figcaption{color:var(--soft)}code{font-size:13px;overflow-wrap:anywhere}\n"
@@ -34,7 +34,7 @@ static const char style[] =
     "{fill:var(--c2)}.m.s3{fill:var(--c3)}.m.s4{fill:var(--c4)}.m.s5{fill:var(--c5)}\n"
     ".wide{overflow-x:auto}table{font-size:14px;border-collapse:collapse;font-variant-numeric:"
     "tabular-nums;width:"
-    "100%}caption{text-align:left;color:var(--soft)}th,td{padding:4px 10px;text-align:right;"
+    "100%}caption{text-align:left;color:var(--soft)}th,td{padding:4px 8px;text-align:right;"
     "border-bottom:1px solid var(--line);white-space:nowrap}thead th{color:var(--soft);"
     "font-weight:600}.bad{color:var(--c1);font-weight:600}\n";
 
@@ -177,7 +177,7 @@ static void put_rate_chart(const struct gal_bench *b, FILE *out)
     points_release(&p);
 }
 
-/* The percentile curves of the first, the middle and the last step. */
+/* The percentile curves of the first, the middle and the last step; of two sides, of the last. */
 static void put_curve_chart(const struct gal_bench *b, FILE *out)
 {
     struct gal_chart c = {.id = "curve",
@@ -188,15 +188,16 @@ static void put_curve_chart(const struct gal_bench *b, FILE *out)
                           .log_y = true,
                           .nines = true};
     const size_t steps[] = {0, b->steps_done / 2, b->steps_done - 1};
+    size_t first = b->side_count == 1 ? 0 : 2 * b->side_count;
     struct points p;
 
     if (points_init(&p, (size_t)3 * 2 * GAL_CURVE_POINTS)) {
-        for (size_t i = 0; i < 3 * b->side_count; i++) {
+        for (size_t i = first; i < 3 * b->side_count; i++) {
             size_t step = steps[i / b->side_count], side = i % b->side_count;
             const struct gal_load_summary *r = gal_bench_median(b, step, side);
             struct gal_chart_series *s;
             char load[64];
-            if (r->ok == 0 || (i >= b->side_count && step == steps[i / b->side_count - 1]))
+            if (r->ok == 0 || (i > first && b->side_count == 1 && step == steps[i - 1]))
                 continue;
             put_load(b, step, load, sizeof(load));
             s = begin_series(&c, &p, side_name(b, side), load);

@@ -268,14 +268,15 @@ static void put_ratio(struct gal_bench *b, const char *what, const struct gal_ra
                       const char *none, const char *more, const char *less)
 {
     bool apart = r->low > 1 || r->high < 1;
+    const char *words = r->median > 1 ? more : less;
 
     if (r->pairs == 0)
         return;
     fprintf(b->cli->out, "  %s: A/B %.3f (%.3f to %.3f in %zu pairs): %s\n", what, r->median,
             r->low, r->high, r->pairs,
-            !apart          ? none
-            : r->median > 1 ? more
-                            : less);
+            r->pairs < 3 ? "too few pairs to tell"
+            : apart      ? words
+                         : none);
 }
 
 static void put_comparison(struct gal_bench *b)
@@ -295,7 +296,7 @@ static void put_comparison(struct gal_bench *b)
         put_ratio(b, "p99", &p99, "no clear difference", "A is slower", "A is faster");
     }
     if (b->plan.rounds < 3)
-        fputs("  fewer than 3 pairs tell little: --rounds 5\n", b->cli->out);
+        fputs("  give it more rounds: --rounds 5\n", b->cli->out);
 }
 
 static void put_objectives(struct gal_bench *b)
