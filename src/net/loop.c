@@ -137,6 +137,16 @@ static void before_sleep(uv_prepare_t *prepare)
     loop->turn_us = 0;
 }
 
+static void on_again(uv_idle_t *again)
+{
+    (void)uv_idle_stop(again);
+}
+
+void gal_loop_again(struct gal_loop *loop)
+{
+    (void)uv_idle_start(&loop->again, on_again);
+}
+
 static void on_tick(uv_timer_t *tick)
 {
     gal_streams_check_deadlines(tick->data);
@@ -149,6 +159,7 @@ static int start_handles(struct gal_loop *loop)
         return rc;
     (void)uv_prepare_init(&loop->uv, &loop->before_sleep); /* these cannot fail */
     (void)uv_prepare_start(&loop->before_sleep, before_sleep);
+    (void)uv_idle_init(&loop->uv, &loop->again);
     (void)uv_timer_init(&loop->uv, &loop->tick);
     loop->wake.data = loop->before_sleep.data = loop->tick.data = loop;
     return 0;
@@ -197,6 +208,7 @@ void gal_loop_free(struct gal_loop *loop)
         uv_close((uv_handle_t *)&s->uv, on_signal_closed);
     uv_close((uv_handle_t *)&loop->wake, NULL);
     uv_close((uv_handle_t *)&loop->before_sleep, NULL);
+    uv_close((uv_handle_t *)&loop->again, NULL);
     uv_close((uv_handle_t *)&loop->tick, NULL);
     int rc = UV_EBUSY;
     for (int turn = 0; rc == UV_EBUSY && turn < CLOSING_TURNS_MAX; turn++) {

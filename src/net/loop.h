@@ -45,6 +45,9 @@ void gal_loop_post(struct gal_loop *loop, struct gal_task *task); /* any thread 
  * hook a loop; NULL removes it. It also runs inside gal_loop_free. */
 void gal_loop_on_turn(struct gal_loop *loop, void (*on_turn)(void *ctx), void *ctx);
 
+/* Within on_turn: the loop does not sleep now, it takes what is ready and ends another turn. */
+void gal_loop_again(struct gal_loop *loop);
+
 /* Time of this turn (cheap: read once, when first asked for) and now (a clock call), microseconds
  * monotonic. */
 uint64_t gal_loop_turn_us(struct gal_loop *loop);

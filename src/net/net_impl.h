@@ -19,6 +19,7 @@ struct gal_loop {
     uv_loop_t uv;
     uv_async_t wake;
     uv_prepare_t before_sleep;
+    uv_idle_t again; /* active: the next poll does not sleep */
     uv_timer_t tick; /* runs while there is a stream */
     void (*on_turn)(void *ctx);
     void *on_turn_ctx;

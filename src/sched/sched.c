@@ -194,7 +194,7 @@ static void reset(struct gal_sched *s, struct gal_job *job)
     job->submitted_us = gal_mono_us(s->o.clock);
     job->started_us = job->finished_us = 0;
     job->call_rows = 0;
-    job->led = false;
+    job->led = job->is_dear = false;
     job->input_ns = job->infer_ns = job->output_ns = 0;
     gal_stats_submit(s->stats);
     job->batch = NULL;
@@ -210,6 +210,7 @@ static bool runs_inline(struct gal_sched *s, struct gal_job *job, bool stacks)
         size_t alone = atomic_load_explicit(&s->alone_rows_max, memory_order_relaxed);
         if (job->rows <= alone) {
             job->rows_limit = alone;
+            job->is_dear = job->rows > most;
             return true;
         }
     }

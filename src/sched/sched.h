@@ -75,6 +75,7 @@ struct gal_job {
     struct gal_sched *sched;
     struct gal_batch *batch; /* whose outputs it shares; NULL: they are its own */
     size_t rows_limit;       /* inline: of the call it may be part of */
+    bool is_dear;            /* inline beyond inline_us_max, see one_core */
     struct gal_entry entry;  /* its place in a list: the turn's, the queue's, a batch's */
     _Atomic bool cancelled;
 };

@@ -15,6 +15,8 @@ struct gal_turn {
     struct gal_batch_pool pool;
     const struct gal_sched *last; /* whose job came last; compared, not looked into */
     uint64_t last_since_us;       /* since when only its jobs have come; 0: ever */
+    size_t seen;                  /* jobs at the end of the last turn that gathered */
+    unsigned gathers;             /* turns in a row */
 };
 
 enum gal_status gal_turn_new(const struct gal_clock *clock, struct gal_turn **out,
@@ -87,11 +89,23 @@ static void send_queued(struct gal_turn *t)
     }
 }
 
+bool gal_turn_gathers(struct gal_turn *t)
+{
+    struct gal_entry *first = t->jobs.head;
+    bool gathers = first && gal_job_of(first)->is_dear && t->jobs.count > t->seen &&
+                   t->gathers < GAL_TURN_GATHERS_MAX &&
+                   t->jobs.count < gal_job_of(first)->rows_limit && t->queued.count == 0;
+    t->seen = gathers ? t->jobs.count : 0;
+    t->gathers = gathers ? t->gathers + 1 : 0;
+    return gathers;
+}
+
 void gal_turn_run(struct gal_turn *t)
 {
     if (t->running)
         return; /* the caller above takes what came meanwhile */
     t->running = true;
+    t->seen = 0;
     while (t->jobs.count > 0 || t->queued.count > 0) {
         struct gal_entry_list jobs = t->jobs;
         t->jobs = (struct gal_entry_list){0};

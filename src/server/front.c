@@ -21,6 +21,11 @@ static void end_turn(void *ctx)
     struct gal_buf *lines = &f->api.log_lines;
     bool lost;
 
+    if (gal_turn_gathers(f->api.turn)) {
+        gal_http_send_answers(f);
+        gal_loop_again(f->loop);
+        return;
+    }
     do { /* behind an answer a pipelined request may wait, which is a job again */
         gal_turn_run(f->api.turn);
         gal_http_send_answers(f);
