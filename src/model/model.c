@@ -14,6 +14,7 @@
 
 #include <stdatomic.h>
 
+#define FULL_CALL_US_MAX 1000000u
 #define MODEL_BYTES_MAX (16u << 20) /* of names and metadata, not of weights */
 
 /* ---- life ---- */
@@ -150,7 +151,7 @@ static enum gal_status run_samples(struct gal_model *m, const struct gal_probe_t
 static enum gal_status warm_up(struct gal_model *m, const struct gal_model_options *o,
                                struct gal_err *err)
 {
-    const struct gal_probe_target t = {m->ops, m->session, o->clock};
+    const struct gal_probe_target t = {m->ops, m->session, o->clock, 1};
     uint64_t cost_us = 0;
     if (m->config.warmup_count > 0)
         return run_samples(m, &t, err);
@@ -226,6 +227,24 @@ static bool may_stack(const struct gal_model *m, const struct gal_model_config *
            gal_rows_are_apart(m->ops, m->session, gal_probe_open_size(m->probe_try));
 }
 
+/* A goal plans from the cost curve: it begins with what the largest call costs, where that takes no
+ * longer than FULL_CALL_US_MAX. A refusal says nothing: the curve is then learnt from requests. */
+static void measure_full(struct gal_model *m, const struct gal_model_options *o)
+{
+    const struct gal_probe_target t = {m->ops, m->session, o->clock, m->config.policy.rows_max};
+    uint64_t one_us = 0, cost_us;
+    const struct gal_probe_target one = {m->ops, m->session, o->clock, 1};
+    if (m->config.policy.target_us == 0 || m->config.warmup_runs == 0)
+        return;
+    if (gal_probe_run(&one, m->probe_try, &one_us, NULL, 0, NULL) ||
+        one_us * m->config.policy.rows_max > FULL_CALL_US_MAX)
+        return;
+    for (int i = 0; i < 3; i++) { /* the first pays for memory */
+        if (!gal_probe_run(&t, m->probe_try, &cost_us, NULL, 0, NULL) && i > 0)
+            gal_sched_observe(m->sched, t.rows, cost_us * 1000);
+    }
+}
+
 static enum gal_status make_pad(struct gal_model *m, const struct gal_model_config *c, bool stacks,
                                 struct gal_err *err)
 {
@@ -259,8 +278,10 @@ static enum gal_status load(struct gal_model *m, const struct gal_model_options 
     if (!status)
         status = warm_up(m, o, err);
     bool stacks = !status && may_stack(m, &o->config);
-    if (stacks)
+    if (stacks) {
         gal_sched_stack(m->sched);
+        measure_full(m, o);
+    }
     m->config.batching = stacks;
     return status ? status : make_pad(m, &o->config, stacks, err);
 }
@@ -298,7 +319,7 @@ enum gal_status gal_model_load(struct gal_model *m, const struct gal_model_optio
 enum gal_status gal_model_probe(const struct gal_model *m, const struct gal_clock *clock,
                                 char *shape_text, size_t size, struct gal_err *err)
 {
-    const struct gal_probe_target t = {m->ops, m->session, clock};
+    const struct gal_probe_target t = {m->ops, m->session, clock, 1};
     if (m->config.warmup_count > 0)
         return gal_warmup_run(&t, &m->config, &m->config.warmup[0], NULL, shape_text, size, err);
     return gal_probe_run(&t, m->probe_try, NULL, shape_text, size, err);

@@ -10,12 +10,13 @@
 struct
 try {
     bool ones;
-    int64_t dim; /* of open dimensions behind the first */
+    int64_t dim;  /* of open dimensions behind the first */
+    int64_t rows; /* the first dimension, where it is open */
 };
 
 static const struct try tries[GAL_PROBE_TRIES] = {
-    {false, 1}, {true, 1},   {false, 2}, {true, 2},    {false, 16},
-    {true, 16}, {false, 32}, {true, 32}, {false, 224}, {true, 224},
+    {false, 1, 1}, {true, 1, 1},   {false, 2, 1}, {true, 2, 1},    {false, 16, 1},
+    {true, 16, 1}, {false, 32, 1}, {true, 32, 1}, {false, 224, 1}, {true, 224, 1},
 };
 
 static void fill_ones(enum gal_dtype dtype, void *data, size_t count)
@@ -77,7 +78,7 @@ static enum gal_status make_tensor(const struct gal_port *port, const struct try
         return gal_fail(err, GAL_NO_MEMORY, "no memory for a made-up input");
     for (size_t i = 0; i < rank; i++) {
         bool is_open = !port->shape_known || port->shape[i] < 0;
-        shape[i] = !is_open ? port->shape[i] : i == 0 ? 1 : try->dim;
+        shape[i] = !is_open ? port->shape[i] : i == 0 ? try->rows : try->dim;
     }
     *v = (struct gal_value){
         .kind = GAL_KIND_TENSOR,
@@ -179,9 +180,12 @@ enum gal_status gal_probe_run(const struct gal_probe_target *target, unsigned tr
                               uint64_t *cost_us, char *shape_text, size_t size, struct gal_err *err)
 {
     GAL_ASSERT(try < GAL_PROBE_TRIES);
+    struct try made_up = tries[try];
     struct gal_arena arena;
+    if (target->rows > 1)
+        made_up.rows = (int64_t)target->rows;
     gal_arena_init(&arena, GAL_ARENA_FIRST_BYTES, 0, PROBE_BYTES_MAX);
-    enum gal_status status = run(target, &tries[try], &arena, cost_us, shape_text, size, err);
+    enum gal_status status = run(target, &made_up, &arena, cost_us, shape_text, size, err);
     gal_arena_release(&arena);
     return status;
 }

@@ -15,6 +15,7 @@ struct gal_probe_target {
     const struct gal_backend_ops *ops;
     struct gal_session *session;
     const struct gal_clock *clock;
+    size_t rows; /* of a made-up input whose first dimension is open; 0: 1 */
 };
 
 /* Runs once with input number `try`, below GAL_PROBE_TRIES, and throws the outputs away. cost_us

@@ -10,6 +10,7 @@
 
 #include "backend/fake.h"
 #include "backend/onnx.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "model/model.h"
 #include "support/onnx_model.h"
@@ -171,6 +172,27 @@ static void feature_names_come_from_the_metadata_of_one_vector(void **state)
         assert_null(m->feature_names);
         gal_model_unref(m);
     }
+}
+
+static void a_goal_begins_with_the_cost_of_the_largest_call(void **state)
+{
+    (void)state;
+    struct gal_model *m;
+    struct gal_model_options o = options(&gal_backend_fake, 10);
+    struct gal_sched_stats s;
+    o.config.policy.target_us = 20000;
+    o.config.policy.rows_max = 0;
+    assert_int_equal(
+        gal_model_new(
+            "m", "1",
+            test_file_write("goal.onnx", GAL_STR("input x FP32 [-1,2]\noutput y FP32 [-1,2]\n")),
+            &m, NULL),
+        GAL_OK);
+    assert_int_equal(gal_model_load(m, &o, NULL), GAL_OK);
+    assert_int_equal(gal_fake_runs(m->session), 14 + 1 + 3);
+    gal_sched_stats(m->sched, &s);
+    assert_int_equal(s.rows_max, GAL_BATCH_ROWS_MAX);
+    gal_model_unref(m);
 }
 
 static void a_probe_tells_the_first_outputs_shape(void **state)
@@ -345,6 +367,7 @@ int main(void)
         cmocka_unit_test(a_file_that_is_gone_is_not_found),
         cmocka_unit_test(rows_may_be_stacked_only_when_every_first_size_is_open),
         cmocka_unit_test(feature_names_come_from_the_metadata_of_one_vector),
+        cmocka_unit_test(a_goal_begins_with_the_cost_of_the_largest_call),
         cmocka_unit_test(a_probe_tells_the_first_outputs_shape),
         cmocka_unit_test(zeros_that_a_model_refuses_are_followed_by_ones),
         cmocka_unit_test(open_sizes_grow_until_the_model_takes_them),

@@ -132,7 +132,7 @@ static void every_failed_allocation_is_told(void **state)
     struct gal_model *m =
         make("input x FP32 [-1,2]\noutput y FP32 [-1,2]\n", "max_batch_size: 8\n" SAMPLE(""));
     assert_int_equal(load(m, &err), GAL_OK);
-    const struct gal_probe_target t = {m->ops, m->session, &ticking};
+    const struct gal_probe_target t = {m->ops, m->session, &ticking, 1};
     for (uint64_t n = 1; status; n++) {
         gal_err_clear(&err);
         gal_alloc_fail_at(n, 0);
