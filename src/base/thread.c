@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum gal_status gal_thread_start(pthread_t *out, const char *name, void *(*run)(void *), void *arg,
@@ -24,6 +25,35 @@ enum gal_status gal_thread_start(pthread_t *out, const char *name, void *(*run)(
         return gal_fail(err, GAL_UNAVAILABLE, "thread %s does not start: %s", name, strerror(code));
     (void)pthread_setname_np(*out, name);
     return GAL_OK;
+}
+
+/* struct sched_attr of the kernel's interface, its first version; the C library has none. */
+struct attributes {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime_ns, deadline_ns, period_ns;
+};
+
+void gal_thread_slice(unsigned slice_us)
+{
+    struct attributes a = {.size = sizeof a};
+    if (syscall(SYS_sched_getattr, 0, &a, sizeof a, 0) != 0 || a.policy != SCHED_OTHER)
+        return;
+    a.size = sizeof a;
+    a.runtime_ns = (uint64_t)slice_us * 1000;
+    (void)syscall(SYS_sched_setattr, 0, &a, 0);
+}
+
+void gal_thread_nice(int steps)
+{
+    struct attributes a = {.size = sizeof a};
+    if (syscall(SYS_sched_getattr, 0, &a, sizeof a, 0) != 0 || a.policy != SCHED_OTHER)
+        return;
+    a.size = sizeof a;
+    a.nice += steps;
+    (void)syscall(SYS_sched_setattr, 0, &a, 0);
 }
 
 static unsigned quota_cpus(struct gal_str quota, struct gal_str period)

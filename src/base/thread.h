@@ -12,6 +12,14 @@
  * only the main thread receives them. */
 enum gal_status gal_thread_start(pthread_t *out, const char *name, void *(*run)(void *), void *arg,
                                  struct gal_err *err);
+/* The calling thread gets its share of a processor in pieces of at most slice_us (100 to 100,000):
+ * a thread that wakes interrupts one whose pieces are longer, instead of waiting for the end of its
+ * piece (milliseconds). Its share stays what it is. Linux 6.12 and later; elsewhere nothing
+ * happens. */
+void gal_thread_slice(unsigned slice_us);
+/* The calling thread yields to others of the process where they want the same processor: nice by so
+ * many more steps (each is about a fifth of its weight). */
+void gal_thread_nice(int steps);
 /* Processors that this process may keep busy: the smallest of the affinity mask and the cgroup's
  * quota (cgroup v2 cpu.max, v1 cpu.cfs_quota_us; rounded up), at least 1. */
 unsigned gal_cpu_count(void);

@@ -11,6 +11,9 @@
 #include <stdio.h>
 
 #define BACKLOG 1024
+/* On a core that workers share a loop takes its turn at once: requests of cheap models do not wait
+ * for dear ones. */
+#define LOOP_SLICE_US 100u
 /* Access lines gathered in one turn of the loop; what does not fit is counted as dropped. */
 #define LOG_LINES_BYTES_MAX (4u << 20)
 #define LOG_LINES_KEEP_BYTES (64u << 10)
@@ -109,6 +112,7 @@ static void *run(void *arg)
 {
     struct gal_front *f = arg;
 
+    gal_thread_slice(LOOP_SLICE_US);
     gal_loop_run(f->loop);
     return NULL;
 }
