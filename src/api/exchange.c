@@ -134,12 +134,18 @@ static enum gal_status find_route(struct gal_exchange *x, struct gal_err *err)
     return st;
 }
 
+static void set_start(struct gal_exchange *x)
+{
+    x->began_us = gal_mono_us(x->api->clock);
+    x->start_us = x->arrived_us != 0 && x->arrived_us < x->began_us ? x->arrived_us : x->began_us;
+}
+
 void gal_api_handle(struct gal_exchange *x)
 {
     struct gal_err err;
     enum gal_status st;
 
-    x->start_us = gal_mono_us(x->api->clock);
+    set_start(x);
     identify(x);
     st = find_route(x, &err);
     if (st == GAL_OK)
@@ -152,7 +158,7 @@ void gal_api_handle(struct gal_exchange *x)
 
 void gal_api_reject(struct gal_exchange *x, const struct gal_err *err)
 {
-    x->start_us = gal_mono_us(x->api->clock);
+    set_start(x);
     identify(x);
     x->resp.close = true;
     gal_exchange_fail(x, err);

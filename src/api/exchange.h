@@ -92,13 +92,16 @@ struct gal_exchange {
     struct gal_http_request *req;
     void (*on_finished)(struct gal_exchange *x); /* resp is complete */
     void *carrier;
-    const char *peer; /* may be NULL */
+    const char *peer;    /* may be NULL */
+    uint64_t arrived_us; /* monotonic, the loop found the request; 0: unknown. What a long turn lets
+                            wait counts from its start */
 
     struct gal_api *api;
     struct gal_http_response resp;
     struct gal_arena arena;
     struct gal_buf out; /* JSON text of the answer; resp.parts usually point here */
-    uint64_t start_us;  /* monotonic, request complete */
+    uint64_t start_us;  /* monotonic, the request was there: arrived_us where the carrier says it */
+    uint64_t began_us;  /* monotonic, its handling began */
 
     const struct gal_route *route;              /* NULL until matched */
     struct gal_str params[GAL_PATH_PARAMS_MAX]; /* decoded path parameters, route's order */

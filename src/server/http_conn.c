@@ -447,7 +447,7 @@ static void pace(struct gal_conn *c, const struct gal_exchange *x)
     if (x->resp.status != 429 && x->resp.status != 503)
         return;
     now_us = gal_loop_now_us(f->loop);
-    handled_us = c->handling && now_us > x->start_us ? now_us - x->start_us : 0;
+    handled_us = c->handling && now_us > x->began_us ? now_us - x->began_us : 0;
     c->rest_us = gal_pace_refused(&f->pace, now_us, gal_pace_cost(handled_us, x->req->body.n));
 }
 
@@ -498,6 +498,7 @@ static void begin(struct gal_conn *c, struct gal_http_request *req)
     x->carrier = c;
     x->on_finished = on_finished;
     x->peer = gal_stream_peer(c->stream);
+    x->arrived_us = gal_loop_turn_us(c->front->loop);
 }
 
 static void reject(struct gal_conn *c, struct gal_http_request *req, const struct gal_err *err,
