@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <signal.h>
 #include <string.h>
 
@@ -92,12 +93,36 @@ static void the_count_is_within_the_affinity_mask(void **state)
     assert_int_equal(blind, CPU_COUNT(&before));
 }
 
+static void *take_pieces(void *arg)
+{
+    int *nice_of = arg;
+    gal_thread_slice(100); /* what the kernel makes of it is its own; nothing else may change */
+    nice_of[0] = getpriority(PRIO_PROCESS, 0);
+    gal_thread_nice(3);
+    gal_thread_slice(200);
+    nice_of[1] = getpriority(PRIO_PROCESS, 0);
+    return NULL;
+}
+
+static void a_thread_yields_alone(void **state)
+{
+    (void)state;
+    int before = getpriority(PRIO_PROCESS, 0), nice_of[2];
+    pthread_t thread;
+    assert_int_equal(gal_thread_start(&thread, "yields", take_pieces, nice_of, NULL), GAL_OK);
+    pthread_join(thread, NULL);
+    assert_int_equal(nice_of[0], before);
+    assert_int_equal(nice_of[1], before + 3 < 19 ? before + 3 : 19);
+    assert_int_equal(getpriority(PRIO_PROCESS, 0), before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_have_a_name_and_no_signals),
         cmocka_unit_test(quotas_are_rounded_up),
         cmocka_unit_test(the_count_is_within_the_affinity_mask),
+        cmocka_unit_test(a_thread_yields_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
