@@ -3,7 +3,6 @@
 #include "api/oip.h"
 #include "api/route.h"
 
-#include <stdio.h>
 
 /* What follows the JSON is binary data; a length of 0 says that there is no JSON. */
 static enum gal_status decode(struct gal_exchange *x, struct gal_oip_request *req,
@@ -84,16 +83,16 @@ static void encode(struct gal_exchange *x, struct gal_infer *inf)
     struct gal_oip_answer answer;
     struct gal_err err;
     char length[24];
-    int n;
+    char *end;
 
     if (gal_oip_encode(x->model, inf->state, inf, &x->arena, &x->out, &answer, &err) != GAL_OK) {
         gal_exchange_fail(x, &err);
         return;
     }
     if (answer.binary) {
-        n = snprintf(length, sizeof(length), "%zu", answer.parts[0].n);
+        end = gal_u64_write(length, answer.parts[0].n);
         gal_exchange_header(x, GAL_STR("Inference-Header-Content-Length"),
-                            (struct gal_str){length, (size_t)n});
+                            (struct gal_str){length, (size_t)(end - length)});
     }
     gal_exchange_finish_parts(x, 200, answer.binary ? GAL_TYPE_OCTETS : GAL_TYPE_JSON, answer.parts,
                               answer.part_count);
