@@ -12,7 +12,8 @@
  * is a map a row). Texts are those that the model's encoder knows, where it tells them. open_size:
  * of open dimensions behind the first. False for what is not tried: inputs that are no tensors,
  * optional ones, rows over 1 MiB; and when the model refuses the rows or answers with infinity or
- * NaN. Runs the model four times. */
+ * NaN. Integers are 0 or 1; where an answer is then no number (a mean under a mask that is all 0),
+ * 1 or 2. Runs the model four times, or eight. */
 bool gal_rows_are_apart(const struct gal_backend_ops *ops, struct gal_session *session,
                         int64_t open_size);
 

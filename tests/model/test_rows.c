@@ -295,6 +295,38 @@ static void answers_that_are_no_numbers_prove_nothing(void **state)
     }
 }
 
+/* y[i] = the sum of x[i] under its mask, through how much of it the mask lets. */
+static void add_masked_mean(struct onnx_model *m, const char *mean)
+{
+    const int64_t axis = 1, to = ONNX_FLOAT;
+    onnx_model_begin(m);
+    onnx_input(m, "x", ONNX_FLOAT, "-1,2");
+    onnx_input(m, "mask", ONNX_INT64, "-1,2");
+    onnx_output(m, "y", ONNX_FLOAT, "-1,1");
+    onnx_attr_int(m, "to", to);
+    onnx_node(m, "", "Cast", "mask", "open");
+    onnx_node(m, "", "Mul", "x,open", "seen");
+    onnx_attr_int_list(m, "axes", &axis, 1);
+    onnx_node(m, "", "ReduceMean", "seen", "sum");
+    onnx_attr_int_list(m, "axes", &axis, 1);
+    onnx_node(m, "", "ReduceMean", "open", "count");
+    onnx_node(m, "", "Div", "sum,count", mean);
+}
+
+static void masks_that_hide_everything_are_not_the_last_word(void **state)
+{
+    (void)state;
+    struct onnx_model m;
+    add_masked_mean(&m, "y");
+    assert_true(onnx_apart(&m));
+    assert_int_equal(runs, 8);
+    add_masked_mean(&m, "mean");
+    over_rows(&m, "ReduceMax", "mean", "most");
+    onnx_node(&m, "", "Sub", "mean,most", "y");
+    assert_false(onnx_apart(&m));
+    assert_int_equal(runs, 4);
+}
+
 /* ---- not tried ---- */
 
 static void texts_and_open_sizes_are_tried_too(void **state)
@@ -390,6 +422,7 @@ int main(void)
         cmocka_unit_test(an_output_of_another_length_is_not_apart),
         cmocka_unit_test(one_output_that_is_not_apart_is_enough),
         cmocka_unit_test(answers_that_are_no_numbers_prove_nothing),
+        cmocka_unit_test(masks_that_hide_everything_are_not_the_last_word),
         cmocka_unit_test(texts_and_open_sizes_are_tried_too),
         cmocka_unit_test(what_cannot_be_made_up_is_not_tried),
         cmocka_unit_test(inputs_that_need_more_than_the_trials_memory_are_not_apart),
