@@ -38,7 +38,7 @@ void gal_loader_show(struct gal_metrics *metrics, const struct gal_model *m, boo
 
 static void log_end(struct gal_loader *l, const struct gal_model *m, bool ready)
 {
-    size_t n = ready ? 4 : 6;
+    size_t n = 4;
     char ms[32];
     struct gal_log_field f[7] = {
         {"model", gal_str_of(m->name), false},
@@ -50,9 +50,11 @@ static void log_end(struct gal_loader *l, const struct gal_model *m, bool ready)
         {"hint", gal_str_of(m->error.hint), false},
     };
 
-    if (!ready && m->error.hint[0] != '\0')
-        n = 7;
-
+    if (ready)
+        f[n++] = (struct gal_log_field){"batching",
+                                        gal_str_of(m->config.batching ? "true" : "false"), true};
+    else
+        n = m->error.hint[0] != '\0' ? 7 : 6;
     snprintf(ms, sizeof(ms), "%.3f", (double)m->load_us / 1000.0);
     f[3].value = gal_str_of(ms);
     gal_log_write(l->options.log, ready ? GAL_LOG_INFO : GAL_LOG_ERROR,
