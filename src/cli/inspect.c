@@ -167,6 +167,18 @@ static void print_json_value(FILE *out, yyjson_val *v)
         (free)(json); /* yyjson's own allocator gave it */
 }
 
+/* Times are microseconds in JSON; in a configuration file a bare number is seconds. */
+static bool is_time(const char *name)
+{
+    static const char *const times[] = {"max_queue_delay", "latency_target", "inline_limit",
+                                        "response_cache_ttl", "request_timeout"};
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        if (strcmp(name, times[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* The keys of `c` whose values are not those of galley untold, one a line. */
 static void print_config(FILE *out, const struct gal_model_config *c)
 {
@@ -193,7 +205,10 @@ static void print_config(FILE *out, const struct gal_model_config *c)
                 continue;
             fputs(shown++ ? "" : "  configuration\n", out);
             fprintf(out, "    %s: ", name);
-            print_json_value(out, value);
+            if (is_time(name) && yyjson_is_uint(value))
+                fprintf(out, "%" PRIu64 "us\n", yyjson_get_uint(value));
+            else
+                print_json_value(out, value);
         }
     }
     for (size_t i = 0; i < 2; i++)

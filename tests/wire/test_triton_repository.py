@@ -142,6 +142,7 @@ def test_the_configuration_is_in_the_openapi_document(server):
 def test_inspect_shows_the_resulting_configuration(repository):
     done = harness.galley("inspect", repository / "adder")
     assert done.returncode == 0, done.stderr
+    assert "max_queue_delay: 100us" in done.stdout
     assert "max_batch_size: 8" in done.stdout and "preferred_batch_sizes: [4,8]" in done.stdout
     assert "workers: 2" in done.stdout and "config.pbtxt" in done.stdout
     done = harness.galley("inspect", "--json", repository / "adder")
