@@ -4,6 +4,7 @@
 #include "cli/bench.h"
 #include "net/loop.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -169,6 +170,18 @@ static void raise_files(void)
     }
 }
 
+/* Told before the load, not after it; the file is written at the end. */
+static enum gal_status check_html(const struct gal_bench *b, struct gal_err *err)
+{
+    FILE *out = b->plan.html ? fopen(b->plan.html, "a") : NULL;
+
+    if (b->plan.html && !out)
+        return gal_fail(err, GAL_IO, "%s cannot be written: %s", b->plan.html, strerror(errno));
+    if (out)
+        (void)fclose(out);
+    return GAL_OK;
+}
+
 static int bench(struct gal_bench *b)
 {
     struct gal_err err;
@@ -176,7 +189,7 @@ static int bench(struct gal_bench *b)
 
     raise_files();
     if (gal_loop_new(&b->loop, &err) != GAL_OK || lay_out(b, &err) != GAL_OK ||
-        open_sides(b, &err) != GAL_OK) {
+        check_html(b, &err) != GAL_OK || open_sides(b, &err) != GAL_OK) {
         gal_cli_fail(b->cli, b->interrupted ? GAL_EXIT_INTERRUPTED : code, &err);
         code = b->interrupted                ? GAL_EXIT_INTERRUPTED
                : err.code == GAL_UNSUPPORTED ? GAL_EXIT_USAGE

@@ -357,6 +357,22 @@ static enum gal_status make_up(struct gal_bench_side *s, const struct gal_bench_
     return status;
 }
 
+/* An input of rank 0 has told no shape. */
+static bool fits(const struct gal_load_input *in, const struct gal_bench_shape *given)
+{
+    return in->rank == 0 || gal_shape_fits(given->shape, given->rank, in->shape, in->rank);
+}
+
+static void fail_fit(const struct gal_load_input *in, struct gal_err *err)
+{
+    char shape[128];
+
+    gal_fail(err, GAL_INVALID, "input %.*s has the shape %s", GAL_STR_ARG(in->name),
+             gal_shape_format(in->shape, in->rank, shape, sizeof(shape)));
+    gal_err_place(err, "--shape");
+    gal_err_hint(err, "give as many sizes, and other ones only where it has -1");
+}
+
 static enum gal_status check_shapes(const struct gal_bench_side *s,
                                     const struct gal_bench_plan *plan, struct gal_err *err)
 {
@@ -369,6 +385,10 @@ static enum gal_status check_shapes(const struct gal_bench_side *s,
             gal_fail(err, GAL_INVALID, "the model has no input %.*s",
                      GAL_STR_ARG(plan->shapes[i].name));
             gal_err_place(err, "--shape");
+            return GAL_INVALID;
+        }
+        if (!fits(&s->model.inputs[k], &plan->shapes[i])) {
+            fail_fit(&s->model.inputs[k], err);
             return GAL_INVALID;
         }
     }

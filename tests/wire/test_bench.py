@@ -242,6 +242,8 @@ def test_a_wrong_command_line_says_what_is_wrong(args, says):
     (["-m", "none"], "404"),
     ([], "choose one: --model"),
     (["-m", "iris", "--shape", "nobody:1"], "no input nobody"),
+    (["-m", "digits", "--shape", "pixels:1x3"], "has the shape [-1,64]"),
+    (["-m", "digits", "--shape", "pixels:64"], "has the shape [-1,64]"),
     (["-m", "iris", "--input", "/nonexistent"], "/nonexistent"),
     (["-m", "iris", "--html", "/nonexistent/x.html", *QUICK, "-c", "1"], "/nonexistent/x.html"),
     (["-m", "iris", "--", "--threads", "1"], "a server already"),
