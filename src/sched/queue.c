@@ -119,6 +119,21 @@ enum gal_admit gal_queue_admit(struct gal_queue *q, struct gal_entry *e, uint64_
     return GAL_ADMITTED;
 }
 
+struct gal_entry *gal_queue_displaced(const struct gal_queue *q, const struct gal_entry *e)
+{
+    const struct gal_policy *p = q->policy;
+    unsigned level = level_meant(q, e->level);
+    size_t level_max = p->level[level - 1].jobs_max;
+    struct gal_entry *last = NULL;
+    for (unsigned lane = lane_next(q, level - 1); lane < GAL_LANES; lane = lane_next(q, lane))
+        if (q->lane[lane].list.count > p->jobs_max / p->levels)
+            last = q->lane[lane].list.tail;
+    if (!last || (level_max && q->level_count[level - 1] >= level_max) ||
+        (q->count > 1 && q->bytes - last->bytes + e->bytes > p->bytes_max))
+        return NULL;
+    return last;
+}
+
 void gal_queue_remove(struct gal_queue *q, struct gal_entry *e)
 {
     GAL_ASSERT(e->waiting);

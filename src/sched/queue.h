@@ -101,7 +101,12 @@ enum gal_admit {
 };
 /* The entry must be out of the queue; it stays so unless the answer is GAL_ADMITTED. */
 enum gal_admit gal_queue_admit(struct gal_queue *q, struct gal_entry *e, uint64_t now_us);
-/* Takes a waiting entry out (cancelled, expired). */
+/* Who has to go so that `e`, which was GAL_ADMIT_FULL, can be admitted: the last of the least
+ * urgent lane behind e's level that holds more than its share, jobs_max / levels. So those who
+ * hurry come into a queue that others have filled, and those others keep places all the same. It
+ * stays in the queue until it is removed. NULL: nobody, or e would not be admitted in its place. */
+struct gal_entry *gal_queue_displaced(const struct gal_queue *q, const struct gal_entry *e);
+/* Takes a waiting entry out (cancelled, expired, displaced). */
 void gal_queue_remove(struct gal_queue *q, struct gal_entry *e);
 /* Appends to `out` and removes entries that have expired, at most `looks` entries being looked at
  * from the front of each lane: makes room when the queue is full. */

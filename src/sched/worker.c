@@ -275,8 +275,42 @@ static enum gal_status refuse(struct gal_sched *s, struct gal_job *job, enum gal
                     why == GAL_ADMIT_LEVEL_FULL ? " in all, too many of this priority" : "");
 }
 
+/* Under the lock: how long the workers will take for what waits; 0: not known. */
+static uint64_t drain_us(const struct gal_sched *s)
+{
+    bool stacks = atomic_load_explicit(&s->stacks, memory_order_relaxed);
+    size_t rows = stacks ? s->queue.rows : s->queue.count;
+    size_t a_call = stacks ? s->queue.rows_max : 1;
+    if (a_call > rows)
+        a_call = rows;
+    if (a_call == 0)
+        return 0;
+    uint64_t calls = (rows + a_call - 1) / a_call;
+    return calls * gal_cost_estimate_us(&s->cost, a_call) / s->o.workers;
+}
+
+/* Jobs that leave the queue when another comes. */
+struct leaving {
+    struct gal_entry_list late, displaced;
+};
+
+/* Under the lock: a less urgent job makes room; false when none does. */
+static bool displace(struct gal_sched *s, const struct gal_job *job, struct leaving *out)
+{
+    struct gal_entry *e = gal_queue_displaced(&s->queue, &job->entry);
+    if (!e)
+        return false;
+    struct gal_job *gone = gal_job_of(e);
+    gal_queue_remove(&s->queue, e);
+    gone->status = gal_fail(&gone->err, GAL_OVERLOADED,
+                            "the model's queue is full: a more urgent request took the place");
+    gone->retry_us = drain_us(s);
+    gal_entries_push(&out->displaced, e);
+    return true;
+}
+
 /* Under the lock. OK: it waits. */
-static enum gal_status admit(struct gal_sched *s, struct gal_job *job, struct gal_entry_list *late)
+static enum gal_status admit(struct gal_sched *s, struct gal_job *job, struct leaving *out)
 {
     uint64_t now_us = job->submitted_us;
     if (atomic_load_explicit(&job->cancelled, memory_order_relaxed))
@@ -292,9 +326,11 @@ static enum gal_status admit(struct gal_sched *s, struct gal_job *job, struct ga
     }
     enum gal_admit verdict = gal_queue_admit(&s->queue, &job->entry, now_us);
     if (verdict != GAL_ADMITTED && verdict != GAL_ADMIT_LATE) {
-        gal_queue_sweep(&s->queue, now_us, SWEEP_LOOKS, late);
+        gal_queue_sweep(&s->queue, now_us, SWEEP_LOOKS, &out->late);
         verdict = gal_queue_admit(&s->queue, &job->entry, now_us);
     }
+    if (verdict == GAL_ADMIT_FULL && displace(s, job, out))
+        verdict = gal_queue_admit(&s->queue, &job->entry, now_us);
     enum gal_status status = refuse(s, job, verdict);
     if (!status)
         status = want_worker(s, &job->err);
@@ -303,28 +339,15 @@ static enum gal_status admit(struct gal_sched *s, struct gal_job *job, struct ga
     return status;
 }
 
-/* Under the lock: how long the workers will take for what waits; 0: not known. */
-static uint64_t drain_us(const struct gal_sched *s)
-{
-    bool stacks = atomic_load_explicit(&s->stacks, memory_order_relaxed);
-    size_t rows = stacks ? s->queue.rows : s->queue.count;
-    size_t a_call = stacks ? s->queue.rows_max : 1;
-    if (a_call > rows)
-        a_call = rows;
-    if (a_call == 0)
-        return 0;
-    uint64_t calls = (rows + a_call - 1) / a_call;
-    return calls * gal_cost_estimate_us(&s->cost, a_call) / s->o.workers;
-}
-
 void gal_sched_enqueue(struct gal_sched *s, struct gal_entry_list *jobs)
 {
-    struct gal_entry_list late = {0}, refused = {0};
+    struct gal_entry_list refused = {0};
+    struct leaving out = {0};
     struct gal_entry *e;
     pthread_mutex_lock(&s->lock);
     while ((e = gal_entries_shift(jobs)) != NULL) {
         struct gal_job *job = gal_job_of(e);
-        job->status = admit(s, job, &late);
+        job->status = admit(s, job, &out);
         job->retry_us = job->status == GAL_OVERLOADED ? drain_us(s) : 0;
         if (job->status)
             gal_entries_push(&refused, e);
@@ -336,7 +359,8 @@ void gal_sched_enqueue(struct gal_sched *s, struct gal_entry_list *jobs)
         pthread_cond_signal(&s->work);
     pthread_mutex_unlock(&s->lock);
     /* Those that wait are no longer ours: a worker may have sent them home already. */
-    send_late(&late);
+    send_late(&out.late);
+    send_all(&out.displaced);
     while ((e = gal_entries_shift(&refused)) != NULL)
         gal_job_finish(gal_job_of(e));
 }

@@ -284,6 +284,56 @@ static void a_full_queue_admits_no_more(void **state)
     assert_int_equal(admit(b, 4, 100), GAL_ADMIT_FULL);
 }
 
+static void the_urgent_displace_who_holds_more_than_a_share(void **state)
+{
+    (void)state;
+    struct bench *b = fresh();
+    b->policy.jobs_max = 6;
+    b->policy.levels = 3;
+    b->policy.level[0].jobs_max = 3;
+    b->e[0].level = 2;
+    for (size_t i = 1; i < 6; i++)
+        b->e[i].level = i < 3 ? 2 : 3;
+    b->e[9].level = 3;
+    b->e[8].level = 2;
+    start(b);
+    admit_all(b, 0, 6, 100);
+    assert_int_equal(admit(b, 6, 100), GAL_ADMIT_FULL);
+    assert_null(gal_queue_displaced(&b->q, &b->e[9])); /* nobody is less urgent */
+    static const size_t goes[] = {5, 2};               /* then each has its share */
+    for (size_t i = 0; i < 2; i++) {
+        assert_ptr_equal(gal_queue_displaced(&b->q, &b->e[6 + i]), &b->e[goes[i]]);
+        gal_queue_remove(&b->q, &b->e[goes[i]]);
+        assert_int_equal(admit(b, 6 + i, 100), GAL_ADMITTED);
+    }
+    assert_null(gal_queue_displaced(&b->q, &b->e[10]));
+    assert_null(gal_queue_displaced(&b->q, &b->e[8]));
+}
+
+static void nobody_is_displaced_in_vain(void **state)
+{
+    (void)state;
+    struct bench *b = fresh();
+    b->policy.jobs_max = 4;
+    b->policy.levels = 2;
+    b->policy.bytes_max = 100;
+    b->policy.level[0].jobs_max = 2;
+    for (size_t i = 0; i < 4; i++) {
+        b->e[i].level = 2;
+        b->e[i].bytes = 20;
+    }
+    b->e[4].bytes = 41;
+    b->e[5].bytes = 40;
+    start(b);
+    admit_all(b, 0, 4, 100);
+    assert_null(gal_queue_displaced(&b->q, &b->e[4])); /* its bytes would not fit */
+    assert_ptr_equal(gal_queue_displaced(&b->q, &b->e[5]), &b->e[3]);
+    b->policy.level[0].jobs_max = 1;
+    gal_queue_remove(&b->q, &b->e[3]);
+    assert_int_equal(admit(b, 5, 100), GAL_ADMITTED);
+    assert_null(gal_queue_displaced(&b->q, &b->e[6])); /* its level is full too */
+}
+
 static void bytes_are_bounded_but_an_empty_queue_takes_any(void **state)
 {
     (void)state;
@@ -632,6 +682,8 @@ int main(void)
         cmocka_unit_test(nobody_starves_behind_urgent_levels),
         cmocka_unit_test(a_turn_is_not_saved_up_while_nobody_waits),
         cmocka_unit_test(a_full_queue_admits_no_more),
+        cmocka_unit_test(the_urgent_displace_who_holds_more_than_a_share),
+        cmocka_unit_test(nobody_is_displaced_in_vain),
         cmocka_unit_test(bytes_are_bounded_but_an_empty_queue_takes_any),
         cmocka_unit_test(who_comes_behind_the_deadline_is_not_admitted),
         cmocka_unit_test(who_has_expired_is_answered_not_run),

@@ -446,6 +446,28 @@ static void late_jobs_make_room_in_a_full_queue(void **state)
     crew_close(c);
 }
 
+static void an_urgent_job_takes_a_place_in_a_full_queue(void **state)
+{
+    (void)state;
+    struct crew *c = crew_new(1);
+    c->options.policy.levels = 2;
+    c->options.policy.default_level = 2;
+    c->options.policy.jobs_max = 2;
+    crew_open(c, 5);
+    c->works[3].job.priority = c->works[4].job.priority = 1;
+    hold_one(c);
+    crew_send(c, 1, 2);
+    crew_send(c, 3, 2);
+    crew_turn(c);
+    expect_refused(c, 2, "a more urgent request took the place");
+    expect_refused(c, 4, "2 requests wait"); /* the last of level 2 keeps its share */
+    toy_gate_open(&c->toy);
+    crew_finish(c);
+    crew_expect(c, 1, GAL_OK);
+    crew_expect(c, 3, GAL_OK);
+    crew_close(c);
+}
+
 static void a_goal_out_of_reach_refuses_in_words(void **state)
 {
     (void)state;
@@ -726,6 +748,7 @@ int main(void)
         cmocka_unit_test(the_last_level_is_not_starved),
         cmocka_unit_test(full_queues_refuse_in_words),
         cmocka_unit_test(late_jobs_make_room_in_a_full_queue),
+        cmocka_unit_test(an_urgent_job_takes_a_place_in_a_full_queue),
         cmocka_unit_test(a_goal_out_of_reach_refuses_in_words),
         cmocka_unit_test(answers_leave_in_the_order_taken),
         cmocka_unit_test(without_keep_order_nobody_waits_for_another_call),
