@@ -150,6 +150,19 @@ static void note_spread(struct gal_cost *c, double value, double expected)
     c->spread += (off - c->spread) / (double)c->spread_samples;
 }
 
+/* What a call of rows tells of that size: by the curve, but no more than in proportion to the rows.
+ * A curve that is wrong beside the size, and steep, would else drag it down without an end. */
+static double size_share(const struct gal_cost *c, unsigned i, size_t rows, double expected)
+{
+    double even = size_rows(i) / (double)rows;
+    if (expected <= 0.0 || c->curve[i] <= 0.0)
+        return even;
+    double share = c->curve[i] / expected;
+    if (even < 1.0)
+        return share < even ? even : share < 1.0 ? share : 1.0;
+    return share > even ? even : share > 1.0 ? share : 1.0;
+}
+
 void gal_cost_observe(struct gal_cost *c, size_t rows, uint64_t cost_ns)
 {
     if (rows == 0)
@@ -158,10 +171,7 @@ void gal_cost_observe(struct gal_cost *c, size_t rows, uint64_t cost_ns)
     double value = (double)cost_ns < NS_MAX ? (double)cost_ns : NS_MAX;
     double expected = estimate(c, rows);
     note_spread(c, value, expected);
-    if (expected > 0.0 && c->curve[i] > 0.0)
-        value *= c->curve[i] / expected;
-    else
-        value *= size_rows(i) / (double)rows;
+    value *= size_share(c, i, rows, expected);
     c->ns[i] = fold(c->ns[i], c->samples[i], value);
     c->samples[i]++;
     c->seen[i] = ++c->total;
@@ -244,6 +254,17 @@ static size_t most_rows(const struct gal_cost *c, uint64_t us, size_t least, siz
 size_t gal_cost_rows_within(const struct gal_cost *c, uint64_t us, size_t rows_max)
 {
     return most_rows(c, us, 0, rows_max, gal_cost_is_inline);
+}
+
+static bool is_hoped(const struct gal_cost *c, size_t rows, uint64_t us)
+{
+    uint64_t ns = gal_cost_hope_ns(c, rows);
+    return ns > 0 && ns / 1000 <= us;
+}
+
+size_t gal_cost_rows_hoped(const struct gal_cost *c, uint64_t us, size_t rows_max)
+{
+    return most_rows(c, us, 0, rows_max, is_hoped);
 }
 
 size_t gal_cost_rows_within_most(const struct gal_cost *c, uint64_t us, size_t rows_max)

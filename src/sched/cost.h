@@ -56,6 +56,8 @@ bool gal_cost_is_inline(const struct gal_cost *c, size_t rows, uint64_t inline_u
 /* The most rows (at most rows_max) whose call costs at most `us`; 0: none, or unknown. Agrees with
  * gal_cost_is_inline. */
 size_t gal_cost_rows_within(const struct gal_cost *c, uint64_t us, size_t rows_max);
+/* The same for gal_cost_hope_ns: a size that once seemed too dear is tried again. */
+size_t gal_cost_rows_hoped(const struct gal_cost *c, uint64_t us, size_t rows_max);
 /* The same for gal_cost_most_us; at least 1, rows_max when nothing is known. */
 size_t gal_cost_rows_within_most(const struct gal_cost *c, uint64_t us, size_t rows_max);
 /* Rows a second that calls of `rows` rows give; 0: unknown. */

@@ -26,16 +26,18 @@ static bool wants_queue(const struct gal_policy *p)
     return p->delay_us_max > 0 || p->keep_order || p->levels > 1;
 }
 
+/* By hope: sizes that one bad moment made seem too dear would else never run here again, and so
+ * never be put right. */
 static void set_inline_rows(struct gal_sched *s)
 {
     size_t rows = 0, alone = 0;
     if (s->o.mode == GAL_SCHED_INLINE)
         rows = SIZE_MAX;
     else if (s->o.mode == GAL_SCHED_AUTO && !wants_queue(&s->o.policy))
-        rows = gal_cost_rows_within(&s->cost, s->o.inline_us_max, SIZE_MAX);
+        rows = gal_cost_rows_hoped(&s->cost, s->o.inline_us_max, SIZE_MAX);
     if (s->o.one_core && s->o.mode == GAL_SCHED_AUTO && !wants_queue(&s->o.policy) &&
         s->o.policy.target_us == 0)
-        alone = gal_cost_rows_within(&s->cost, GAL_ALONE_US_MAX, s->o.policy.rows_max);
+        alone = gal_cost_rows_hoped(&s->cost, GAL_ALONE_US_MAX, s->o.policy.rows_max);
     atomic_store_explicit(&s->inline_rows_max, rows, memory_order_relaxed);
     atomic_store_explicit(&s->alone_rows_max, alone, memory_order_relaxed);
 }

@@ -241,6 +241,46 @@ static void sizes_not_run_lately_are_hoped_to_be_cheap(void **state)
     assert_true(gal_cost_hope_ns(&c, 64) > 8000000);
 }
 
+/* The thread was put off while it ran its first call of 8 rows: 4 ms in place of 54 us. Who then
+ * runs what is within 200 us comes back to it. */
+static void one_bad_moment_does_not_forbid_a_size_for_ever(void **state)
+{
+    (void)state;
+    struct gal_cost c = {0};
+    for (int i = 0; i < 10; i++)
+        gal_cost_observe(&c, 1, 33000);
+    gal_cost_observe(&c, 8, 4000000);
+    assert_int_equal(gal_cost_rows_hoped(&c, 200, 64), 1);
+    size_t rows = 1;
+    for (int i = 0; i < 3000; i++) {
+        rows = gal_cost_rows_hoped(&c, 200, 16);
+        gal_cost_observe(&c, rows, 30000 + 3000 * rows);
+    }
+    assert_in_range(rows, 4, 16);
+    for (int i = 0; i < 20000; i++) {
+        rows = gal_cost_rows_hoped(&c, 200, 16);
+        gal_cost_observe(&c, rows, 30000 + 3000 * rows);
+    }
+    assert_int_equal(rows, 16);
+    assert_int_equal(gal_cost_rows_hoped(&c, 1, 16), 0); /* nothing to hope for */
+}
+
+static void a_steep_curve_does_not_drag_the_size_below_down(void **state)
+{
+    (void)state;
+    struct gal_cost c = {0};
+    gal_cost_observe(&c, 1, 33000);
+    gal_cost_observe(&c, 4, 42000);
+    gal_cost_observe(&c, 8, 700000);
+    for (int i = 0; i < 1000; i++)
+        gal_cost_observe(&c, 5, 45000);
+    assert_in_range(gal_cost_estimate_ns(&c, 4), 35000, 45000);
+    assert_in_range(gal_cost_estimate_ns(&c, 1), 20000, 45000);
+    for (int i = 0; i < 1000; i++)
+        gal_cost_observe(&c, 7, 51000);
+    assert_in_range(gal_cost_estimate_ns(&c, 8), 51000, 60000);
+}
+
 static void nearly_every_call_stays_within_the_most(void **state)
 {
     (void)state;
@@ -293,6 +333,8 @@ int main(void)
         cmocka_unit_test(what_is_not_run_any_more_follows_what_is),
         cmocka_unit_test(the_most_rows_within_a_time_agree_with_the_decision),
         cmocka_unit_test(sizes_not_run_lately_are_hoped_to_be_cheap),
+        cmocka_unit_test(one_bad_moment_does_not_forbid_a_size_for_ever),
+        cmocka_unit_test(a_steep_curve_does_not_drag_the_size_below_down),
         cmocka_unit_test(nearly_every_call_stays_within_the_most),
         cmocka_unit_test(the_largest_numbers_do_no_harm),
     };
