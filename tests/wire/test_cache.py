@@ -433,15 +433,22 @@ def test_processes_share_their_answers(serve, root, plain, redis):
     first, second = (serve(*with_redis(redis), paths=[root]) for _ in range(2))
     for s in (first, second):
         connected(s)
+
+    def late():  # a reply, on a busy machine: its answer is in memory alone
+        return first.lines("redis_lost") or second.lines("redis_lost")
+
+    misses = 0
     for name, path, body, headers in requests():
         want = said(plain.post(path, body, headers))
-        assert said(first.post(path, body, headers)) == want, name
-        harness.wait_until(lambda: redis.ask("DBSIZE") > 0, 20, "the answer in Redis")
+        reply = first.post(path, body, headers)
+        assert said(reply) == want, name
+        misses += how(reply) == "miss"
+        harness.wait_until(lambda: redis.ask("DBSIZE") == misses or late(), 20, "the answer in Redis")
         got = second.post(path, body, headers)
         assert said(got) == want, name
     for model in ("iris", "digits", "two"):
         errors = metric(second, "galley_cache_redis_requests_total", model=model, result="error")
-        if not second.lines("redis_lost"):  # on a busy machine a reply may be late
+        if not late():
             assert runs(second, model) == errors == 0
             assert metric(second, "galley_cache_redis_requests_total", model=model, result="hit") > 0
 
