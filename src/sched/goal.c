@@ -189,7 +189,8 @@ uint64_t gal_goal_predict_us(const struct gal_cost *cost, const struct gal_goal_
         wait = 2.0 * (double)v->rest_us / ((double)running + 1.0);
         wait += (double)(calls - idle) * cost_us(cost, most) / (double)workers;
     } else if (calls >= idle) {
-        wait = (double)((calls - idle) / idle + 1) * cost_us(cost, most); /* all begin now */
+        size_t rounds = (calls - idle) / idle + 1;
+        wait = (double)rounds * cost_us(cost, most); /* all begin now */
     }
     if (wait < (double)v->delay_us && rows < most)
         wait = (double)v->delay_us;

@@ -181,12 +181,11 @@ static enum gal_status set(struct gal_model_config *c, size_t row, const struct 
 static enum gal_status set_key(struct gal_model_config *c, enum gal_config_key key,
                                const struct gal_config_value *v, struct gal_err *err)
 {
-    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        if (keys[i].key == key)
-            return set(c, i, v, err);
-    }
-    GAL_ASSERT(!"a key of scope MODEL has no row here");
-    return GAL_INTERNAL;
+    size_t row = 0;
+    while (row < sizeof(keys) / sizeof(keys[0]) && keys[row].key != key)
+        row++;
+    GAL_ASSERT(row < sizeof(keys) / sizeof(keys[0])); /* every key of scope MODEL has one */
+    return set(c, row, v, err);
 }
 
 /* --- a path's own keys --- */

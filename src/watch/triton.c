@@ -11,7 +11,7 @@ static const struct {
     const char *name, *help;
     enum gal_expo_type type;
 } rows[] = {
-#define GAL_TRITON_ROW(name, type, value, help) {name, help, (enum gal_expo_type)type},
+#define GAL_TRITON_ROW(name, type, value, help) {name, help, (enum gal_expo_type)(type)},
 #include "watch/triton.def"
 #undef GAL_TRITON_ROW
 };

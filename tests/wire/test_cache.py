@@ -416,19 +416,39 @@ def connected(server, count=2):
     harness.wait_until(lambda: metric(server, "galley_cache_redis_connections") == count, 20, f"{count} connections")
 
 
+def stored(serve, redis, path, ask, *more, count=1):
+    """Asks a server until Redis holds so many answers; the reply. A busy machine's Redis may be late: the server says so, and
+    keeps that answer in memory alone. Then another server is asked the same."""
+    for _ in range(10):
+        s = serve(*with_redis(redis, *more), paths=[path])
+        connected(s)
+        reply = ask(s)
+        harness.wait_until(lambda: redis.ask("DBSIZE") == count or s.lines("redis_lost"), 20, "the answer in Redis")
+        if redis.ask("DBSIZE") == count:
+            return reply
+    raise AssertionError("Redis was late ten times in a row")
+
+
 def test_processes_share_their_answers(serve, root, plain, redis):
     first, second = (serve(*with_redis(redis), paths=[root]) for _ in range(2))
     for s in (first, second):
         connected(s)
+
+    def late():  # a reply, on a busy machine: its answer is in memory alone
+        return first.lines("redis_lost") or second.lines("redis_lost")
+
+    misses = 0
     for name, path, body, headers in requests():
         want = said(plain.post(path, body, headers))
-        assert said(first.post(path, body, headers)) == want, name
-        harness.wait_until(lambda: redis.ask("DBSIZE") > 0, 20, "the answer in Redis")
+        reply = first.post(path, body, headers)
+        assert said(reply) == want, name
+        misses += how(reply) == "miss"
+        harness.wait_until(lambda: redis.ask("DBSIZE") == misses or late(), 20, "the answer in Redis")
         got = second.post(path, body, headers)
         assert said(got) == want, name
     for model in ("iris", "digits", "two"):
         errors = metric(second, "galley_cache_redis_requests_total", model=model, result="error")
-        if not second.lines("redis_lost"):  # on a busy machine a reply may be late
+        if not late():
             assert runs(second, model) == errors == 0
             assert metric(second, "galley_cache_redis_requests_total", model=model, result="hit") > 0
 
@@ -436,18 +456,15 @@ def test_processes_share_their_answers(serve, root, plain, redis):
 def test_versions_and_files_do_not_answer_for_each_other_in_redis(serve, tmp_path, redis):
     for number in (1, 2):  # the same name and version, another file
         models.add(tmp_path / str(number) / "m" / "model.onnx", number)
-        s = serve(*with_redis(redis), paths=[tmp_path / str(number) / "m"])
-        connected(s)
-        reply = s.infer("m", {"x": ("FP32", [1, 1], [10])})
+        reply = stored(serve, redis, tmp_path / str(number) / "m",
+                       lambda s: s.infer("m", {"x": ("FP32", [1, 1], [10])}), count=number)
         assert how(reply) == "miss" and reply.json()["outputs"][0]["data"] == [10 + number]
-    harness.wait_until(lambda: redis.ask("DBSIZE") == 2, 20, "both answers in Redis")
 
 
 def test_time_ends_an_answer_in_redis_too(serve, root, redis):
-    s = serve(*with_redis(redis, "--response-cache-ttl", "1h"), paths=[root / "digits"])
-    connected(s)
-    s.post("/v2/models/digits/infer", json_body({"pixels": PIXELS}))
-    (key,) = harness.wait_until(lambda: redis.ask("KEYS", "*"), 20, "the answer in Redis")
+    body = json_body({"pixels": PIXELS})
+    stored(serve, redis, root / "digits", lambda s: s.post("/v2/models/digits/infer", body), "--response-cache-ttl", "1h")
+    (key,) = redis.ask("KEYS", "*")
     assert key.startswith(b"galley:1:")
     assert 3500_000 < redis.ask("PTTL", key) <= 3600_000
 
@@ -525,10 +542,8 @@ def test_one_that_hangs_is_given_up(serve, root, redis):
 def test_rubbish_is_no_answer(serve, root, plain, redis, rubbish):
     body = json_body({"pixels": PIXELS})
     want = plain.post("/v2/models/digits/infer", body).body
-    s = serve(*with_redis(redis), paths=[root / "digits"])
-    connected(s)
-    s.post("/v2/models/digits/infer", body)
-    (key,) = harness.wait_until(lambda: redis.ask("KEYS", "*"), 20, "the answer in Redis")
+    stored(serve, redis, root / "digits", lambda s: s.post("/v2/models/digits/infer", body))
+    (key,) = redis.ask("KEYS", "*")
     good = redis.ask("GET", key)
     bad = {"cut": good[:-1], "flip": good.replace(b"digits", b"digitz", 1)}.get(rubbish, rubbish)
     redis.ask("SET", key, bad)
@@ -543,10 +558,8 @@ def test_rubbish_is_no_answer(serve, root, plain, redis, rubbish):
 
 def test_another_type_is_no_answer(serve, root, redis):
     body = json_body({"pixels": PIXELS})
-    s = serve(*with_redis(redis), paths=[root / "digits"])
-    connected(s)
-    s.post("/v2/models/digits/infer", body)
-    (key,) = harness.wait_until(lambda: redis.ask("KEYS", "*"), 20, "the answer in Redis")
+    stored(serve, redis, root / "digits", lambda s: s.post("/v2/models/digits/infer", body))
+    (key,) = redis.ask("KEYS", "*")
     redis.ask("DEL", key)
     redis.ask("LPUSH", key, "x")
     fresh = serve(*with_redis(redis), paths=[root / "digits"])
