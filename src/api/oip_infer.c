@@ -3,7 +3,6 @@
 #include "api/oip.h"
 #include "api/route.h"
 
-
 /* What follows the JSON is binary data; a length of 0 says that there is no JSON. */
 static enum gal_status decode(struct gal_exchange *x, struct gal_oip_request *req,
                               struct gal_err *err)

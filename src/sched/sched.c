@@ -122,7 +122,8 @@ enum gal_status gal_job_fail_gone(struct gal_job *job)
 
 enum gal_status gal_job_fail_late(struct gal_job *job)
 {
-    job->status = gal_fail(&job->err, GAL_DEADLINE, "the request's deadline passed before it ran");
+    job->status =
+        gal_fail(&job->err, GAL_DEADLINE, "no answer was possible before the request's deadline");
     return job->status;
 }
 

@@ -74,6 +74,7 @@ static void publish(struct gal_server *s, struct gal_catalog *fresh)
     show_gauges(s, s->catalog, fresh);
     show_gauges(s, fresh, fresh);
     gal_caching_forget(s->caching, s->catalog, fresh);
+    gal_retired_add(&s->retired, s->catalog, fresh);
     gal_catalog_unref(s->catalog);
     s->catalog = fresh;
     gal_sampler_take(s->sampler, fresh, gal_loop_now_us(s->loop));

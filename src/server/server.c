@@ -79,6 +79,7 @@ static void on_sample(void *ctx)
 {
     struct gal_server *s = ctx;
 
+    gal_retired_sweep(&s->retired);
     gal_sampler_take(s->sampler, s->catalog, gal_loop_now_us(s->loop));
     if (s->settings->api.triton_metrics)
         s->process.cpu_ppm = (uint32_t)(gal_cpu_sample(&s->cpu) * 1e6);
@@ -185,6 +186,7 @@ static bool busy(const struct gal_server *s)
 static void drop_models(struct gal_server *s)
 {
     gal_server_drop_coming(s);
+    gal_retired_release(&s->retired);
     gal_catalog_unref(s->catalog);
     for (size_t i = 0; i < s->front_count; i++) {
         gal_catalog_unref(s->fronts[i]->api.catalog);

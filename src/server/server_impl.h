@@ -7,6 +7,7 @@
 #include "server/caching.h"
 #include "server/front.h"
 #include "server/loader.h"
+#include "server/retired.h"
 #include "server/sampler.h"
 #include "server/server.h"
 #include "server/settings.h"
@@ -31,6 +32,7 @@ struct gal_server {
     struct gal_process process;
     struct gal_caching *caching;
     struct gal_catalog *catalog; /* newest; owned reference */
+    struct gal_retired retired;  /* models of older ones */
     struct gal_front **fronts;
     size_t front_count;
     uint16_t port;
