@@ -330,17 +330,20 @@ static enum gal_status read_word(struct parser *p, struct gal_pbtxt *node)
 
 /* ---- fields ---- */
 
-static enum gal_status add_node(struct parser *p, struct gal_str name, unsigned line,
-                                struct gal_pbtxt **out)
+/* NULL, and why in *status, when it fails. */
+static struct gal_pbtxt *add_node(struct parser *p, struct gal_str name, unsigned line,
+                                  enum gal_status *status)
 {
     struct level *top = p->depth ? &p->levels[p->depth - 1] : NULL;
     if (++p->nodes > GAL_PBTXT_NODES_MAX) {
-        refuse(p, line, "more than %u values in one file", GAL_PBTXT_NODES_MAX);
-        return GAL_INVALID;
+        *status = refuse(p, line, "more than %u values in one file", GAL_PBTXT_NODES_MAX);
+        return NULL;
     }
     struct gal_pbtxt *node = gal_arena_small(p->arena, sizeof *node);
-    if (!node)
-        return no_memory(p, sizeof *node);
+    if (!node) {
+        *status = no_memory(p, sizeof *node);
+        return NULL;
+    }
     *node = (struct gal_pbtxt){.line = line, .name = name};
     if (top) {
         *top->tail = node;
@@ -348,8 +351,8 @@ static enum gal_status add_node(struct parser *p, struct gal_str name, unsigned 
         top->has_item = true;
         top->wants_item = false;
     }
-    *out = node;
-    return GAL_OK;
+    *status = GAL_OK;
+    return node;
 }
 
 static enum gal_status open_level(struct parser *p, struct gal_pbtxt *node,
@@ -389,7 +392,6 @@ static enum gal_status read_field(struct parser *p)
 {
     char what[24];
     unsigned line = p->line;
-    struct gal_pbtxt *node;
     if (next_is(p, '['))
         return refuse(p, line, "extensions and Any, [...], are not supported");
     if (p->at == p->end || !is_letter(*p->at))
@@ -400,8 +402,9 @@ static enum gal_status read_field(struct parser *p)
     struct gal_str name = {gal_arena_strdup(p->arena, word), word.n};
     if (!name.p)
         return no_memory(p, word.n + 1);
-    enum gal_status status = add_node(p, name, line, &node);
-    if (status)
+    enum gal_status status = GAL_OK;
+    struct gal_pbtxt *node = add_node(p, name, line, &status);
+    if (!node)
         return status;
     skip_blanks(p);
     bool colon = next_is(p, ':');
@@ -438,7 +441,6 @@ static enum gal_status step_message(struct parser *p, struct level *top)
 static enum gal_status step_list(struct parser *p, struct level *top)
 {
     char what[24];
-    struct gal_pbtxt *node;
     struct gal_str name = top->node->name;
     if (next_is(p, ']') && !top->wants_item) {
         close_level(p);
@@ -454,8 +456,9 @@ static enum gal_status step_list(struct parser *p, struct level *top)
         return GAL_OK;
     }
     bool colon = top->colon;
-    enum gal_status status = add_node(p, name, p->line, &node);
-    return status ? status : read_value(p, node, colon, true);
+    enum gal_status status = GAL_OK;
+    struct gal_pbtxt *node = add_node(p, name, p->line, &status);
+    return node ? read_value(p, node, colon, true) : status;
 }
 
 static enum gal_status parse(struct parser *p)
@@ -487,8 +490,9 @@ enum gal_status gal_pbtxt_parse(struct gal_str text, const char *name, struct ga
     if (gal_str_starts(text, bom))
         p.at += bom.n;
     gal_buf_init(&p.scratch, GAL_PBTXT_BYTES_MAX);
-    enum gal_status status = add_node(&p, (struct gal_str){"", 0}, 1, root);
-    if (!status)
+    enum gal_status status = GAL_OK;
+    *root = add_node(&p, (struct gal_str){"", 0}, 1, &status);
+    if (*root)
         status = open_level(&p, *root, GAL_PBTXT_MESSAGE, '\0', false);
     if (!status)
         status = parse(&p);
