@@ -46,16 +46,6 @@ void gal_thread_slice(unsigned slice_us)
     (void)syscall(SYS_sched_setattr, 0, &a, 0);
 }
 
-void gal_thread_nice(int steps)
-{
-    struct attributes a = {.size = sizeof a};
-    if (syscall(SYS_sched_getattr, 0, &a, sizeof a, 0) != 0 || a.policy != SCHED_OTHER)
-        return;
-    a.size = sizeof a;
-    a.nice += steps;
-    (void)syscall(SYS_sched_setattr, 0, &a, 0);
-}
-
 static unsigned quota_cpus(struct gal_str quota, struct gal_str period)
 {
     uint64_t q, p;

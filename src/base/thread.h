@@ -17,9 +17,6 @@ enum gal_status gal_thread_start(pthread_t *out, const char *name, void *(*run)(
  * piece (milliseconds). Its share stays what it is. Linux 6.12 and later; elsewhere nothing
  * happens. */
 void gal_thread_slice(unsigned slice_us);
-/* The calling thread yields to others of the process where they want the same processor: nice by so
- * many more steps (each is about a fifth of its weight). */
-void gal_thread_nice(int steps);
 /* Processors that this process may keep busy: the smallest of the affinity mask and the cgroup's
  * quota (cgroup v2 cpu.max, v1 cpu.cfs_quota_us; rounded up), at least 1. */
 unsigned gal_cpu_count(void);

@@ -19,6 +19,8 @@
 #define POOL_KEEP_BYTES GAL_BATCH_BYTES_MAX
 /* Quiet for so long: memory of the last burst is given back. */
 #define TRIM_AFTER_US 1000000u
+/* A loop that wakes on the same core comes first; see front.c. */
+#define WORKER_SLICE_US 10000u
 /* How late a timed sleep may end. */
 #define TIMER_SLACK_NS 1000ul
 /* Calls that may have ended before an earlier one (keep_order). */
@@ -187,6 +189,7 @@ static void *work(void *arg)
     struct gal_worker *w = arg;
     struct gal_sched *s = w->sched;
     (void)prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0);
+    gal_thread_slice(WORKER_SLICE_US); /* it was started by a loop, and has its pieces */
     pthread_mutex_lock(&s->lock);
     for (;;) {
         struct gal_taken taken;
