@@ -264,6 +264,7 @@ static void fill_job(struct gal_exchange *x, struct gal_infer *inf)
     if (limit_us != 0)
         job->deadline_us =
             limit_us < UINT64_MAX - x->start_us ? x->start_us + limit_us : UINT64_MAX;
+    job->arrived_us = x->start_us;
     job->home = x->api->loop;
     job->turn = x->api->turn;
     job->cancelled = false;

@@ -26,6 +26,15 @@ static bool wants_queue(const struct gal_policy *p)
     return p->delay_us_max > 0 || p->keep_order || p->levels > 1;
 }
 
+/* Of a call on the loop of a model that is asked alone. Where there is a goal a request may wait
+ * for the call under way, then for its own, and for the reading and writing of both: each gets a
+ * third. */
+static uint64_t alone_us_max(const struct gal_sched *s)
+{
+    uint64_t third_us = s->o.policy.target_us / 3;
+    return third_us != 0 && third_us < GAL_ALONE_US_MAX ? third_us : GAL_ALONE_US_MAX;
+}
+
 /* By hope: sizes that one bad moment made seem too dear would else never run here again, and so
  * never be put right. */
 static void set_inline_rows(struct gal_sched *s)
@@ -35,9 +44,8 @@ static void set_inline_rows(struct gal_sched *s)
         rows = SIZE_MAX;
     else if (s->o.mode == GAL_SCHED_AUTO && !wants_queue(&s->o.policy))
         rows = gal_cost_rows_hoped(&s->cost, s->o.inline_us_max, SIZE_MAX);
-    if (s->o.one_core && s->o.mode == GAL_SCHED_AUTO && !wants_queue(&s->o.policy) &&
-        s->o.policy.target_us == 0)
-        alone = gal_cost_rows_hoped(&s->cost, GAL_ALONE_US_MAX, s->o.policy.rows_max);
+    if (s->o.one_core && s->o.mode == GAL_SCHED_AUTO && !wants_queue(&s->o.policy))
+        alone = gal_cost_rows_hoped(&s->cost, alone_us_max(s), s->o.policy.rows_max);
     atomic_store_explicit(&s->inline_rows_max, rows, memory_order_relaxed);
     atomic_store_explicit(&s->alone_rows_max, alone, memory_order_relaxed);
 }
@@ -220,6 +228,25 @@ static bool runs_inline(struct gal_sched *s, struct gal_job *job, bool stacks)
     return job->rows <= most;
 }
 
+/* A long turn has let it wait so long that a call more would miss the goal. */
+static bool is_shed(const struct gal_sched *s, const struct gal_job *job)
+{
+    uint64_t target_us = s->o.policy.target_us;
+    if (target_us == 0 || !job->is_dear || job->arrived_us == 0 ||
+        job->arrived_us >= job->submitted_us)
+        return false;
+    return job->submitted_us - job->arrived_us + alone_us_max(s) > target_us;
+}
+
+static void shed(struct gal_job *job)
+{
+    job->status = gal_fail(&job->err, GAL_OVERLOADED,
+                           "the request has waited %.1f ms: its answer would come beyond the "
+                           "model's latency target",
+                           (double)(job->submitted_us - job->arrived_us) / 1000.0);
+    gal_job_finish(job);
+}
+
 void gal_sched_submit(struct gal_sched *s, struct gal_job *job)
 {
     bool stacks = atomic_load_explicit(&s->stacks, memory_order_relaxed);
@@ -229,7 +256,9 @@ void gal_sched_submit(struct gal_sched *s, struct gal_job *job)
     bool is_inline = runs_inline(s, job, stacks);
     if (!is_inline)
         job->entry.bytes = gal_batch_bytes(job);
-    if (is_inline && job->turn && stacks) {
+    if (is_inline && is_shed(s, job)) {
+        shed(job);
+    } else if (is_inline && job->turn && stacks) {
         gal_turn_add(job->turn, job);
     } else if (is_inline || !job->home) {
         run_now(job);

@@ -56,6 +56,7 @@ struct gal_job {
     struct gal_arena *arena;   /* the scheduler's while the job is under way */
     struct gal_value *outputs; /* room for output_count */
     uint64_t deadline_us;      /* monotonic; 0: none */
+    uint64_t arrived_us;       /* monotonic, when its loop found it; 0: unknown */
     struct gal_loop *home;     /* loop that on_done runs on; NULL: caller blocks, inline always */
     struct gal_turn *turn;     /* home's; NULL: never together with others */
     void (*on_done)(struct gal_job *job); /* called exactly once, on the home loop, possibly from

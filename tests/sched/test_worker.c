@@ -703,6 +703,25 @@ static void it_goes_back_to_workers_while_another_is_asked(void **state)
     gal_sched_free(s);
 }
 
+static void with_a_goal_the_loop_makes_shorter_calls_and_sheds_what_waited(void **state)
+{
+    (void)state;
+    struct crew *c = crew_new(1);
+    c->options.policy.target_us = 9000;
+    open_alone(c, 5, GAL_SCHED_AUTO);
+    toy_now_us += 100000;
+    for (size_t i = 0; i < 5; i++)
+        c->works[i].job.arrived_us = toy_now_us - (i == 4 ? 6001 : 6000);
+    crew_send(c, 0, 5); /* 3 rows are 3 ms, a third of the goal */
+    for (size_t i = 0; i < 4; i++)
+        crew_expect(c, i, GAL_OK);
+    crew_expect(c, 4, GAL_OVERLOADED);
+    assert_non_null(strstr(c->works[4].job.err.message, "latency target"));
+    crew_expect_call(c, 0, 0, 3);
+    crew_expect_call(c, 1, 3, 1);
+    crew_close(c);
+}
+
 static void a_call_that_is_dear_or_wants_a_queue_is_never_the_loops(void **state)
 {
     (void)state;
@@ -710,7 +729,7 @@ static void a_call_that_is_dear_or_wants_a_queue_is_never_the_loops(void **state
         struct crew *c = crew_new(1);
         c->options.policy.keep_order = how == 1;
         c->options.policy.levels = how == 2 ? 2 : 1;
-        c->options.policy.target_us = how == 3 ? SECOND : 0;
+        c->options.policy.target_us = how == 3 ? 2000 : 0; /* a third of it is less than a row */
         open_alone(c, 1, how == 4 ? GAL_SCHED_WORKERS : GAL_SCHED_AUTO);
         for (int i = 0; how == 0 && i < 40; i++)
             gal_sched_observe(c->sched, 1, 2000ul * GAL_ALONE_US_MAX);
@@ -757,6 +776,7 @@ int main(void)
         cmocka_unit_test(calls_of_other_kinds_wake_workers_too),
         cmocka_unit_test(times_and_counts_are_those_of_the_call),
         cmocka_unit_test(on_one_core_a_model_that_is_asked_alone_runs_on_its_loop),
+        cmocka_unit_test(with_a_goal_the_loop_makes_shorter_calls_and_sheds_what_waited),
         cmocka_unit_test(it_goes_back_to_workers_while_another_is_asked),
         cmocka_unit_test(a_call_that_is_dear_or_wants_a_queue_is_never_the_loops),
     };
