@@ -73,6 +73,6 @@ def describe():
         model = re.search(r"^model name\s*: (.*)$", f.read(), re.M)
     version = output([GALLEY, "version"]).splitlines()
     return {"processor": model.group(1).strip() if model else platform.machine(),
-            "cores": len(CORES), "kernel": platform.release(),
+            "cores": len(CORES), "kernel": ".".join(platform.release().split(".")[:2]),
             "galley": version[0], "engine": next((v for v in version if v.startswith("ONNX")), "unknown"),
             "load": os.getloadavg()[0]}

@@ -4,7 +4,8 @@ import threading
 
 from lib import load, models, report, servers, stats
 
-CONNECTIONS = 1500  # more than may wait in the server (--max-queue-size): the server refuses, not the client
+CONNECTIONS = 512  # clients that ask at the same time; each waits for its answer
+GIVE_UP_SHARE = 0.25  # of the deadline: an arrival that finds all of them waiting is given up then, unsent
 WINDOW_S = 0.05
 
 
@@ -57,7 +58,7 @@ def overload(context, model, deadline_ms):
                     f"deadline {deadline_ms} ms")
         plan = [(capacity / 2, calm), (capacity * 3, full), (capacity / 2, calm)]
         with MemoryWatch(server) as memory:
-            phases = load.open_loop(context.folder, server.port, request, plan, CONNECTIONS, give_up_ms=deadline_ms)
+            phases = load.open_loop(context.folder, server.port, request, plan, CONNECTIONS, give_up_ms=int(deadline_ms * GIVE_UP_SHARE))
         after = load.wrk(context.folder, server.port, patient, context.seconds, 64)["rps"]
     return capacity, after, phases, memory
 
