@@ -69,7 +69,8 @@ def check_sums(s):
         assert n[part]["count"] == n["success"]["count"] - n["cache_hit"]["count"]
         for b in s["batch_stats"]:
             assert b[part]["count"] == b["compute_infer"]["count"]
-    assert n["compute_infer"]["ns"] <= n["success"]["ns"]
+    # A job is timed in whole microseconds from begin to end, a call in nanoseconds.
+    assert n["compute_infer"]["ns"] <= n["success"]["ns"] + 1000 * n["success"]["count"]
 
 
 # --- statistics ---
