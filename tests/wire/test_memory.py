@@ -15,10 +15,10 @@ import oip
 MIB = 1 << 20
 
 
-def cpu_seconds(pid):
+def cpu_ms(pid):
     with open(f"/proc/{pid}/stat", encoding="ascii") as f:
         fields = f.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return (int(fields[11]) + int(fields[12])) * 1000 // os.sysconf("SC_CLK_TCK")
 
 
 def wide(path):
@@ -40,9 +40,10 @@ def test_an_idle_server_uses_no_time(serve, tmp_path):
     assert s.infer("slow", {"x": ("INT64", [1, 1], [1])}).status == 200
     conns = [s.connect() for _ in range(4)]  # idle ones are looked after too
     time.sleep(0.3)
-    before = cpu_seconds(s.pid)
+    before = cpu_ms(s.pid)
     time.sleep(1)
-    assert cpu_seconds(s.pid) - before <= 0.03
+    # A sanitizer's own thread wakes too, and its time is the process's.
+    assert cpu_ms(s.pid) - before <= (150 if harness.SANITIZE else 30)
     for c in conns:
         c.close()
 
