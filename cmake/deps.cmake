@@ -18,6 +18,36 @@ foreach(dep IN ITEMS uv:libuv yaml:yaml-0.1 zlib:zlib crypto:libcrypto)
   add_library(gal::${name} ALIAS PkgConfig::${name})
 endforeach()
 
+# The static library where there is one, so that an image needs no further file.
+function(gal_static name header)
+  string(TOUPPER "${name}" upper)
+  find_path(${upper}_INCLUDE ${header})
+  find_library(${upper}_LIBRARY NAMES ${ARGN})
+  if(NOT ${upper}_INCLUDE OR NOT ${upper}_LIBRARY)
+    gal_missing("${name}")
+  endif()
+  add_library(gal_${name} INTERFACE)
+  target_include_directories(gal_${name} SYSTEM INTERFACE "${${upper}_INCLUDE}")
+  target_link_libraries(gal_${name} INTERFACE "${${upper}_LIBRARY}")
+  add_library(gal::${name} ALIAS gal_${name})
+endfunction()
+gal_static(hiredis hiredis/async.h libhiredis.a hiredis)
+gal_static(nghttp2 nghttp2/nghttp2.h libnghttp2.a nghttp2)         # HTTP/2
+gal_static(protobuf_c protobuf-c/protobuf-c.h libprotobuf-c.a protobuf-c)
+gal_static(wslay wslay/wslay.h libwslay.a wslay)                   # WebSocket frames
+gal_static(jpeg jpeglib.h libjpeg.a jpeg)                          # libjpeg-turbo
+gal_static(png png.h libpng.a png)
+target_link_libraries(gal_png INTERFACE gal::zlib m)
+pkg_check_modules(ssl IMPORTED_TARGET libssl)                      # TLS; shared: security updates are the system's
+if(NOT ssl_FOUND)
+  gal_missing("OpenSSL")
+endif()
+add_library(gal::ssl ALIAS PkgConfig::ssl)
+find_program(GAL_PROTOC_C protoc-c)
+if(NOT GAL_PROTOC_C)
+  gal_missing("protoc-c")
+endif()
+
 # llhttp: unpacked under build/deps (static), or the system's.
 find_path(LLHTTP_INCLUDE llhttp.h HINTS "${GAL_DEPS}/root/usr/include")
 find_library(LLHTTP_LIBRARY NAMES libllhttp.a llhttp
@@ -56,17 +86,6 @@ endif()
 add_library(gal_xxhash INTERFACE)
 target_include_directories(gal_xxhash SYSTEM INTERFACE "${XXHASH_INCLUDE}")
 add_library(gal::xxhash ALIAS gal_xxhash)
-
-# hiredis: the static library where there is one, so that an image needs no further file.
-find_path(HIREDIS_INCLUDE hiredis/async.h)
-find_library(HIREDIS_LIBRARY NAMES libhiredis.a hiredis)
-if(NOT HIREDIS_INCLUDE OR NOT HIREDIS_LIBRARY)
-  gal_missing("hiredis")
-endif()
-add_library(gal_hiredis INTERFACE)
-target_include_directories(gal_hiredis SYSTEM INTERFACE "${HIREDIS_INCLUDE}")
-target_link_libraries(gal_hiredis INTERFACE "${HIREDIS_LIBRARY}")
-add_library(gal::hiredis ALIAS gal_hiredis)
 
 # ONNX Runtime: the header only; galley opens the library when it runs.
 if(NOT EXISTS "${GAL_DEPS}/onnxruntime/include/onnxruntime_c_api.h")

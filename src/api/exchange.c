@@ -54,6 +54,7 @@ void gal_exchange_reset(struct gal_exchange *x)
     gal_buf_clear(&x->out, GAL_ARENA_KEEP_BYTES);
     gal_buf_clear(&x->packed, GAL_ARENA_KEEP_BYTES);
     x->resp.header_count = 0;
+    x->resp.trailer_count = 0;
     x->resp.part_count = 0;
     x->resp.body_bytes = 0;
     x->resp.close = false;
@@ -62,6 +63,9 @@ void gal_exchange_reset(struct gal_exchange *x)
     x->body = (struct gal_str){NULL, 0};
     x->model = NULL;
     x->infer = NULL;
+    x->client_name = (struct gal_str){NULL, 0};
+    x->regions = NULL;
+    x->region_count = 0;
     x->state = NULL;
     x->rows = 0;
     x->submitted = false;

@@ -23,6 +23,9 @@
 #include "watch/metrics.h"
 
 struct gal_cache;
+struct gal_control_ops;
+struct gal_shm;
+struct gal_shm_region;
 struct gal_cached;
 struct gal_redis;
 struct gal_route;
@@ -33,6 +36,8 @@ struct gal_exchange;
 enum gal_dialect {
     GAL_DIALECT_NATIVE, /* {"detail": ..., "request_id": ...}; INVALID is 422 */
     GAL_DIALECT_OIP,    /* {"error": "..."} */
+    GAL_DIALECT_GRPC,   /* 200, grpc-status and grpc-message (http/grpc.h) */
+    GAL_DIALECT_MLFLOW, /* {"error_code": "...", "message": "..."} */
 };
 
 /* What all loops share; written by server/ only. */
@@ -74,9 +79,11 @@ struct gal_api {
     struct gal_buf log_lines;              /* gathered in this turn; flushed by the carrier */
     const struct gal_clock *clock;
     struct gal_loop *loop;
-    struct gal_turn *turn;   /* borrowed; NULL on the command line */
-    struct gal_cache *cache; /* borrowed; NULL: no responses are cached */
-    struct gal_redis *redis; /* this loop's, borrowed; NULL: none */
+    struct gal_turn *turn;                 /* borrowed; NULL on the command line */
+    struct gal_cache *cache;               /* borrowed; NULL: no responses are cached */
+    struct gal_redis *redis;               /* this loop's, borrowed; NULL: none */
+    const struct gal_control_ops *control; /* borrowed; NULL: models stay as they are */
+    struct gal_shm *shm;                   /* borrowed; NULL: no client's memory is mapped */
     struct gal_rng rng;
     struct gal_series_cache *series; /* api/account.c's */
     /* What the response cache has done for a model; NULL where there is none. */
@@ -92,7 +99,8 @@ struct gal_exchange {
     struct gal_http_request *req;
     void (*on_finished)(struct gal_exchange *x); /* resp is complete */
     void *carrier;
-    const char *peer;    /* may be NULL */
+    const char *peer;           /* may be NULL */
+    struct gal_str client_name; /* of the client's certificate, verified; p NULL: it showed none */
     uint64_t arrived_us; /* monotonic, the loop found the request; 0: unknown. What a long turn lets
                             wait counts from its start */
 
@@ -117,9 +125,11 @@ struct gal_exchange {
     struct gal_infer *infer;   /* of an inference; its outputs are given back by reset */
     struct gal_cached *cached; /* its place in the response cache (api/cached.h); NULL: none */
     void *state;               /* the handler's own, in the arena */
-    struct gal_buf packed;     /* the compressed body, when there is one */
-    bool submitted;            /* the job was handed to a scheduler */
-    bool job_running;          /* between submit and on_done, and while the cache has it */
+    struct gal_shm_region **regions; /* that the tensors lie in, in the arena; let go by reset */
+    size_t region_count;
+    struct gal_buf packed; /* the compressed body, when there is one */
+    bool submitted;        /* the job was handed to a scheduler */
+    bool job_running;      /* between submit and on_done, and while the cache has it */
 };
 
 void gal_exchange_init(struct gal_exchange *x, struct gal_api *api);

@@ -1,15 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Open Inference Protocol's inference request as plain data, and the way from and to its JSON
- * with the binary tensor extension. Pure: bytes in, structures out, memory from the arena. What
- * the structures borrow (names, text, binary tensors) lies in the arena or in the bytes given. */
+/* The Open Inference Protocol's inference request as plain data, the way from and to its JSON with
+ * the binary tensor extension, and what its REST and gRPC forms share. Codecs are pure: bytes in,
+ * structures out, memory from the arena. What the structures borrow (names, text, binary tensors)
+ * lies in the arena or in the bytes given. */
 #ifndef GAL_API_OIP_H
 #define GAL_API_OIP_H
 
 #include "api/infer.h"
 
+/* Where a tensor lies in a registered region; region.p NULL: it is in the message. */
+struct gal_oip_place {
+    struct gal_str region;
+    uint64_t offset, bytes;
+};
+
 struct gal_oip_output {
     struct gal_str name;
-    bool binary; /* wanted as binary data */
+    bool binary;                /* wanted as binary data */
+    uint32_t classes;           /* `classification`: the best so many; 0: the tensor itself */
+    struct gal_oip_place place; /* where its bytes go */
 };
 
 struct gal_oip_request {
@@ -18,6 +27,8 @@ struct gal_oip_request {
     uint64_t priority;   /* parameter `priority`: 1 is the highest; 0: none */
     bool binary_output;  /* outputs that say nothing else are wanted as binary data */
     struct gal_tensor *inputs;
+    struct gal_oip_place *input_places; /* as many as inputs; NULL: none is in shared memory. An
+                                           input with a place has no data yet */
     size_t input_count;
     struct gal_oip_output *outputs;
     size_t output_count; /* 0: all outputs */
@@ -57,6 +68,16 @@ enum gal_status gal_oip_encode(const struct gal_model *m, const struct gal_oip_r
  * file, integers as numbers, enums by name. A READY model's; also for one without a config.pbtxt.
  */
 void gal_oip_put_config(struct gal_buf *out, const struct gal_model *m);
+
+/* What the protocol's REST and gRPC forms share behind their decoders. Resolves the model (name,
+ * version as in gal_infer_resolve), looks whether the protocol can carry its inputs, and makes
+ * room. NULL with err filled when not. */
+struct gal_infer *gal_oip_open(struct gal_exchange *x, struct gal_str name, struct gal_str version,
+                               struct gal_err *err);
+/* Puts the request's inputs and outputs in their places and runs; ends in encode and finish, or in
+ * fail. req lives in the exchange's arena and becomes inf->state. */
+void gal_oip_run(struct gal_exchange *x, struct gal_infer *inf, struct gal_oip_request *req,
+                 void (*encode)(struct gal_exchange *x, struct gal_infer *inf));
 
 /* The model of the route's parameters when it is READY; NULL, and the exchange has failed, when
  * not. */

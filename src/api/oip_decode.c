@@ -344,6 +344,7 @@ static enum gal_status read_output(struct decoder *d, yyjson_val *v, struct gal_
     yyjson_val *at[KEYS_MAX];
     enum gal_status st = read_members(v, keys, 2, at, err);
 
+    memset(out, 0, sizeof(*out));
     out->binary = d->out->binary_output;
     if (st == GAL_OK)
         st = read_name(at[0], &out->name, err);

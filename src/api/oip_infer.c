@@ -97,32 +97,47 @@ static void encode(struct gal_exchange *x, struct gal_infer *inf)
                               answer.part_count);
 }
 
-void gal_handle_oip_infer(struct gal_exchange *x)
+struct gal_infer *gal_oip_open(struct gal_exchange *x, struct gal_str name, struct gal_str version,
+                               struct gal_err *err)
 {
-    struct gal_oip_request *req = gal_arena_small(&x->arena, sizeof(*req));
-    struct gal_infer *inf = NULL;
-    struct gal_err err;
-    enum gal_status st = gal_infer_resolve(x, x->params[0], x->params[1], &err);
+    struct gal_infer *inf;
 
-    if (st == GAL_OK)
-        st = check_ports(x->model, &err);
-    if (st == GAL_OK)
-        inf = gal_infer_new(x);
-    if (st == GAL_OK && (inf == NULL || req == NULL)) {
-        st = GAL_NO_MEMORY;
-        gal_fail(&err, st, "no memory for the request");
-    }
-    if (st == GAL_OK)
-        st = decode(x, req, &err);
-    if (st == GAL_OK)
-        st = fill(x, inf, req, &err);
-    if (st != GAL_OK) {
+    if (gal_infer_resolve(x, name, version, err) != GAL_OK || check_ports(x->model, err) != GAL_OK)
+        return NULL;
+    inf = gal_infer_new(x);
+    if (inf == NULL)
+        gal_fail(err, GAL_NO_MEMORY, "no memory for the request");
+    return inf;
+}
+
+void gal_oip_run(struct gal_exchange *x, struct gal_infer *inf, struct gal_oip_request *req,
+                 void (*encode_answer)(struct gal_exchange *x, struct gal_infer *inf))
+{
+    struct gal_err err;
+
+    if (fill(x, inf, req, &err) != GAL_OK) {
         gal_exchange_fail(x, &err);
         return;
     }
-    inf->encode = encode;
+    inf->encode = encode_answer;
     inf->state = req;
     inf->timeout_us = req->timeout_us;
     inf->priority = req->priority;
     gal_infer_run(x, inf);
+}
+
+void gal_handle_oip_infer(struct gal_exchange *x)
+{
+    struct gal_oip_request *req = gal_arena_small(&x->arena, sizeof(*req));
+    struct gal_err err;
+    struct gal_infer *inf = gal_oip_open(x, x->params[0], x->params[1], &err);
+
+    if (inf != NULL && req == NULL) {
+        inf = NULL;
+        gal_fail(&err, GAL_NO_MEMORY, "no memory for the request");
+    }
+    if (inf != NULL && decode(x, req, &err) == GAL_OK)
+        gal_oip_run(x, inf, req, encode);
+    else
+        gal_exchange_fail(x, &err);
 }

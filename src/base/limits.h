@@ -11,6 +11,7 @@
 #define GAL_BODY_BYTES_MAX (64u << 20)  /* body, after decoding too; max_body_bytes */
 #define GAL_INFLATE_RATIO_MAX 200u      /* decoded bytes a coded byte beyond 64 KiB: no bombs */
 #define GAL_HTTP_RESPONSE_HEADERS_MAX 16u
+#define GAL_HTTP_RESPONSE_TRAILERS_MAX 4u
 #define GAL_CONNECTIONS_MAX 10000u  /* open sockets of the process; max_connections */
 #define GAL_HEAD_TIMEOUT_MS 10000u  /* first byte of a request to its whole head; head_timeout */
 #define GAL_BODY_TIMEOUT_MS 30000u  /* no byte of the body for so long; body_timeout */

@@ -72,8 +72,10 @@ struct gal_http_response {
     size_t header_count;
     const struct gal_str *parts; /* the body, in order; borrowed until the exchange ends */
     size_t part_count;
-    size_t body_bytes; /* sum of the parts */
-    bool close;        /* end the connection behind this response */
+    size_t body_bytes;                                          /* sum of the parts */
+    struct gal_header trailers[GAL_HTTP_RESPONSE_TRAILERS_MAX]; /* behind the body, HTTP/2 only */
+    size_t trailer_count;
+    bool close; /* end the connection behind this response */
 };
 
 /* Adds a header; beyond GAL_HTTP_RESPONSE_HEADERS_MAX it is a program error. Content-Length, Date

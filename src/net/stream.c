@@ -374,11 +374,17 @@ size_t gal_loop_streams(const struct gal_loop *loop)
     return loop->stream_count;
 }
 
-void gal_loop_each_stream(struct gal_loop *loop, void (*visit)(void *user, void *ctx), void *ctx)
+void gal_loop_drain_streams(struct gal_loop *loop)
 {
     for (struct gal_stream *s = loop->streams; s; s = s->next)
-        if (s->user && !s->closing && !s->close_soon)
-            visit(s->user, ctx);
+        if (s->user && !s->closing && !s->close_soon && s->ops->on_drain)
+            s->ops->on_drain(s->user);
+}
+
+void gal_stream_switch(struct gal_stream *s, const struct gal_stream_ops *ops, void *user)
+{
+    s->ops = ops;
+    s->user = user;
 }
 
 /* --- life --- */

@@ -33,6 +33,8 @@ struct gal_stream_ops {
     /* A gal_stream_write that returned false has finished: its bytes are with the kernel. */
     void (*on_written)(void *user);
     void (*on_close)(void *user);
+    /* The process is about to stop: end when no request is under way. By gal_loop_drain_streams. */
+    void (*on_drain)(void *user);
 };
 
 /* Listens on host:port (numeric address or name; port 0 lets the system choose) with SO_REUSEPORT,
@@ -67,11 +69,16 @@ void gal_stream_read_resume(struct gal_stream *s);
 /* Absolute, gal_loop_turn_us's clock; 0 clears. Coarse: fires up to 100 ms late. Setting it is a
  * store. */
 void gal_stream_deadline(struct gal_stream *s, uint64_t at_us);
+/* Another protocol takes the connection over, between two bytes: from here on `ops` are called with
+ * `user`; the former user hears no more of it, and frees itself. Not while a write is pending. What
+ * the former user has read beyond its own, it hands to the new one. */
+void gal_stream_switch(struct gal_stream *s, const struct gal_stream_ops *ops, void *user);
 struct gal_loop *gal_stream_loop(const struct gal_stream *s);
 /* "127.0.0.1:51234" of the peer; NUL-terminated, computed on first call. */
 const char *gal_stream_peer(struct gal_stream *s);
-/* Open connections of a loop; visits each (for drain). The visitor may close the one visited. */
+/* Open connections of a loop. */
 size_t gal_loop_streams(const struct gal_loop *loop);
-void gal_loop_each_stream(struct gal_loop *loop, void (*visit)(void *user, void *ctx), void *ctx);
+/* Calls on_drain of each that is not closing, where there is one. */
+void gal_loop_drain_streams(struct gal_loop *loop);
 
 #endif

@@ -161,5 +161,5 @@ void gal_front_refuse(struct gal_front *f)
 {
     gal_listener_free(f->listener);
     f->listener = NULL;
-    gal_loop_each_stream(f->loop, gal_http_close_idle, f);
+    gal_loop_drain_streams(f->loop);
 }

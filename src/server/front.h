@@ -77,7 +77,5 @@ void gal_http_send_answers(struct gal_front *f);
 /* Goes on with the connections whose pause is over; on_fire of rest_timer. */
 void gal_http_end_rests(void *front);
 void gal_http_free_pools(struct gal_front *f);
-/* Closes the connection when it holds no request; a visitor for gal_loop_each_stream. */
-void gal_http_close_idle(void *user, void *ctx);
 
 #endif

@@ -755,6 +755,14 @@ static void on_deadline(void *user)
     }
 }
 
+static void on_drain(void *user)
+{
+    struct gal_conn *c = user;
+
+    if (c->state == CONN_IDLE || (c->state == CONN_RESTING && c->slot == NULL))
+        close_softly(c);
+}
+
 const struct gal_stream_ops gal_http_stream_ops = {
     .on_open = on_open,
     .on_space = on_space,
@@ -763,16 +771,8 @@ const struct gal_stream_ops gal_http_stream_ops = {
     .on_deadline = on_deadline,
     .on_written = on_written,
     .on_close = on_close,
+    .on_drain = on_drain,
 };
-
-void gal_http_close_idle(void *user, void *ctx)
-{
-    struct gal_conn *c = user;
-
-    (void)ctx;
-    if (c->state == CONN_IDLE || (c->state == CONN_RESTING && c->slot == NULL))
-        close_softly(c);
-}
 
 void gal_http_free_pools(struct gal_front *f)
 {

@@ -133,7 +133,8 @@ static void numbers_in_binary_stay_where_the_backend_has_them(void **state)
 static void each_output_has_the_form_it_was_asked_for_in(void **state)
 {
     struct bench *b = *state;
-    struct gal_oip_output outputs[2] = {{GAL_STR("y"), false}, {GAL_STR("s"), true}};
+    struct gal_oip_output outputs[2] = {{.name = GAL_STR("y")},
+                                        {.name = GAL_STR("s"), .binary = true}};
     struct gal_str text[2] = {GAL_STR("ab"), GAL_STR("\xff")};
 
     give(b, tensor("y", GAL_DT_FP32, 2, row3, floats));

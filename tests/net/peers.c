@@ -70,6 +70,11 @@ static void on_close(void *user)
     sem_post(&p->server->closed);
 }
 
+static void on_drain(void *user)
+{
+    happen(user, EV_DRAIN, 0);
+}
+
 const struct gal_stream_ops peer_ops = {
     .on_open = on_open,
     .on_space = on_space,
@@ -78,6 +83,7 @@ const struct gal_stream_ops peer_ops = {
     .on_deadline = on_deadline,
     .on_written = on_written,
     .on_close = on_close,
+    .on_drain = on_drain,
 };
 
 static void count_turn(void *ctx)

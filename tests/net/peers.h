@@ -13,7 +13,17 @@
 #define BIG_BYTES (20u << 20)
 #define SPACE_BYTES 32768
 
-enum event { EV_OPEN, EV_SPACE, EV_DATA, EV_EOF, EV_DEADLINE, EV_WRITTEN, EV_CLOSE, EV_COUNT };
+enum event {
+    EV_OPEN,
+    EV_SPACE,
+    EV_DATA,
+    EV_EOF,
+    EV_DEADLINE,
+    EV_WRITTEN,
+    EV_CLOSE,
+    EV_DRAIN,
+    EV_COUNT
+};
 
 struct server;
 

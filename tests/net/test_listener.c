@@ -85,29 +85,26 @@ static void a_peer_of_ipv6_stands_in_brackets(void **state)
     clean(&s);
 }
 
-static void close_each(void *user, void *ctx)
-{
-    struct peer *p = user;
-    int *visits = ctx;
-    (*visits)++;
-    gal_stream_close(p->stream);
-}
+static int drains;
 
 static void say_hello(struct peer *p, enum event e, size_t n)
 {
     (void)n;
+    if (e == EV_DRAIN) {
+        drains++;
+        gal_stream_close(p->stream);
+    }
     struct gal_str hello = GAL_STR("hello");
     if (e == EV_OPEN && !gal_stream_write(p->stream, &hello, 1))
         p->step = 100;
 }
 
-static void all_streams_of_a_loop_can_be_visited_and_closed(void **state)
+static void all_streams_of_a_loop_are_told_of_a_drain(void **state)
 {
     (void)state;
     struct server s;
     int fds[20];
     char hello[5];
-    int visits = 0;
     start(&s, say_hello);
     for (int i = 0; i < 20; i++) {
         fds[i] = dial(s.port, 0);
@@ -115,10 +112,11 @@ static void all_streams_of_a_loop_can_be_visited_and_closed(void **state)
     }
     stop_running(&s);
     assert_int_equal(gal_loop_streams(s.loop), 20);
-    gal_loop_each_stream(s.loop, close_each, &visits);
-    assert_int_equal(visits, 20);
-    gal_loop_each_stream(s.loop, close_each, &visits); /* those that are closing are left out */
-    assert_int_equal(visits, 20);
+    drains = 0;
+    gal_loop_drain_streams(s.loop);
+    assert_int_equal(drains, 20);
+    gal_loop_drain_streams(s.loop); /* those that are closing are left out */
+    assert_int_equal(drains, 20);
     gal_loop_free(s.loop);
     for (int i = 0; i < 20; i++) {
         assert_int_equal(s.peers[i]->seen[EV_CLOSE], 1);
@@ -301,7 +299,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(peers_have_addresses),
         cmocka_unit_test(a_peer_of_ipv6_stands_in_brackets),
-        cmocka_unit_test(all_streams_of_a_loop_can_be_visited_and_closed),
+        cmocka_unit_test(all_streams_of_a_loop_are_told_of_a_drain),
         cmocka_unit_test(connecting_again_takes_no_memory),
         cmocka_unit_test(a_freed_listener_leaves_open_connections_alone),
         cmocka_unit_test(a_port_is_shared_by_loops_but_not_with_others),
