@@ -37,25 +37,22 @@ static inline uint64_t join_digits(uint64_t w)
 static inline const char *read_digits(const char *p, uint64_t *value)
 {
     static const uint32_t power[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
-    for (int i = 0; i < 3; i++, p += 8) {
+    for (int i = 0; i < 2; i++, p += 8) {
         uint64_t w;
-        if (!is_digit(p[0]))
-            return p;
-        if (!is_digit(p[1])) {
-            *value = *value * 10 + (uint64_t)(p[0] - '0');
-            return p + 1;
-        }
         memcpy(&w, p, sizeof w);
         w ^= GAL_EACH_BYTE('0');
         uint64_t others =
             (((w & GAL_EACH_BYTE(0x7f)) + GAL_EACH_BYTE(0x76)) | w) & GAL_EACH_BYTE(0x80);
         if (others) {
             unsigned count = (unsigned)__builtin_ctzll(others) / 8;
-            *value = *value * power[count] + join_digits(w << (64 - 8 * count));
+            if (count > 0)
+                *value = *value * power[count] + join_digits(w << (64 - 8 * count));
             return p + count;
         }
         *value = *value * 100000000u + join_digits(w);
     }
+    for (const char *most = p + 8; p < most && is_digit(*p); p++)
+        *value = *value * 10 + (uint64_t)(*p - '0');
     return p;
 }
 
@@ -95,12 +92,11 @@ static inline bool make_real(uint64_t digits, int exponent, double *out)
                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     /* One operation on exact values rounds once. */
-    if (digits <= EXACT_DIGITS_MAX && exponent <= 0 && exponent >= -EXACT_POWER_MAX) {
-        *out = (double)digits / power[-exponent];
+    if (digits <= EXACT_DIGITS_MAX && (unsigned)-exponent <= EXACT_POWER_MAX) {
+        *out = (double)(int64_t)digits / power[-exponent];
         return true;
     }
-    *out = 0;
-    return digits == 0 || gal_json_real(digits, exponent, out);
+    return gal_json_real(digits, exponent, out);
 }
 
 /* The rest of a number from its point or its exponent on; `value` and `count` are those of the
@@ -130,13 +126,18 @@ static inline const char *read_fraction(const char *p, uint64_t value, size_t co
 /* The number at `start`, NUMBER_BYTES before `end` or more; NULL when it is none. */
 static inline const char *read_number(const char *const start, const char *end, struct number *out)
 {
-    uint64_t value = 0;
     double real;
     out->minus = *start == '-';
-    const char *digits = start + out->minus, *p = read_digits(digits, &value);
-    size_t count = (size_t)(p - digits);
-    if (count == 0 || (*digits == '0' && count > 1))
+    const char *digits = start + out->minus, *p = digits + 1;
+    if (!is_digit(*digits))
         return NULL;
+    uint64_t value = (uint64_t)(*digits - '0');
+    if (is_digit(*p)) {
+        if (value == 0)
+            return NULL;
+        p = read_digits(p, &value);
+    }
+    size_t count = (size_t)(p - digits);
     out->real = *p == '.' || (*p | 0x20) == 'e';
     if (!out->real) {
         if (count > DIGITS_MAX || (out->minus && value > INT64_MAX))
@@ -197,22 +198,14 @@ static bool become_real(struct reader *r)
     return true;
 }
 
-static bool add(struct reader *r, const struct number *n)
+/* The first real among integers, or an integer among reals. */
+static bool mix(struct reader *r, struct number *n)
 {
-    size_t i = r->out->count;
-    if (n->real && r->out->kind != GAL_JSON_REAL && !become_real(r))
-        return false;
-    if (r->out->kind != GAL_JSON_REAL) {
-        r->minus |= n->minus;
-        r->big |= !n->minus && n->bits > INT64_MAX;
-        r->values[i] = n->bits;
-    } else if (n->real) {
-        r->values[i] = n->bits;
-    } else {
-        double real = to_real(n->bits, n->minus);
-        memcpy(&r->values[i], &real, sizeof real);
-    }
-    r->out->count = i + 1;
+    double real;
+    if (n->real)
+        return become_real(r);
+    real = to_real(n->bits, n->minus);
+    memcpy(&n->bits, &real, sizeof real);
     return true;
 }
 
@@ -230,40 +223,60 @@ static bool make_room(struct reader *r)
 }
 
 /* Near the text's end it goes on in a copy with zeros behind it. */
-static void enter_tail(struct reader *r)
+static const char *enter_tail(struct reader *r, const char *p)
 {
-    size_t n = (size_t)(r->end - r->p);
-    memcpy(r->tail, r->p, n);
+    size_t n = (size_t)(r->end - p);
+    memcpy(r->tail, p, n);
     memset(r->tail + n, 0, sizeof r->tail - n);
-    r->p = r->tail;
     r->end = r->tail + n;
     r->in_tail = true;
+    return r->tail;
+}
+
+/* Makes the number of the array's kind, or the array of the number's. */
+static inline bool fit(struct reader *r, struct number *n)
+{
+    if (n->real != (r->out->kind == GAL_JSON_REAL))
+        return mix(r, n);
+    if (!n->real) {
+        r->minus |= n->minus;
+        r->big |= !n->minus && n->bits > INT64_MAX;
+    }
+    return true;
 }
 
 /* Numbers up to the bracket that ends their array, which is read too. */
 static bool read_run(struct reader *r)
 {
+    const char *p = r->p;
+    size_t count = r->out->count;
     for (;;) {
         struct number n;
-        if (r->end - r->p < NUMBER_BYTES && !r->in_tail)
-            enter_tail(r);
-        const char *p = read_number(r->p, r->end, &n);
-        if (!p || (r->out->count == r->room && !make_room(r)) || !add(r, &n))
+        if (r->end - p < NUMBER_BYTES && !r->in_tail)
+            p = enter_tail(r, p);
+        p = read_number(p, r->end, &n);
+        r->out->count = count;
+        if (!p || (count == r->room && !make_room(r)) || !fit(r, &n))
             return false;
-        r->p = p;
+        r->values[count++] = n.bits;
         if (r->end - p > 2 && *p == ',') {
-            r->p = p + 1 + (p[1] == ' ');
-            if (is_digit(*r->p) || *r->p == '-')
+            p += 1 + (p[1] == ' ');
+            if (is_digit(*p) || *p == '-')
                 continue;
+            r->p = p;
         } else {
+            r->p = p;
             char c = look(r);
             if (c != ',' && c != ']')
                 return false;
             r->p++;
-            if (c == ']')
+            if (c == ']') {
+                r->out->count = count;
                 return true;
+            }
         }
         look(r);
+        p = r->p;
     }
 }
 
