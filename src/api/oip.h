@@ -41,6 +41,11 @@ enum gal_status gal_oip_decode(struct gal_str model, struct gal_str json, struct
                                struct gal_arena *arena, struct gal_oip_request *out,
                                struct gal_err *err);
 
+/* The same without the short way for arrays of numbers, to compare with. */
+enum gal_status gal_oip_decode_tree(struct gal_str model, struct gal_str json,
+                                    struct gal_str binary, struct gal_arena *arena,
+                                    struct gal_oip_request *out, struct gal_err *err);
+
 /* A raw request (Inference-Header-Content-Length: 0): body is the bytes of the model's only input,
  * all outputs are binary. The first dimension, when it is open, is 1 if another one is open too;
  * one open dimension is computed from the size. BYTES: the body is the only element. */

@@ -230,7 +230,8 @@ static enum gal_status take_output_param(struct gal_str key, yyjson_val *v, void
 
 struct decoder {
     struct gal_str model;
-    struct gal_str binary; /* not taken by an input yet */
+    struct gal_str binary;          /* not taken by an input yet */
+    struct gal_json_arrays *arrays; /* of numbers, beside the tree; NULL: all is in the tree */
     struct gal_arena *arena;
     struct gal_oip_request *out;
 };
@@ -314,6 +315,7 @@ static enum gal_status read_input(struct decoder *d, yyjson_val *v, struct gal_t
     enum { NAME, SHAPE, DATATYPE, DATA, PARAMETERS, COUNT };
     yyjson_val *at[KEYS_MAX];
     struct input_params params = {0, false};
+    struct gal_json_numbers *numbers;
     enum gal_status st = read_members(v, keys, COUNT, at, err);
 
     if (st == GAL_OK)
@@ -334,6 +336,9 @@ static enum gal_status read_input(struct decoder *d, yyjson_val *v, struct gal_t
                         SHOWN(t->name));
     if (params.is_binary)
         return take_binary(d, t, params.binary_size, err);
+    numbers = d->arrays != NULL ? gal_json_numbers_of(d->arrays, at[DATA]) : NULL;
+    if (numbers != NULL)
+        return gal_tensor_from_numbers(numbers, t) ? GAL_OK : GAL_INVALID; /* see gal_oip_decode */
     return gal_tensor_from_json(at[DATA], t, "data", d->arena, err);
 }
 
@@ -447,30 +452,56 @@ static enum gal_status check_model_name(yyjson_val *v, struct gal_str model, str
     return GAL_INVALID;
 }
 
-enum gal_status gal_oip_decode(struct gal_str model, struct gal_str json, struct gal_str binary,
-                               struct gal_arena *arena, struct gal_oip_request *out,
-                               struct gal_err *err)
+static enum gal_status read_request(struct decoder *d, yyjson_val *root, struct gal_err *err)
 {
     static const struct gal_str keys[] = {KEY("inputs"), KEY("id"), KEY("outputs"),
                                           KEY("parameters"), KEY("model_name")};
     enum { INPUTS, ID, OUTPUTS, PARAMETERS, MODEL_NAME, COUNT };
-    struct decoder d = {model, binary, arena, out};
-    yyjson_val *root, *at[KEYS_MAX];
+    struct gal_oip_request *out = d->out;
+    yyjson_val *at[KEYS_MAX];
+    enum gal_status st = read_members(root, keys, COUNT, at, err);
+
+    if (st == GAL_OK)
+        st = read_id(at[ID], &out->id, err);
+    if (st == GAL_OK)
+        st = check_model_name(at[MODEL_NAME], d->model, err);
+    if (st == GAL_OK)
+        st = read_params(at[PARAMETERS], take_request_param, out, err);
+    if (st == GAL_OK)
+        st = read_outputs(d, at[OUTPUTS], err); /* for their default the parameters come first */
+    if (st == GAL_OK)
+        st = read_inputs(d, at[INPUTS], err);
+    return st;
+}
+
+enum gal_status gal_oip_decode_tree(struct gal_str model, struct gal_str json,
+                                    struct gal_str binary, struct gal_arena *arena,
+                                    struct gal_oip_request *out, struct gal_err *err)
+{
+    struct decoder d = {.model = model, .binary = binary, .arena = arena, .out = out};
+    yyjson_val *root;
     enum gal_status st;
 
     memset(out, 0, sizeof(*out));
     st = gal_json_read(json, arena, GAL_JSON_DEPTH_MAX, &root, err);
-    if (st == GAL_OK)
-        st = read_members(root, keys, COUNT, at, err);
-    if (st == GAL_OK)
-        st = read_id(at[ID], &out->id, err);
-    if (st == GAL_OK)
-        st = check_model_name(at[MODEL_NAME], model, err);
-    if (st == GAL_OK)
-        st = read_params(at[PARAMETERS], take_request_param, out, err);
-    if (st == GAL_OK)
-        st = read_outputs(&d, at[OUTPUTS], err); /* for their default the parameters come first */
-    if (st == GAL_OK)
-        st = read_inputs(&d, at[INPUTS], err);
-    return st;
+    return st == GAL_OK ? read_request(&d, root, err) : st;
+}
+
+/* What does not work out with the arrays beside the tree is done again with all in it: there is
+ * one place that refuses requests and finds the words. */
+enum gal_status gal_oip_decode(struct gal_str model, struct gal_str json, struct gal_str binary,
+                               struct gal_arena *arena, struct gal_oip_request *out,
+                               struct gal_err *err)
+{
+    struct gal_json_arrays arrays;
+    struct decoder d = {model, binary, &arrays, arena, out};
+    const struct gal_arena_mark before = gal_arena_mark(arena);
+    yyjson_val *root;
+
+    memset(out, 0, sizeof(*out));
+    if (gal_json_read_numbers(json, GAL_STR("data"), arena, GAL_JSON_DEPTH_MAX, &root, &arrays) &&
+        read_request(&d, root, NULL) == GAL_OK && arrays.taken == arrays.count)
+        return GAL_OK;
+    gal_arena_rewind(arena, before);
+    return gal_oip_decode_tree(model, json, binary, arena, out, err);
 }
