@@ -23,10 +23,10 @@ struct gal_stream {
     bool close_soon; /* so this waits for the call that follows */
     bool closing, finishing;
     bool fin_sent;
-    bool writing; /* parts are left */
+    bool writing;              /* parts are left */
+    struct gal_secure *secure; /* owned; NULL: plain TCP */
     unsigned part, part_count;
     uv_buf_t parts[GAL_STREAM_PARTS_MAX];
-    struct gal_secure *secure; /* owned; NULL: plain TCP */
     union gal_address peer;
     char peer_text[GAL_ADDRESS_TEXT_SIZE]; /* empty until asked for */
 };

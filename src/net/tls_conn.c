@@ -245,20 +245,19 @@ bool gal_tls_conn_is_plain(const struct gal_tls_conn *c)
 
 /* --- reading --- */
 
-static enum gal_tls_step step_of(struct gal_tls_conn *c, int rc)
+/* Why a read has brought nothing. Not by SSL_get_error, which wants the thread's list of errors
+ * cleared before each call: that is 1 % of a small request. */
+static enum gal_tls_step step_of(struct gal_tls_conn *c)
 {
-    switch (SSL_get_error(c->ssl, rc)) {
-    case SSL_ERROR_WANT_READ:
-    case SSL_ERROR_WANT_WRITE:
+    if (SSL_want_read(c->ssl) || SSL_want_write(c->ssl))
         return GAL_TLS_MORE;
-    case SSL_ERROR_ZERO_RETURN:
+    if (SSL_get_shutdown(c->ssl) & SSL_RECEIVED_SHUTDOWN && ERR_peek_error() == 0) {
         c->state = CONN_DEAF;
         return GAL_TLS_END;
-    default:
-        c->state = CONN_BROKEN;
-        ERR_clear_error();
-        return GAL_TLS_FAILED;
     }
+    c->state = CONN_BROKEN;
+    ERR_clear_error();
+    return GAL_TLS_FAILED;
 }
 
 /* The record is decrypted here; the read behind it copies. So a caller is asked for memory only
@@ -267,24 +266,21 @@ enum gal_tls_step gal_tls_conn_peek(struct gal_tls_conn *c)
 {
     char first;
     size_t n;
-    int rc;
 
     if (c->state != CONN_OPEN)
         return c->state == CONN_DEAF ? GAL_TLS_END : GAL_TLS_FAILED;
-    ERR_clear_error();
-    rc = SSL_peek_ex(c->ssl, &first, 1, &n);
-    return rc == 1 ? GAL_TLS_DONE : step_of(c, rc);
+    if (c->in_n == 0 && SSL_pending(c->ssl) == 0)
+        return GAL_TLS_MORE; /* asked, OpenSSL would take memory to find that out */
+    return SSL_peek_ex(c->ssl, &first, 1, &n) == 1 ? GAL_TLS_DONE : step_of(c);
 }
 
 size_t gal_tls_conn_read(struct gal_tls_conn *c, char *to, size_t size)
 {
     size_t n = 0, more;
-    int rc;
 
     while (n < size && (c->in_n > 0 || SSL_pending(c->ssl) > 0)) {
-        rc = SSL_read_ex(c->ssl, to + n, size - n, &more);
-        if (rc != 1) {
-            (void)step_of(c, rc); /* the next peek tells it */
+        if (SSL_read_ex(c->ssl, to + n, size - n, &more) != 1) {
+            (void)step_of(c); /* the next peek tells it */
             break;
         }
         n += more;
@@ -306,7 +302,6 @@ bool gal_tls_conn_write(struct gal_tls_conn *c, const char *p, size_t n)
     GAL_ASSERT(n > 0 && n <= GAL_TLS_RECORD_BYTES && gal_tls_sink_has_room(c->sink));
     if (!gal_tls_conn_is_open(c))
         return false;
-    ERR_clear_error();
     if (SSL_write_ex(c->ssl, p, n, &written) == 1 && written == n)
         return true;
     c->state = CONN_BROKEN;

@@ -121,7 +121,7 @@ static bool set_mac(EVP_MAC_CTX *mac, struct key *k)
 }
 
 /* OpenSSL's callback. Sealing: 1 done, 0 no ticket. Opening: 0 unknown key (a whole handshake
- * follows), 1 known, 2 known and to be renewed. */
+ * follows), 1 known, 2 known and to be renewed: in TLS 1.3 a client uses a ticket once. */
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                      EVP_MAC_CTX *mac, int seals)
 {
@@ -143,7 +143,7 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     OPENSSL_cleanse(&k, sizeof(k));
     if (!rc)
         return 0;
-    return is_old ? 2 : 1;
+    return is_old || SSL_version(ssl) == TLS1_3_VERSION ? 2 : 1;
 }
 
 enum gal_status gal_tls_tickets_use(struct gal_tls_tickets *t, SSL_CTX *ctx, struct gal_err *err)
