@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/tls_peer.h"
 
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -21,6 +22,17 @@ void on_handshake(void *ctx, struct gal_stream *s, const struct gal_tls_report *
     if (r->resumed)
         atomic_fetch_add(&shaken.resumed, 1);
     atomic_fetch_add(&shaken.count[r->why], 1);
+    sem_post(&shaken.ended);
+}
+
+void shaken_wait(void)
+{
+    struct timespec end = {.tv_sec = (time_t)(gal_wall_us(&gal_clock_system) / 1000000 + 60)};
+    int rc;
+    do
+        rc = sem_timedwait(&shaken.ended, &end);
+    while (rc != 0 && errno == EINTR);
+    assert_int_equal(rc, 0);
 }
 
 /* --- certificates --- */
@@ -109,6 +121,7 @@ void pki_make(struct pki *p)
     char ca_key[96];
     memset(p, 0, sizeof *p);
     memset(&shaken, 0, sizeof shaken);
+    assert_int_equal(sem_init(&shaken.ended, 0, 0), 0);
     snprintf(p->dir, sizeof p->dir, "/tmp/galley-tls-XXXXXX");
     assert_non_null(mkdtemp(p->dir));
     place(p, p->cert, "cert.pem");

@@ -3,7 +3,7 @@
 #ifndef TESTS_NET_TLS_PEER_H
 #define TESTS_NET_TLS_PEER_H
 
-#include "net/peers.h"
+#include "peers.h"
 
 #include <openssl/ssl.h>
 
@@ -33,8 +33,10 @@ void certificate_write(const struct certificate_spec *spec, const char *cert, co
 struct shaken {
     atomic_int count[GAL_TLS_FAIL_COUNT];
     atomic_int resumed;
+    sem_t ended; /* posted by each */
 };
 extern struct shaken shaken;
+void shaken_wait(void); /* until one more has ended; at most a minute */
 void on_handshake(void *ctx, struct gal_stream *s, const struct gal_tls_report *r);
 
 SSL_CTX *client_ctx(int version); /* of exactly this version; trusts all; 0: any */
