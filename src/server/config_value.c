@@ -174,7 +174,9 @@ static enum gal_status parse_number(const struct gal_config_row *row, const char
         break;
     default:
         if (text[0] == '\0' || strspn(text, "0123456789") != strlen(text))
-            return refuse(err, text, "a whole number");
+            return refuse(err, text,
+                          row->type == GAL_CONF_PORT ? "a port's number, or off"
+                                                     : "a whole number");
         if (gal_str_u64(gal_str_of(text), out) != GAL_OK)
             return out_of_range(row, text, err);
     }
