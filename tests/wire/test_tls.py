@@ -461,6 +461,35 @@ def test_https_alone(pair, paths):
         s.stop()
 
 
+def test_health_over_tls(server, folder, pair, paths):
+    def health(*args, **env):
+        done = harness.galley("health", *args, env=env)
+        return done.returncode, done.stdout + done.stderr
+    url = f"https://localhost:{server.https_port}"
+    assert health(url, "--ca", pair.cert)[0] == 0
+    assert health(f"https://127.0.0.1:{server.https_port}/health/live", "--ca", pair.cert)[0] == 0
+    assert health(url, "--insecure") == (0, health(url, "--ca", pair.cert)[1])
+    code, text = health(url)
+    assert code == 1 and "self-signed certificate" in text and "--ca" in text
+    other = certificates.Pair(folder, "elsewhere", names=["elsewhere.example"])
+    code, text = health(url, "--ca", other.cert)
+    assert code == 1 and "certificate" in text
+    code, text = health(f"https://127.0.0.1:{server.port}", "--insecure", "--timeout", "5s")
+    assert code == 1 and "TLS" in text
+    code, text = health(url, "--key", pair.key)
+    assert code == 1 and "--key needs --cert" in text
+    # In the container of a server that has HTTPS alone.
+    assert health(GALLEY_HTTP_PORT="off", GALLEY_HTTPS_PORT=str(server.https_port))[0] == 0
+    with TlsServer(other, "--tls-client-auth", "require", "--tls-client-ca", pair.cert,
+                   paths=paths) as s:
+        url = f"https://localhost:{s.https_port}"
+        code, text = health(url, "--ca", other.cert)
+        assert code == 1 and "mismatch" in text.lower()
+        code, text = health(url, "--insecure")
+        assert code == 1 and "--cert" in text
+        assert health(url, "--insecure", "--cert", pair.cert, "--key", pair.key)[0] == 0
+
+
 # --- what it takes ---
 
 def test_an_idle_connection_is_small(pair, paths):
