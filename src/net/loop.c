@@ -150,6 +150,7 @@ void gal_loop_again(struct gal_loop *loop)
 static void on_tick(uv_timer_t *tick)
 {
     gal_streams_check_deadlines(tick->data);
+    gal_secure_tick(tick->data);
 }
 
 static void on_deferred(uv_idle_t *deferred)

@@ -17,11 +17,15 @@
 #define SINK_BYTES (4u * (GAL_TLS_RECORD_BYTES + GAL_TLS_AROUND_BYTES))
 /* What a peer may cause to be said that does not read it: alerts, new keys. */
 #define HELD_BYTES_MAX 16384u
+/* Streams of a loop that keep OpenSSL's buffers between records: those of the last 100 ms. */
+#define WARM_MAX 256u
 
 struct gal_secure_loop {
     struct gal_tls_sink sink;
     struct gal_secure *waiting, *waiting_last; /* that have older bytes to read */
     size_t waiting_count;
+    struct gal_stream *warm[WARM_MAX];
+    unsigned warm_count;
     char input[INPUT_BYTES];
     char joined[GAL_TLS_RECORD_BYTES];
     char output[SINK_BYTES];
@@ -44,6 +48,8 @@ struct gal_secure {
     size_t stash_at, stash_n;       /* [at, n) of it is left */
     struct block *sending, *held;   /* owned: libuv has the first; the second goes next */
     bool shaking, waiting, serving; /* serving: serve is on the stack */
+    bool warm, used;                /* used: since the last tick */
+    unsigned warm_at;               /* its place among the warm */
 };
 
 static struct gal_secure_loop *shared(const struct gal_stream *s)
@@ -62,6 +68,7 @@ static struct gal_secure_loop *shared_new(void)
     l->sink = (struct gal_tls_sink){l->output, 0, sizeof(l->output)};
     l->waiting = l->waiting_last = NULL;
     l->waiting_count = 0;
+    l->warm_count = 0;
     return l;
 }
 
@@ -118,6 +125,46 @@ static void stop_waiting(struct gal_secure *sec)
         l->waiting_last = sec->prev;
 }
 
+/* --- buffers --- */
+
+static void use(struct gal_secure *sec)
+{
+    struct gal_secure_loop *l = shared(sec->stream);
+
+    sec->used = true;
+    if (sec->warm || sec->shaking || l->warm_count == WARM_MAX)
+        return;
+    sec->warm = true;
+    sec->warm_at = l->warm_count;
+    l->warm[l->warm_count++] = sec->stream;
+    gal_tls_conn_keep_buffers(sec->conn, true);
+}
+
+static void cool(struct gal_secure *sec)
+{
+    struct gal_secure_loop *l = shared(sec->stream);
+
+    if (!sec->warm)
+        return;
+    sec->warm = false;
+    l->warm[sec->warm_at] = l->warm[--l->warm_count];
+    l->warm[sec->warm_at]->secure->warm_at = sec->warm_at;
+}
+
+void gal_secure_tick(struct gal_loop *loop)
+{
+    struct gal_secure_loop *l = loop->secure;
+
+    for (unsigned i = l != NULL ? l->warm_count : 0; i > 0; i--) {
+        struct gal_secure *sec = l->warm[i - 1]->secure;
+        if (!sec->used) {
+            cool(sec);
+            gal_tls_conn_keep_buffers(sec->conn, false);
+        }
+        sec->used = false;
+    }
+}
+
 void gal_secure_free(struct gal_stream *s)
 {
     struct gal_secure *sec = s->secure;
@@ -125,6 +172,7 @@ void gal_secure_free(struct gal_stream *s)
     if (sec == NULL)
         return;
     stop_waiting(sec);
+    cool(sec);
     gal_tls_conn_free(sec->conn);
     gal_free(sec->stash);
     gal_free(sec->held);
@@ -245,6 +293,7 @@ static bool seal_record(struct gal_stream *s)
 /* True when the kernel has all of the parts. */
 static bool push(struct gal_stream *s)
 {
+    use(s->secure);
     do {
         while (s->part < s->part_count && gal_tls_sink_has_room(&shared(s)->sink)) {
             if (!seal_record(s)) {
@@ -450,8 +499,10 @@ static void take(struct gal_stream *s, const char *p, size_t n)
 
     gal_tls_conn_feed(sec->conn, p, n);
     sec->serving = true;
-    if (!sec->shaking || shake(s))
+    if (!sec->shaking || shake(s)) {
+        use(sec);
         serve(s);
+    }
     sec->serving = false;
     keep_rest(s);
     if (s->closing || s->finishing || s->eof || sec->shaking)

@@ -67,6 +67,8 @@ bool gal_secure_say_end(struct gal_stream *s);
 /* The connection ends during the handshake. */
 void gal_secure_give_up(struct gal_stream *s, bool in_time);
 void gal_secure_loop_free(struct gal_loop *loop);
+/* Every 100 ms: streams that rest give buffers back. */
+void gal_secure_tick(struct gal_loop *loop);
 /* Goes on with the streams that have older bytes to read. */
 void gal_secure_run_waiting(struct gal_loop *loop);
 

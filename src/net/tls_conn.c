@@ -319,6 +319,16 @@ void gal_tls_conn_say_end(struct gal_tls_conn *c)
         ERR_clear_error();
 }
 
+void gal_tls_conn_keep_buffers(struct gal_tls_conn *c, bool keep)
+{
+    if (keep) {
+        (void)SSL_clear_mode(c->ssl, SSL_MODE_RELEASE_BUFFERS);
+    } else {
+        (void)SSL_set_mode(c->ssl, SSL_MODE_RELEASE_BUFFERS);
+        (void)SSL_free_buffers(c->ssl); /* one with half a record goes when that is whole */
+    }
+}
+
 /* --- whom it speaks with --- */
 
 const char *gal_tls_conn_protocol(const struct gal_tls_conn *c)
