@@ -180,11 +180,10 @@ static void explain(struct gal_tls_conn *c, struct gal_tls_report *report)
     unsigned long e = ERR_peek_error();
     const char *text = ERR_reason_error_string(e);
 
-    report->why = failure_of(e);
+    *report = (struct gal_tls_report){.why = failure_of(e), .version = ""};
     if (ERR_GET_REASON(e) == SSL_R_CERTIFICATE_VERIFY_FAILED)
         text = X509_verify_cert_error_string(SSL_get_verify_result(c->ssl));
     report->text = text != NULL ? text : "";
-    report->version = "";
     ERR_clear_error();
 }
 
