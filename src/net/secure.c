@@ -507,16 +507,18 @@ static void take(struct gal_stream *s, const char *p, size_t n)
     keep_rest(s);
     if (s->closing || s->finishing || s->eof || sec->shaking)
         return;
-    if (s->reading)
-        gal_stream_listen(s);
-    else
+    if (!s->reading || !gal_secure_resume(s))
         (void)uv_read_stop(gal_stream_uv(s));
+    else
+        gal_stream_listen(s);
 }
 
 void gal_secure_take(struct gal_stream *s, const char *p, size_t n)
 {
-    GAL_ASSERT(s->secure->stash == NULL);
-    take(s, p, n);
+    if (s->secure->stash == NULL)
+        take(s, p, n);
+    else
+        gal_stream_close(s); /* bytes out of their order: the socket is not read then */
 }
 
 bool gal_secure_resume(struct gal_stream *s)

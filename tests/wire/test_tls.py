@@ -510,6 +510,21 @@ def test_an_idle_connection_is_small(pair, paths):
             assert each < 64 * 1024
 
 
+def test_requests_take_no_memory_of_their_own(server):
+    def allocations():
+        text = server.get("/metrics").body.decode()
+        return int(re.search(r"^galley_allocations_total (\d+)", text, re.M).group(1))
+    with server.open() as s:
+        for _ in range(20):
+            assert exchange(s)[0] == 200
+        before, scrape = allocations(), 0
+        scrape = allocations() - before
+        before = allocations()
+        for _ in range(200):
+            assert exchange(s)[0] == 200
+        assert allocations() - before <= scrape + 20
+
+
 def test_a_drain_ends_connections_cleanly(pair, paths):
     with TlsServer(pair, paths=paths) as s:
         c = s.open()
