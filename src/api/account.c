@@ -220,6 +220,7 @@ static void write_access(struct gal_exchange *x, uint64_t now_us)
         put_number(&f, "rows", rows, x->rows);
     }
     put_text(&f, "peer", gal_str_of(x->peer));
+    put_text(&f, "client", x->client_name);
     put_text(&f, "error", gal_str_of(x->outcome_text));
     gal_log_render(x->api->log, &x->api->log_lines,
                    x->resp.status == 500 ? GAL_LOG_ERROR : GAL_LOG_INFO, "request", f.at, f.n);

@@ -21,9 +21,11 @@ enum gal_config_type {
     GAL_CONF_BOOL,     /* on/off, true/false, yes/no, 1/0 */
     GAL_CONF_LEVEL,    /* debug info warn error off */
     GAL_CONF_FORMAT,   /* json console auto; auto is GAL_CONF_FORMAT_AUTO */
+    GAL_CONF_PORT,     /* whole number within [min, max], or "off": GAL_CONF_PORT_OFF */
     GAL_CONF_LIST,     /* whole numbers within [min, max], ascending: "4,8"; may be empty */
 };
 #define GAL_CONF_FORMAT_AUTO 1000u
+#define GAL_CONF_PORT_OFF 65536u
 #define GAL_CONF_LIST_MAX GAL_PREFERRED_MAX /* numbers of a LIST */
 
 enum gal_config_key {

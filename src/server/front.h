@@ -8,6 +8,7 @@
 #include "api/exchange.h"
 #include "http/http1.h"
 #include "net/stream.h"
+#include "net/tls.h"
 #include "server/pace.h"
 
 #include <pthread.h>
@@ -25,7 +26,8 @@ struct gal_slot;
 
 struct gal_front {
     struct gal_loop *loop;
-    struct gal_listener *listener; /* NULL once closed */
+    struct gal_listener *listener; /* NULL: none, or closed */
+    struct gal_listener *secure;   /* the one of TLS; NULL: none, or closed */
     pthread_t thread;
     bool started;
     struct gal_api api;
@@ -43,6 +45,8 @@ struct gal_front {
     unsigned free_slot_count;
     gal_series received, sent, refused_full, refused_slow, refused_bad, refused_memory, rests,
         log_dropped;
+    gal_series handshakes[2][2]; /* TLS 1.2 and 1.3; anew and resumed */
+    gal_series handshake_failures[GAL_TLS_FAIL_COUNT];
     struct gal_http_request no_request; /* stands in for one that did not arrive in time */
     char date[GAL_HTTP_DATE_SIZE];      /* of the second date_s */
     uint64_t date_s, date_turn_us;      /* looked up in that turn of the loop */
@@ -63,11 +67,17 @@ enum gal_status gal_front_new(const struct gal_front_setup *setup, struct gal_fr
                               struct gal_err *err);
 enum gal_status gal_front_listen(struct gal_front *f, const char *host, uint16_t port,
                                  struct gal_err *err);
+/* The same over TLS; connections end up at the same place. tls->on_handshake is gal_front_shaken.
+ */
+enum gal_status gal_front_listen_tls(struct gal_front *f, const char *host, uint16_t port,
+                                     struct gal_tls *tls, struct gal_err *err);
+/* Counts and logs how a handshake ended. */
+void gal_front_shaken(void *front, struct gal_stream *stream, const struct gal_tls_report *r);
 enum gal_status gal_front_start(struct gal_front *f, unsigned number, struct gal_err *err);
 /* Ends the loop and waits for its thread. */
 void gal_front_join(struct gal_front *f);
 void gal_front_free(struct gal_front *f); /* NULL is fine; not while its thread runs */
-/* Closes the listener and all connections without a request under way. */
+/* Closes the listeners and all connections without a request under way. */
 void gal_front_refuse(struct gal_front *f);
 
 /* The connections (server/http_conn.c). */

@@ -58,7 +58,7 @@ struct gal_slot {
     struct gal_buf in;
     struct gal_buf head; /* of the answer */
     struct gal_exchange x;
-    char peer[64]; /* x's, once the stream has gone that tells it */
+    char peer[64], client[256]; /* x's, once the stream has gone that tells them */
 };
 
 struct gal_conn {
@@ -236,6 +236,9 @@ static void abandon(struct gal_slot *s)
 {
     snprintf(s->peer, sizeof(s->peer), "%s", s->x.peer);
     s->x.peer = s->peer;
+    snprintf(s->client, sizeof(s->client), "%.*s", GAL_STR_ARG(s->x.client_name));
+    if (s->x.client_name.p != NULL)
+        s->x.client_name = gal_str_of(s->client);
     gal_exchange_cancel(&s->x);
 }
 
@@ -498,6 +501,7 @@ static void begin(struct gal_conn *c, struct gal_http_request *req)
     x->carrier = c;
     x->on_finished = on_finished;
     x->peer = gal_stream_peer(c->stream);
+    x->client_name = gal_stream_client_name(c->stream);
     x->arrived_us = gal_loop_turn_us(c->front->loop);
 }
 

@@ -304,4 +304,5 @@ void gal_server_signal_reload(int signum, void *ctx)
         return;
     }
     use_log_level(s);
+    gal_certificates_reload(s);
 }

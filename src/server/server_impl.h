@@ -35,7 +35,8 @@ struct gal_server {
     struct gal_retired retired;  /* models of older ones */
     struct gal_front **fronts;
     size_t front_count;
-    uint16_t port;
+    uint16_t port, https_port;             /* 0: none */
+    struct gal_certificates *certificates; /* server/certificates.c; NULL: no TLS */
 
     struct gal_loader *loader; /* NULL when no load is under way */
     struct gal_model **coming; /* of the load under way: what the next catalog holds; owned */
@@ -53,6 +54,14 @@ struct gal_server {
 };
 
 void gal_server_set_state(struct gal_server *s, enum gal_server_state to);
+/* certificates.c */
+/* Reads the files of TLS, where https_port is on: an error ends the start. */
+enum gal_status gal_certificates_start(struct gal_server *s, struct gal_err *err);
+void gal_certificates_free(struct gal_server *s);
+struct gal_tls *gal_certificates_tls(const struct gal_server *s); /* borrowed */
+/* The files, as the newest settings name them, take effect for new connections; files that do not
+ * fit leave the old context in place and are logged. Nothing without TLS. */
+void gal_certificates_reload(struct gal_server *s);
 /* drain.c: first signal drains, second ends the grace. */
 void gal_server_signal_stop(int signum, void *ctx);
 /* reload.c */
