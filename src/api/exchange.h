@@ -55,6 +55,9 @@ struct gal_process {
     struct gal_budget memory; /* of all requests: bodies, arenas, answers */
 };
 
+/* Whose habits /invocations keeps where MLflow's and SageMaker's differ (docs/mlflow.md). */
+enum gal_invocations { GAL_INVOCATIONS_MLFLOW, GAL_INVOCATIONS_SAGEMAKER };
+
 /* Immutable while a loop uses it; replaced whole on reload. */
 struct gal_api_options {
     struct gal_str default_model; /* may be empty */
@@ -64,8 +67,9 @@ struct gal_api_options {
     uint64_t readiness_ttl_us;   /* a deep readiness check is at most this old */
     double access_sample;        /* share of requests with an access line: 0 off, 1 all; errors
                                     (5xx) are always written unless 0 */
-    bool compress;               /* honour Accept-Encoding */
-    bool triton_metrics;         /* /metrics has Triton's names too */
+    enum gal_invocations invocations;
+    bool compress;       /* honour Accept-Encoding */
+    bool triton_metrics; /* /metrics has Triton's names too */
 };
 
 /* One a loop. */
