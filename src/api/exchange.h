@@ -57,6 +57,9 @@ struct gal_process {
     struct gal_budget memory; /* of all requests: bodies, arenas, answers */
 };
 
+/* Whose habits /invocations keeps where MLflow's and SageMaker's differ (docs/mlflow.md). */
+enum gal_invocations { GAL_INVOCATIONS_MLFLOW, GAL_INVOCATIONS_SAGEMAKER };
+
 /* Immutable while a loop uses it; replaced whole on reload. */
 struct gal_api_options {
     struct gal_str default_model; /* may be empty */
@@ -69,6 +72,7 @@ struct gal_api_options {
     bool compress;               /* honour Accept-Encoding */
     bool triton_metrics;         /* /metrics has Triton's names too */
     bool client_settings;        /* clients may change trace and log settings */
+    enum gal_invocations invocations;
 };
 
 /* One a loop. */

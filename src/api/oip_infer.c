@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* POST /v2/models/{model}[/versions/{version}]/infer */
+#include "api/image_body.h"
 #include "api/oip.h"
 #include "api/route.h"
 
@@ -181,6 +182,17 @@ void gal_oip_run(struct gal_exchange *x, struct gal_infer *inf, struct gal_oip_r
     gal_infer_run(x, inf);
 }
 
+/* An encoded image goes straight into its input; every output is wanted, as JSON. */
+static enum gal_status take_body(struct gal_exchange *x, struct gal_infer *inf,
+                                 struct gal_oip_request *req, struct gal_err *err)
+{
+    if (!gal_image_is_body(x))
+        return decode(x, req, err);
+    memset(req, 0, sizeof(*req));
+    gal_err_clear(err);
+    return gal_image_decode_body(x, inf, err);
+}
+
 void gal_handle_oip_infer(struct gal_exchange *x)
 {
     struct gal_oip_request *req = gal_arena_small(&x->arena, sizeof(*req));
@@ -191,7 +203,7 @@ void gal_handle_oip_infer(struct gal_exchange *x)
         inf = NULL;
         gal_fail(&err, GAL_NO_MEMORY, "no memory for the request");
     }
-    if (inf != NULL && decode(x, req, &err) == GAL_OK)
+    if (inf != NULL && take_body(x, inf, req, &err) == GAL_OK)
         gal_oip_run(x, inf, req, encode);
     else
         gal_exchange_fail(x, &err);

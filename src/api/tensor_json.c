@@ -195,7 +195,7 @@ static const char *describe(yyjson_val *v, char *out, size_t size)
     default:
         if (!unsafe_yyjson_is_str(v) || unsafe_yyjson_get_len(v) > 40)
             return gal_json_type_name(v);
-        snprintf(out, size, "\"%s\"", unsafe_yyjson_get_str(v));
+        snprintf(out, size, "\"%.*s\"", (int)unsafe_yyjson_get_len(v), unsafe_yyjson_get_str(v));
         return out;
     }
     *end = '\0';

@@ -35,6 +35,14 @@
 #define GAL_REQUEST_ID_BYTES_MAX 128u /* `id`, X-Request-ID, X-Correlation-ID */
 #define GAL_INSTANCES_MAX 65536u      /* rows of a native request; max_instances */
 
+/* images */
+#define GAL_IMAGE_PIXELS_MAX                                                                       \
+    (32u << 20) /* of one that is sent: a decoder's bomb ends here; max_pixels */
+#define GAL_IMAGE_PIXELS_MOST (256u << 20)   /* and as much as may be asked for */
+#define GAL_IMAGE_SIDE_MAX 65500u            /* what JPEG allows */
+#define GAL_IMAGE_CHUNK_BYTES_MAX (8u << 20) /* of a PNG's text or profile */
+#define GAL_IMAGE_SCANS_MAX 100              /* of a progressive JPEG: each costs a pass */
+
 /* memory of a request; of all together max_request_memory (base/budget.h) */
 #define GAL_ARENA_FIRST_BYTES 65536u    /* first block of a request's arena */
 #define GAL_ARENA_KEEP_BYTES (1u << 20) /* kept between requests of a connection slot */

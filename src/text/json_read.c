@@ -116,3 +116,22 @@ const char *gal_json_type_name(const yyjson_val *v)
         return "nothing";
     }
 }
+
+bool gal_json_set_number(yyjson_val *v, struct gal_str text)
+{
+    char copy[512]; /* a longer one is no number that anybody means */
+    const char *end;
+
+    if (text.n == 0 || text.n >= sizeof(copy) || memchr(text.p, '\0', text.n) != NULL)
+        return false;
+    memcpy(copy, text.p, text.n);
+    copy[text.n] = '\0';
+    end = yyjson_read_number(copy, v, 0, NULL, NULL);
+    return end == copy + text.n;
+}
+
+void gal_json_set_array(yyjson_val *v, size_t count, size_t nodes)
+{
+    unsafe_yyjson_set_arr(v, count);
+    v->uni.ofs = (nodes + 1) * sizeof(*v);
+}
