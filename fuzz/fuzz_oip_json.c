@@ -31,7 +31,9 @@ static void check_same(const struct gal_tensor *a, const struct gal_tensor *b)
     GAL_ASSERT(gal_str_eq(a->name, b->name) && a->dtype == b->dtype && a->count == b->count);
     GAL_ASSERT(a->rank == b->rank &&
                (a->rank == 0 || memcmp(a->shape, b->shape, a->rank * sizeof(*a->shape)) == 0));
-    GAL_ASSERT(a->dtype == GAL_DT_BYTES || a->count == 0 ||
+    GAL_ASSERT((a->data == NULL) ==
+               (b->data == NULL)); /* what lies in shared memory has none yet */
+    GAL_ASSERT(a->dtype == GAL_DT_BYTES || a->count == 0 || a->data == NULL ||
                memcmp(a->data, b->data, a->count * gal_dtype_size(a->dtype)) == 0);
 }
 
