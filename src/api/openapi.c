@@ -124,41 +124,63 @@ static void put_example(struct doc *d, const char *name, const struct gal_model 
         d->out->n = before;
 }
 
+/* What a body may be beside JSON. */
+static void put_other_types(struct doc *d, const struct gal_route *r, const struct gal_model *m)
+{
+    if (r->dialect == GAL_DIALECT_OIP)
+        gal_doc_raw(d->out, "application/octet-stream", "{}");
+    if (r->dialect == GAL_DIALECT_MLFLOW) {
+        gal_doc_raw(d->out, "text/csv", "{\"schema\":{\"type\":\"string\"}}");
+        gal_doc_raw(d->out, "application/jsonlines", "{\"schema\":{\"type\":\"string\"}}");
+    }
+    if (is_ready(m) && m->config.image.on && r->handle != gal_handle_predict_batch) {
+        gal_doc_raw(d->out, "image/png", "{}");
+        gal_doc_raw(d->out, "image/jpeg", "{}");
+    }
+}
+
 static void put_request(struct doc *d, const struct gal_route *r, const struct subject *s)
 {
-    bool oip = r->dialect == GAL_DIALECT_OIP;
+    bool oip = r->dialect == GAL_DIALECT_OIP, mlflow = r->dialect == GAL_DIALECT_MLFLOW;
     bool batch = r->handle == gal_handle_predict_batch;
 
     gal_doc_open(d->out, "requestBody", '{');
     gal_doc_raw(d->out, "required", "true");
     gal_doc_open(d->out, "content", '{');
     gal_doc_open(d->out, "application/json", '{');
-    gal_doc_ref(d->out, "schema", "schemas", is_ready(s->model) ? s->prefix : "",
-                oip     ? "InferRequest"
+    gal_doc_ref(d->out, "schema", "schemas", is_ready(s->model) && !mlflow ? s->prefix : "",
+                mlflow  ? "ScoringRequest"
+                : oip   ? "InferRequest"
                 : batch ? "PredictBatchRequest"
                         : "PredictRequest");
     if (is_ready(s->model)) {
         gal_doc_open(d->out, "examples", '{');
         if (oip)
             put_example(d, "row", s->model, GAL_DOC_INFER);
-        else if (!batch)
+        else if (!batch && !mlflow)
             put_example(d, "row", s->model, GAL_DOC_FEATURES);
         if (!oip)
             put_example(d, "instances", s->model, GAL_DOC_INSTANCES);
         gal_doc_close(d->out, '}');
     }
     gal_doc_close(d->out, '}');
-    if (oip)
-        gal_doc_raw(d->out, "application/octet-stream", "{}");
+    put_other_types(d, r, s->model);
     gal_doc_close(d->out, '}');
     gal_doc_close(d->out, '}');
+}
+
+/* How components/responses begin in a dialect. */
+static const char *error_prefix(const struct gal_route *r)
+{
+    if (r->dialect == GAL_DIALECT_MLFLOW)
+        return "Scoring";
+    return r->dialect == GAL_DIALECT_OIP ? "Infer" : "Native";
 }
 
 static void put_errors(struct gal_buf *out, const struct gal_route *r, const char *const *codes)
 {
     for (; *codes != NULL; codes++)
-        gal_doc_ref(out, *codes, "responses", r->dialect == GAL_DIALECT_OIP ? "Infer" : "Native",
-                    *codes);
+        gal_doc_ref(out, *codes, "responses", error_prefix(r), *codes);
 }
 
 static void put_answers(struct doc *d, const struct gal_route *r, const struct subject *s)
@@ -167,17 +189,21 @@ static void put_answers(struct doc *d, const struct gal_route *r, const struct s
                                          "500", "501", "503", "504", NULL};
     static const char *const oip[] = {"400", "404", "413", "415", "429",
                                       "500", "501", "503", "504", NULL};
-    bool is_oip = r->dialect == GAL_DIALECT_OIP;
+    bool is_oip = r->dialect == GAL_DIALECT_OIP, mlflow = r->dialect == GAL_DIALECT_MLFLOW;
 
     gal_doc_open(d->out, "responses", '{');
     gal_doc_raw(d->out, "200",
                 "{\"description\":\"The model's answer\",\"headers\":{"
                 "\"X-Request-ID\":{\"$ref\":\"#/components/headers/RequestId\"}},"
                 "\"content\":{\"application/json\":{\"schema\":");
-    gal_doc_ref(d->out, NULL, "schemas", is_ready(s->model) ? s->prefix : "",
-                is_oip ? "InferResponse" : "PredictResponse");
-    gal_buf_puts(d->out, is_oip ? "},\"application/octet-stream\":{}}}" : "}}}");
-    put_errors(d->out, r, is_oip ? oip : native);
+    gal_doc_ref(d->out, NULL, "schemas", is_ready(s->model) && !mlflow ? s->prefix : "",
+                mlflow   ? "ScoringResponse"
+                : is_oip ? "InferResponse"
+                         : "PredictResponse");
+    gal_buf_puts(d->out, mlflow   ? "},\"text/csv\":{\"schema\":{\"type\":\"string\"}}}}"
+                         : is_oip ? "},\"application/octet-stream\":{}}}"
+                                  : "}}}");
+    put_errors(d->out, r, is_oip || mlflow ? oip : native);
     gal_doc_close(d->out, '}');
 }
 
@@ -191,7 +217,7 @@ static void put_plain_content(struct doc *d, const struct gal_route *r)
 {
     const char *type = "application/json";
 
-    if (r->id == GAL_ROUTE_METRICS)
+    if (r->id == GAL_ROUTE_METRICS || r->id == GAL_ROUTE_VERSION || r->id == GAL_ROUTE_PING)
         type = "text/plain";
     else if (r->id == GAL_ROUTE_DOCS)
         type = "text/html";
@@ -225,7 +251,8 @@ static void put_plain_answers(struct doc *d, const struct gal_route *r)
     if (gal_link_has(r, "{model}"))
         put_errors(d->out, r, model);
     else if (r->handle == gal_handle_health || r->handle == gal_handle_ready ||
-             r->handle == gal_handle_startup || r->handle == gal_handle_oip_ready)
+             r->handle == gal_handle_startup || r->handle == gal_handle_oip_ready ||
+             r->handle == gal_handle_ping)
         gal_doc_raw(d->out, "503",
                     "{\"description\":\"Not so; the body says why\",\"content\":{"
                     "\"application/json\":{\"schema\":{\"type\":\"object\"}}}}");
@@ -351,15 +378,19 @@ static void put_responses(struct gal_buf *out)
         {"504", "The deadline passed"},
     };
 
+    static const char *const dialects[][2] = {
+        {"Native", "Error"}, {"Infer", "InferError"}, {"Scoring", "ScoringError"}};
+
     gal_doc_open(out, "responses", '{');
-    for (int oip = 0; oip < 2; oip++)
+    for (size_t k = 0; k < sizeof(dialects) / sizeof(dialects[0]); k++)
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-            gal_doc_raw(out, NULL, oip ? "\"Infer" : "\"Native");
+            gal_doc_raw(out, NULL, "\"");
+            gal_buf_puts(out, dialects[k][0]);
             gal_buf_puts(out, rows[i][0]);
             gal_buf_puts(out, "\":{");
             gal_doc_text(out, "description", rows[i][1]);
             gal_doc_raw(out, "content", "{\"application/json\":{\"schema\":");
-            gal_doc_ref(out, NULL, "schemas", "", oip ? "InferError" : "Error");
+            gal_doc_ref(out, NULL, "schemas", "", dialects[k][1]);
             gal_buf_puts(out, "}}}");
         }
     gal_doc_close(out, '}');
@@ -419,7 +450,8 @@ enum gal_status gal_openapi_write(const struct gal_catalog *catalog, struct gal_
         out, "info",
         "{\"title\":\"galley\",\"version\":\"" GAL_VERSION
         "\",\"description\":\"Predictions by the models that this server has loaded: native "
-        "REST and the Open Inference Protocol.\",\"license\":{\"name\":\"Apache-2.0\","
+        "REST, the Open Inference Protocol, MLflow's and SageMaker's "
+        "scoring.\",\"license\":{\"name\":\"Apache-2.0\","
         "\"identifier\":\"Apache-2.0\"}}");
     gal_doc_raw(out, "servers", "[{\"url\":\"/\"}]");
     put_tags(&d);

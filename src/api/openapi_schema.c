@@ -532,6 +532,27 @@ static void put_config_schemas(struct gal_buf *out)
         "\"data_type\",\"dims\"]}");
 }
 
+static void put_scoring_schemas(struct gal_buf *out)
+{
+    gal_doc_raw(
+        out, "ScoringRequest",
+        "{\"type\":\"object\",\"description\":\"exactly one of dataframe_split, "
+        "dataframe_records, instances and inputs\",\"properties\":{\"dataframe_split\":{\"type\":"
+        "\"object\",\"properties\":{\"columns\":{\"type\":\"array\"},\"index\":{\"type\":"
+        "\"array\"},\"data\":{\"type\":\"array\",\"items\":{},\"minItems\":1}},\"required\":["
+        "\"data\"]},\"dataframe_records\":{\"type\":\"array\",\"items\":{\"type\":\"object\"},"
+        "\"minItems\":1},\"instances\":{\"type\":\"array\",\"items\":{},\"minItems\":1},"
+        "\"inputs\":{\"type\":[\"object\",\"array\"]},\"params\":{\"type\":[\"object\","
+        "\"null\"]}},\"additionalProperties\":false}");
+    gal_doc_raw(out, "ScoringResponse",
+                "{\"type\":\"object\",\"properties\":{\"predictions\":{\"description\":\"an item "
+                "a row, or whole tensors by name for instances and inputs\",\"type\":["
+                "\"array\",\"object\"]}},\"required\":[\"predictions\"]}");
+    gal_doc_raw(out, "ScoringError",
+                "{\"type\":\"object\",\"properties\":{\"error_code\":{\"type\":\"string\"},"
+                "\"message\":{\"type\":\"string\"}},\"required\":[\"error_code\",\"message\"]}");
+}
+
 static void put_error_schemas(struct gal_buf *out)
 {
     gal_doc_raw(out, "Error",
@@ -590,5 +611,6 @@ void gal_doc_shared_schemas(struct gal_buf *out)
                 "\"type\":\"object\"},\"outputs\":{\"type\":\"array\",\"items\":{}}},\"required\":["
                 "\"model_name\",\"outputs\"]}");
     put_error_schemas(out);
+    put_scoring_schemas(out);
     put_config_schemas(out);
 }

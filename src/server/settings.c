@@ -44,6 +44,9 @@ static void fill_api(struct gal_api_options *a, const struct gal_config *c)
     a->readiness_ttl_us = number(c, GAL_KEY_READINESS_TTL);
     a->access_sample = c->values[GAL_KEY_ACCESS_LOG].share;
     a->triton_metrics = number(c, GAL_KEY_TRITON_METRICS) != 0;
+    a->invocations = strcmp(c->values[GAL_KEY_INVOCATIONS].text, "sagemaker") == 0
+                         ? GAL_INVOCATIONS_SAGEMAKER
+                         : GAL_INVOCATIONS_MLFLOW;
     a->compress = number(c, GAL_KEY_COMPRESS) != 0;
 }
 
