@@ -138,14 +138,15 @@ static void add_body(struct gal_http2 *h, struct gal_call *call, const char *p, 
 {
     struct gal_err err;
 
-    if (call->received > h->limits.body_bytes_max)
+    if (call->received <= h->limits.body_bytes_max) {
+        gal_buf_put(call->body, p, n);
+        if (!call->body->failed)
+            return;
+        gal_fail(&err, GAL_NO_MEMORY, "there is no memory for the body");
+    } else {
         gal_fail(&err, GAL_TOO_LARGE, "the body is larger than %zu bytes",
                  h->limits.body_bytes_max);
-    gal_buf_put(call->body, p, n);
-    if (call->body->failed)
-        gal_fail(&err, GAL_NO_MEMORY, "there is no memory for the body");
-    else if (call->received <= h->limits.body_bytes_max)
-        return;
+    }
     fault(h, call, &err);
 }
 
