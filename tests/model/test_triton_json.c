@@ -61,10 +61,10 @@ static void both_syntaxes_say_the_same(void **state)
         {"name: \"m\" platform: \"onnxruntime_onnx\"",
          "{\"name\":\"m\",\"platform\":\"onnxruntime_onnx\",\"backend\":null}"},
         {"max_batch_size: 16 dynamic_batching { preferred_batch_size: [ 4, 8 ] "
-         "max_queue_delay_microseconds: 250 preserve_ordering: true priority_levels: 2 "
+         "max_queue_delay_microseconds: 250 preserve_ordering: true priority_levels: 2 default_priority_level: 1 "
          "priority_queue_policy { key: 1 value { timeout_action: DELAY max_queue_size: 7 } } }",
          "{\"maxBatchSize\":16,\"dynamicBatching\":{\"preferredBatchSize\":[4,8],"
-         "\"maxQueueDelayMicroseconds\":\"250\",\"preserveOrdering\":true,\"priorityLevels\":2,"
+         "\"maxQueueDelayMicroseconds\":\"250\",\"preserveOrdering\":true,\"priorityLevels\":2,\"defaultPriorityLevel\":1,"
          "\"priorityQueuePolicy\":{\"1\":{\"timeoutAction\":\"DELAY\",\"maxQueueSize\":7}}}}"},
         {"version_policy { specific { versions: [ 1, 3 ] } }",
          "{\"version_policy\":{\"specific\":{\"versions\":[1,\"3\"]}}}"},
