@@ -264,7 +264,7 @@ static void put_plain_answers(struct doc *d, const struct gal_route *r)
 static bool is_inference(const struct gal_route *r)
 {
     return r->handle == gal_handle_oip_infer || r->handle == gal_handle_predict ||
-           r->handle == gal_handle_predict_batch;
+           r->handle == gal_handle_predict_batch || r->dialect == GAL_DIALECT_MLFLOW;
 }
 
 static bool is_generate(const struct gal_route *r)

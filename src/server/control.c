@@ -239,7 +239,7 @@ static void end_load(struct gal_server *s, struct gal_control_request *r, enum g
 static void on_loaded(struct gal_loader *l, void *ctx)
 {
     struct gal_server *s = ctx;
-    struct gal_control_request *r = (struct gal_control_request *)(uintptr_t)s->asked;
+    struct gal_control_request *r = s->asked;
     struct gal_catalog *fresh;
     enum gal_status st;
 

@@ -270,7 +270,8 @@ static enum gal_status reread(struct gal_server *s, struct gal_err *err)
     report_fixed(s, s->settings->config, c);
     fresh->own_config = c;
     fresh->older = s->settings;
-    fresh->model = s->settings->model; /* the engine stays as it is */
+    fresh->model = s->settings->model;                       /* the engine stays as it is */
+    fresh->explicit_control = s->settings->explicit_control; /* and who may load models */
     s->settings = fresh;
     return GAL_OK;
 }

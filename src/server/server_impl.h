@@ -42,9 +42,9 @@ struct gal_server {
     struct gal_loader *loader; /* NULL when no load is under way */
     struct gal_model **coming; /* of the load under way: what the next catalog holds; owned */
     size_t coming_count;
-    const struct gal_control_request *asked; /* whose load it is; NULL: the configuration's */
-    bool reload_again;                       /* SIGHUP came during a load */
-    uint64_t load_began_us; /* monotonic: the process's start, then the last SIGHUP */
+    struct gal_control_request *asked; /* whose load it is; NULL: the configuration's */
+    bool reload_again;                 /* SIGHUP came during a load */
+    uint64_t load_began_us;            /* monotonic: the process's start, then the last SIGHUP */
 
     struct gal_control_ops control; /* for the fronts, when settings say explicit_control */
     struct gal_control_request *waiting, **waiting_end; /* loads and unloads, in their order */

@@ -177,6 +177,7 @@ enum gal_status gal_settings_new(const struct gal_config *config, struct gal_set
         st = fill_redis(s, config, err);
     if (st == GAL_OK)
         st = fill_tls(s, config, err);
+    if (st == GAL_OK)
         st = fill_control(s, config, err);
     if (st != GAL_OK) {
         gal_free(s);

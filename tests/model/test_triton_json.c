@@ -28,18 +28,15 @@ static int tear_down(void **state)
     return 0;
 }
 
-typedef enum gal_status (*read_fn)(struct gal_str text, const char *path, const char *dir,
-                                   const char *name, struct gal_model_config *c,
-                                   struct gal_arena *a, struct gal_err *e);
-
 /* The configuration as text, NUL-terminated; the arena's. */
-static const char *read_by(read_fn read, const char *text)
+static const char *read_by(bool is_json, const char *text)
 {
     static struct gal_model_config config;
     struct gal_buf out;
     const char *shown;
     gal_model_config_init(&config);
-    if (read(gal_str_of(text), "config", "m", "m", &config, &arena, &err) ||
+    if ((is_json ? gal_triton_read_json : gal_triton_read)(gal_str_of(text), "config", "m", "m",
+                                                           &config, &arena, &err) ||
         gal_model_config_settle(&config, (struct gal_str){NULL, 0}, &err))
         fail_msg("%s\n%s: %s", text, err.place, err.message);
     gal_buf_init(&out, 1 << 20);
@@ -61,10 +58,12 @@ static void both_syntaxes_say_the_same(void **state)
         {"name: \"m\" platform: \"onnxruntime_onnx\"",
          "{\"name\":\"m\",\"platform\":\"onnxruntime_onnx\",\"backend\":null}"},
         {"max_batch_size: 16 dynamic_batching { preferred_batch_size: [ 4, 8 ] "
-         "max_queue_delay_microseconds: 250 preserve_ordering: true priority_levels: 2 default_priority_level: 1 "
+         "max_queue_delay_microseconds: 250 preserve_ordering: true priority_levels: 2 "
+         "default_priority_level: 1 "
          "priority_queue_policy { key: 1 value { timeout_action: DELAY max_queue_size: 7 } } }",
          "{\"maxBatchSize\":16,\"dynamicBatching\":{\"preferredBatchSize\":[4,8],"
-         "\"maxQueueDelayMicroseconds\":\"250\",\"preserveOrdering\":true,\"priorityLevels\":2,\"defaultPriorityLevel\":1,"
+         "\"maxQueueDelayMicroseconds\":\"250\",\"preserveOrdering\":true,\"priorityLevels\":2,"
+         "\"defaultPriorityLevel\":1,"
          "\"priorityQueuePolicy\":{\"1\":{\"timeoutAction\":\"DELAY\",\"maxQueueSize\":7}}}}"},
         {"version_policy { specific { versions: [ 1, 3 ] } }",
          "{\"version_policy\":{\"specific\":{\"versions\":[1,\"3\"]}}}"},
@@ -88,8 +87,7 @@ static void both_syntaxes_say_the_same(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        assert_string_equal(read_by(gal_triton_read, rows[i].text),
-                            read_by(gal_triton_read_json, rows[i].json));
+        assert_string_equal(read_by(false, rows[i].text), read_by(true, rows[i].json));
 }
 
 static void what_is_wrong_is_said_with_its_path(void **state)

@@ -293,6 +293,19 @@ def test_a_reload_serves_what_is_loaded(serve, root):
     assert set(index(s)) == {("a", "2"), ("a", "1"), ("b", "1"), ("c", None), ("d", None)}
 
 
+def test_a_reload_does_not_change_who_may_load(serve, root, tmp_path):
+    config = tmp_path / "galley.yaml"
+    for before, after in (("none", "explicit"), ("explicit", "none")):
+        config.write_text(f"models: [{root}]\nmodel_control: {before}\n")
+        s = serve("--config", config)
+        config.write_text(f"models: [{root}]\nmodel_control: {after}\n")
+        s.signal(signal.SIGHUP)
+        assert "model_control" in s.wait_line("restart_needed")["message"]
+        s.wait_line("ready", after=1)
+        assert load(s, "a").status == (503 if before == "none" else 200)
+        assert ask(s, "a") == 2
+
+
 def test_a_stop_while_a_load_is_under_way(serve, root):
     s = serve(*EXPLICIT, "--warmup", "300", "--grace", "60s", paths=[root])
     models.slow(root / "slow" / "1" / "model.onnx", least=60)
