@@ -2,6 +2,7 @@
 #include "api/account.h"
 
 #include "api/route.h"
+#include "api/trace_log.h"
 #include "base/mem.h"
 
 #include <stdio.h>
@@ -240,6 +241,8 @@ void gal_account(struct gal_exchange *x)
         count_inference(x, now_us);
     else if (x->model != NULL && x->outcome != GAL_OK)
         count_refusal(x);
+    if (x->submitted && gal_trace_on(x->api->trace))
+        gal_trace_request(x, now_us);
     if (access_wanted(x))
         write_access(x, now_us);
 }

@@ -8,6 +8,7 @@
 
 #include "api/infer.h"
 #include "model/labels.h"
+#include "text/json.h"
 
 /* Where a tensor lies in a registered region; region.p NULL: it is in the message. */
 struct gal_oip_place {
@@ -49,6 +50,10 @@ enum gal_status gal_oip_decode(struct gal_str model, struct gal_str json, struct
 enum gal_status gal_oip_decode_tree(struct gal_str model, struct gal_str json,
                                     struct gal_str binary, struct gal_arena *arena,
                                     struct gal_oip_request *out, struct gal_err *err);
+
+/* One of the request's parameters; the error's place is its key. */
+enum gal_status gal_oip_take_parameter(struct gal_str key, yyjson_val *v, struct gal_oip_request *r,
+                                       struct gal_err *err);
 
 /* A raw request (Inference-Header-Content-Length: 0): body is the bytes of the model's only input,
  * all outputs are binary. The first dimension, when it is open, is 1 if another one is open too;

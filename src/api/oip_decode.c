@@ -234,6 +234,16 @@ static enum gal_status take_request_param(struct gal_str key, yyjson_val *v, voi
     return take_other(v, err);
 }
 
+enum gal_status gal_oip_take_parameter(struct gal_str key, yyjson_val *v, struct gal_oip_request *r,
+                                       struct gal_err *err)
+{
+    enum gal_status st = take_request_param(key, v, r, err);
+
+    if (st != GAL_OK && err != NULL)
+        gal_err_place(err, "%.*s", SHOWN(key));
+    return st;
+}
+
 struct input_params {
     uint64_t binary_size;
     bool is_binary;

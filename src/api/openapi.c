@@ -19,6 +19,7 @@ struct gal_openapi {
 
 struct doc {
     struct gal_buf *out;
+    const struct gal_api *api; /* what it serves; NULL: everything */
     const struct gal_catalog *catalog;
     const struct gal_model *fallback; /* the default model; NULL: none */
     const char *fallback_prefix;
@@ -259,14 +260,77 @@ static void put_plain_answers(struct doc *d, const struct gal_route *r)
     gal_doc_close(d->out, '}');
 }
 
+/* An inference, with a body that the model's schemas describe? */
+static bool is_inference(const struct gal_route *r)
+{
+    return r->handle == gal_handle_oip_infer || r->handle == gal_handle_predict ||
+           r->handle == gal_handle_predict_batch || r->dialect == GAL_DIALECT_MLFLOW;
+}
+
+static bool is_generate(const struct gal_route *r)
+{
+    return r->handle == gal_handle_generate || r->handle == gal_handle_generate_stream;
+}
+
+/* The body of what manages the server, and generate's: an object, which the documentation tells. */
+static void put_object_request(struct doc *d, const struct gal_route *r)
+{
+    gal_doc_open(d->out, "requestBody", '{');
+    gal_doc_raw(d->out, "required", is_generate(r) ? "true" : "false");
+    gal_doc_raw(d->out, "content", "{\"application/json\":{\"schema\":{\"type\":\"object\"}}}");
+    gal_doc_close(d->out, '}');
+}
+
+static void put_managing_answers(struct doc *d, const struct gal_route *r)
+{
+    static const char *const codes[] = {"400", "404", "500", "501", "503", NULL};
+
+    gal_doc_open(d->out, "responses", '{');
+    gal_doc_open(d->out, "200", '{');
+    gal_doc_text(d->out, "description", r->summary);
+    gal_doc_raw(d->out, "content",
+                r->handle == gal_handle_generate_stream
+                    ? "{\"text/event-stream\":{\"schema\":{\"type\":\"string\"}}}"
+                : r->handle == gal_handle_repository_index || r->handle == gal_handle_shm_status
+                    ? "{\"application/json\":{\"schema\":{\"type\":\"array\",\"items\":{"
+                      "\"type\":\"object\"}}}}"
+                    : "{\"application/json\":{\"schema\":{\"type\":\"object\"}}}");
+    gal_doc_close(d->out, '}');
+    put_errors(d->out, r, codes);
+    gal_doc_close(d->out, '}');
+}
+
+/* `{region}`: the path stands as a template. */
+static void put_path_parameters(struct doc *d, const struct gal_route *r)
+{
+    const char *p = r->pattern;
+
+    while ((p = strchr(p, '{')) != NULL) {
+        size_t n = strcspn(++p, "}");
+
+        if (strncmp(p, "model}", 6) == 0 || strncmp(p, "version}", 8) == 0)
+            continue;
+        gal_doc_open(d->out, NULL, '{');
+        gal_doc_str(d->out, "name", (struct gal_str){p, n});
+        gal_doc_raw(d->out, "in", "\"path\",\"required\":true,\"schema\":{\"type\":\"string\"}");
+        gal_doc_close(d->out, '}');
+    }
+}
+
+static bool manages(const struct gal_route *r)
+{
+    return (r->method == GAL_METHOD_POST && !is_inference(r)) || r->handle == gal_handle_shm_status;
+}
+
 static void put_parameters(struct doc *d, const struct gal_route *r)
 {
     gal_doc_open(d->out, "parameters", '[');
     gal_doc_ref(d->out, NULL, "parameters", "", "RequestId");
     gal_doc_ref(d->out, NULL, "parameters", "", "CorrelationId");
-    if (r->method == GAL_METHOD_POST && !gal_link_has(r, "{version}"))
+    put_path_parameters(d, r);
+    if ((is_inference(r) || is_generate(r)) && !gal_link_has(r, "{version}"))
         gal_doc_ref(d->out, NULL, "parameters", "", "ModelVersion");
-    if (r->method == GAL_METHOD_POST) {
+    if (is_inference(r) || is_generate(r)) {
         gal_doc_ref(d->out, NULL, "parameters", "", "Timeout");
         gal_doc_ref(d->out, NULL, "parameters", "", "ProxyTimeout");
         gal_doc_ref(d->out, NULL, "parameters", "", "Priority");
@@ -288,29 +352,49 @@ static void put_operation_id(struct doc *d, const struct gal_route *r, const str
     gal_buf_putc(d->out, '"');
 }
 
-static void put_path(struct doc *d, const struct gal_route *r, const struct subject *s)
+static void put_operation(struct doc *d, const struct gal_route *r, const struct subject *s)
 {
     bool named = gal_link_has(r, "{model}");
-    struct gal_str none = {NULL, 0};
 
-    GAL_ASSERT(!named || s->model != NULL);
-    gal_doc_raw(d->out, NULL, "\"");
-    gal_link_put_path(d->out, r, named ? gal_str_of(s->model->name) : none,
-                      named ? gal_str_of(s->model->version) : none);
-    gal_buf_puts(d->out, r->method == GAL_METHOD_GET ? "\":{\"get\":{" : "\":{\"post\":{");
+    gal_doc_open(d->out, r->method == GAL_METHOD_GET ? "get" : "post", '{');
     gal_doc_open(d->out, "tags", '[');
     gal_doc_text(d->out, NULL, named ? s->model->name : SERVER_TAG);
     gal_doc_close(d->out, ']');
     gal_doc_text(d->out, "summary", r->summary);
     put_operation_id(d, r, s->model);
     put_parameters(d, r);
-    if (r->method == GAL_METHOD_POST) {
+    if (r->method == GAL_METHOD_POST && is_inference(r))
         put_request(d, r, s);
+    else if (r->method == GAL_METHOD_POST)
+        put_object_request(d, r);
+    if (manages(r))
+        put_managing_answers(d, r);
+    else if (r->method == GAL_METHOD_POST)
         put_answers(d, r, s);
-    } else {
+    else
         put_plain_answers(d, r);
-    }
-    gal_buf_puts(d->out, "}}");
+    gal_doc_close(d->out, '}');
+}
+
+/* The route's path with every method that it has; nothing when an earlier route has said it. */
+static void put_path(struct doc *d, const struct gal_route *r, const struct subject *s)
+{
+    bool named = gal_link_has(r, "{model}");
+    struct gal_str none = {NULL, 0};
+
+    GAL_ASSERT(!named || s->model != NULL);
+    for (size_t i = 0; i < r->id; i++)
+        if (strcmp(gal_routes[i].pattern, r->pattern) == 0)
+            return;
+    gal_doc_raw(d->out, NULL, "\"");
+    gal_link_put_path(d->out, r, named ? gal_str_of(s->model->name) : none,
+                      named ? gal_str_of(s->model->version) : none);
+    gal_buf_puts(d->out, "\":{");
+    for (size_t i = r->id; i < GAL_ROUTE_COUNT; i++)
+        if (strcmp(gal_routes[i].pattern, r->pattern) == 0 &&
+            gal_link_serves(d->api, &gal_routes[i]))
+            put_operation(d, &gal_routes[i], s);
+    gal_buf_putc(d->out, '}');
 }
 
 static void put_model_paths(struct doc *d, const struct gal_route *r)
@@ -333,9 +417,11 @@ static void put_paths(struct doc *d)
     for (size_t i = 0; i < GAL_ROUTE_COUNT; i++) {
         const struct gal_route *r = &gal_routes[i];
 
+        if (gal_link_has(r, "{asset}") || !gal_link_serves(d->api, r))
+            continue;
         if (gal_link_has(r, "{model}"))
             put_model_paths(d, r);
-        else if (!gal_link_has(r, "{"))
+        else
             put_path(d, r, &(struct subject){d->fallback, d->fallback_prefix});
     }
     gal_doc_close(d->out, '}');
@@ -436,10 +522,11 @@ static void put_components(struct doc *d)
     gal_doc_close(d->out, '}');
 }
 
-enum gal_status gal_openapi_write(const struct gal_catalog *catalog, struct gal_str default_model,
-                                  struct gal_arena *arena, struct gal_buf *out, struct gal_err *err)
+enum gal_status gal_openapi_write(const struct gal_api *api, const struct gal_catalog *catalog,
+                                  struct gal_str default_model, struct gal_arena *arena,
+                                  struct gal_buf *out, struct gal_err *err)
 {
-    struct doc d = {.out = out, .catalog = catalog};
+    struct doc d = {.out = out, .api = api, .catalog = catalog};
 
     if (make_prefixes(&d, arena, err) != GAL_OK)
         return GAL_NO_MEMORY;
@@ -490,7 +577,8 @@ static enum gal_status refresh(struct gal_exchange *x, struct gal_openapi *o, st
         o->failed == failed)
         return GAL_OK;
     gal_buf_clear(&o->text, DOCUMENT_BYTES_MAX);
-    st = gal_openapi_write(api->catalog, api->options->default_model, &x->arena, &o->text, err);
+    st =
+        gal_openapi_write(api, api->catalog, api->options->default_model, &x->arena, &o->text, err);
     if (st != GAL_OK) {
         gal_buf_clear(&o->text, 0);
         return st;

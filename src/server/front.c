@@ -91,6 +91,10 @@ enum gal_status gal_front_new(const struct gal_front_setup *setup, struct gal_fr
     f->api.log = setup->log;
     f->api.clock = &gal_clock_system;
     f->api.catalog = gal_catalog_ref(setup->catalog);
+    f->api.control = setup->control;
+    f->api.repository = setup->repository;
+    f->api.shm = setup->shm;
+    f->api.trace = setup->trace;
     f->no_request.method = GAL_METHOD_OTHER;
     f->no_request.version_major = f->no_request.version_minor = 1;
     f->no_request.content_length = -1;

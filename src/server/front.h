@@ -60,6 +60,11 @@ struct gal_front_setup {
     struct gal_log *log;
     struct gal_caching *caching;
     struct gal_catalog *catalog; /* the front takes a reference of its own */
+    /* may be NULL: see struct gal_api */
+    const struct gal_control_ops *control;
+    struct gal_repository *repository;
+    struct gal_shm *shm;
+    struct gal_trace *trace;
 };
 
 enum gal_status gal_front_new(const struct gal_front_setup *setup, struct gal_front **out,

@@ -274,18 +274,22 @@ enum gal_status gal_model_keys_base(const struct gal_config *c, struct gal_model
 }
 
 enum gal_status gal_model_keys_scan(const struct gal_config *c, const char *name,
-                                    const struct gal_model_config *base, struct gal_model ***models,
+                                    const struct gal_model_config *base,
+                                    const struct gal_scan_options *how, struct gal_model ***models,
                                     size_t *count, struct gal_err *err)
 {
     struct gal_scan_path *paths = gal_calloc(c->path_count ? c->path_count : 1, sizeof(*paths));
-    struct gal_scan_options o = {
-        .paths = paths, .path_count = c->path_count, .name = name, .base = base};
+    struct gal_scan_options o = how ? *how : (struct gal_scan_options){.name = NULL};
     enum gal_status status;
 
     *models = NULL;
     *count = 0;
     if (!paths)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for the list of models");
+    o.paths = paths;
+    o.path_count = c->path_count;
+    o.name = name;
+    o.base = base;
     for (size_t i = 0; i < c->path_count; i++) {
         paths[i] = (struct gal_scan_path){.path = c->paths[i].path, .name = c->paths[i].name};
         if (has_own(&c->paths[i])) {

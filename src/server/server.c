@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "api/shm.h"
+#include "api/trace_log.h"
 #include "base/mem.h"
 #include "server/server_impl.h"
 
@@ -58,9 +60,14 @@ static enum gal_status make_fronts(struct gal_server *s, struct gal_err *err)
                                     .metrics = s->metrics,
                                     .log = s->log,
                                     .caching = s->caching,
-                                    .catalog = s->catalog};
+                                    .catalog = s->catalog,
+                                    .repository = s->repository,
+                                    .shm = s->shm,
+                                    .trace = s->trace};
     enum gal_status st = probe(c, GAL_KEY_HTTP_PORT, &s->port, err);
 
+    if (s->settings->explicit_control)
+        setup.control = &s->control;
     if (st == GAL_OK)
         st = probe(c, GAL_KEY_HTTPS_PORT, &s->https_port, err);
     s->fronts = gal_calloc(s->settings->threads, sizeof(struct gal_front *));
@@ -132,6 +139,22 @@ static enum gal_status make_cache(struct gal_server *s, struct gal_err *err)
     return gal_caching_new(&o, &s->caching, err);
 }
 
+/* What is there only when the configuration wants it. */
+static enum gal_status make_optional(struct gal_server *s, struct gal_err *err)
+{
+    const struct gal_config *c = s->settings->config;
+    enum gal_status st = gal_trace_new(c->values[GAL_KEY_TRACE_FILE].text, &s->trace, err);
+
+    if (st == GAL_OK && c->values[GAL_KEY_ALLOW_CLIENT_SHM].number != 0) {
+        s->shm = gal_shm_new();
+        if (s->shm == NULL)
+            st = gal_fail(err, GAL_NO_MEMORY, "no memory for shared memory regions");
+    }
+    if (st == GAL_OK && s->settings->explicit_control)
+        st = gal_server_control_new(s, err);
+    return st;
+}
+
 static enum gal_status start(struct gal_server *s, struct gal_err *err)
 {
     enum gal_status st;
@@ -145,6 +168,8 @@ static enum gal_status start(struct gal_server *s, struct gal_err *err)
         st = gal_metrics_shard(s->metrics, &s->shard, err);
     if (st == GAL_OK)
         st = make_cache(s, err);
+    if (st == GAL_OK)
+        st = make_optional(s, err);
     if (st == GAL_OK)
         st = gal_server_first_load(s, err);
     if (st == GAL_OK)
@@ -247,6 +272,9 @@ void gal_server_free(struct gal_server *s)
     gal_sampler_free(s->sampler);
     gal_certificates_free(s);
     gal_loop_free(s->loop);
+    gal_shm_free(s->shm);
+    gal_trace_free(s->trace);
+    gal_repository_free(s->repository);
     gal_metrics_free(s->metrics);
     gal_settings_free(s->settings);
     gal_free(s);

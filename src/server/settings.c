@@ -47,6 +47,7 @@ static void fill_api(struct gal_api_options *a, const struct gal_config *c)
     a->invocations = strcmp(c->values[GAL_KEY_INVOCATIONS].text, "sagemaker") == 0
                          ? GAL_INVOCATIONS_SAGEMAKER
                          : GAL_INVOCATIONS_MLFLOW;
+    a->client_settings = number(c, GAL_KEY_ALLOW_CLIENT_SETTINGS) != 0;
     a->compress = number(c, GAL_KEY_COMPRESS) != 0;
 }
 
@@ -135,6 +136,29 @@ static enum gal_status fill_tls(struct gal_settings *s, const struct gal_config 
     return check_tls(c, t, err);
 }
 
+static enum gal_status fill_control(struct gal_settings *s, const struct gal_config *c,
+                                    struct gal_err *err)
+{
+    struct gal_str mode = gal_str_of(c->values[GAL_KEY_MODEL_CONTROL].text);
+
+    s->explicit_control = gal_str_is(mode, "explicit");
+    if (!s->explicit_control && !gal_str_is(mode, "none")) {
+        gal_fail(err, GAL_INVALID, "model_control is none or explicit, not '%.*s'",
+                 GAL_STR_ARG(mode));
+        gal_err_place(err, "model_control");
+        if (gal_str_is(mode, "poll"))
+            gal_err_hint(err, "galley does not poll: send it SIGHUP when files have changed, or "
+                              "load models by request (explicit)");
+        return GAL_INVALID;
+    }
+    if (s->explicit_control || c->values[GAL_KEY_LOAD_MODELS].source == GAL_FROM_DEFAULT)
+        return GAL_OK;
+    gal_fail(err, GAL_INVALID, "load_models has no effect while model_control is none");
+    gal_err_place(err, "load_models");
+    gal_err_hint(err, "set model_control to explicit, or leave load_models out");
+    return GAL_INVALID;
+}
+
 enum gal_status gal_settings_new(const struct gal_config *config, struct gal_settings **out,
                                  struct gal_err *err)
 {
@@ -160,6 +184,8 @@ enum gal_status gal_settings_new(const struct gal_config *config, struct gal_set
         st = fill_redis(s, config, err);
     if (st == GAL_OK)
         st = fill_tls(s, config, err);
+    if (st == GAL_OK)
+        st = fill_control(s, config, err);
     if (st != GAL_OK) {
         gal_free(s);
         return st;

@@ -23,6 +23,7 @@ struct gal_settings {
     uint64_t tls_check_interval_us; /* 0: not by itself */
     uint64_t drain_delay_us, grace_us;
     unsigned threads;
+    bool explicit_control;           /* clients load and unload models */
     const char *name;                /* of a single model; "" when not set; config's */
     const struct gal_config *config; /* borrowed */
     struct gal_config *own_config;   /* owned: the same, when a reload made it; else NULL */
