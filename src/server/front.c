@@ -26,12 +26,14 @@ static void end_turn(void *ctx)
 
     if (gal_turn_gathers(f->api.turn)) {
         gal_http_send_answers(f);
+        gal_ws_send_answers(f);
         gal_loop_again(f->loop);
         return;
     }
     do { /* behind an answer a pipelined request may wait, which is a job again */
         gal_turn_run(f->api.turn);
         gal_http_send_answers(f);
+        gal_ws_send_answers(f);
     } while (gal_turn_waits(f->api.turn));
     lost = lines->failed;
     if (lines->n > 0)
@@ -56,6 +58,7 @@ static void make_series(struct gal_front *f)
     f->refused_full = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &full);
     f->refused_slow = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &slow);
     f->refused_bad = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &bad);
+    gal_ws_front_init(f);
 }
 
 enum gal_status gal_front_new(const struct gal_front_setup *setup, struct gal_front **out,
@@ -149,6 +152,8 @@ void gal_front_free(struct gal_front *f)
     gal_loop_free(f->loop);
     gal_http_send_answers(f); /* none has a stream now: this gives the connections back */
     gal_http_free_pools(f);
+    gal_ws_send_answers(f);
+    gal_ws_free_pools(f);
     gal_turn_free(f->api.turn);
     gal_account_free(&f->api);
     gal_openapi_free(&f->api);

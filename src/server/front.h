@@ -9,6 +9,7 @@
 #include "http/http1.h"
 #include "net/stream.h"
 #include "server/pace.h"
+#include "server/ws_conn.h"
 
 #include <pthread.h>
 
@@ -41,6 +42,7 @@ struct gal_front {
     struct gal_timer *rest_timer;
     struct gal_slot *free_slots; /* owned, recycled */
     unsigned free_slot_count;
+    struct gal_ws_front ws;
     gal_series received, sent, refused_full, refused_slow, refused_bad, refused_memory, rests,
         log_dropped;
     struct gal_http_request no_request; /* stands in for one that did not arrive in time */

@@ -16,7 +16,7 @@
  *   CLOSING  only on_close is left
  * IDLE -> READING [on_data] -> HANDLING [take_request] -> WRITING [on_finished]
  *      -> IDLE or READING [go_on]; WRITING -> RESTING [rest] -> IDLE or READING [go_on];
- * any -> CLOSING [close_now, gal_stream_finish, on_close] */
+ * any -> CLOSING [close_now, gal_stream_finish, hand_over, on_close] */
 #include "base/mem.h"
 #include "server/front.h"
 
@@ -125,8 +125,6 @@ static void deadline_in(struct gal_conn *c, uint64_t us)
 
 static void slot_free(struct gal_slot *s)
 {
-    if (s == NULL)
-        return;
     gal_http1_free(s->codec);
     gal_buf_release(&s->in);
     gal_buf_release(&s->head);
@@ -335,11 +333,27 @@ void gal_http_end_rests(void *ctx)
     set_rest_timer(f);
 }
 
+/* Behind a 101: the stream, and what was read beyond the request, are another protocol's. */
+static bool hand_over(struct gal_conn *c)
+{
+    struct gal_str rest = gal_buf_str(&c->slot->in);
+    size_t taken = gal_http1_end(c->slot->codec);
+
+    rest = (struct gal_str){rest.p + taken, rest.n - taken};
+    if (!gal_ws_adopt(c->front, c->stream, &c->slot->x, rest))
+        return false;
+    set_state(c, CONN_CLOSING);
+    conn_give(c);
+    return true;
+}
+
 static void end_request(struct gal_conn *c)
 {
     struct gal_slot *s = c->slot;
 
     leave_flight(c);
+    if (s->x.resp.status == 101 && hand_over(c))
+        return;
     if (!c->keep_alive) {
         slot_give(c); /* the peer may take its time to go */
         close_softly(c);
