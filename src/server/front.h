@@ -8,7 +8,8 @@
 #include "api/exchange.h"
 #include "http/http1.h"
 #include "net/stream.h"
-#include "server/pace.h"
+#include "server/outbox.h"
+#include "server/rest.h"
 #include "server/ws_conn.h"
 
 #include <pthread.h>
@@ -32,18 +33,12 @@ struct gal_front {
     struct gal_api api;
     const struct gal_front_options *options; /* borrowed */
     struct gal_conn *free_conns;             /* owned, recycled */
-    struct gal_conn *answers, **answers_end; /* whose answers wait for the turn's end, in order */
-    unsigned answer_count;
-    uint64_t answers_since_us; /* the first of them waits since then */
-    size_t answer_bytes;       /* of their bodies */
-    bool sending;              /* gal_http_send_answers is on the stack */
-    struct gal_pace pace;
-    struct gal_conn *resting, *resting_last; /* in the order in which they go on */
-    struct gal_timer *rest_timer;
+    struct gal_outbox outbox;
+    struct gal_rests rests;
     struct gal_slot *free_slots; /* owned, recycled */
     unsigned free_slot_count;
     struct gal_ws_front ws;
-    gal_series received, sent, refused_full, refused_slow, refused_bad, refused_memory, rests,
+    gal_series received, sent, refused_full, refused_slow, refused_bad, refused_memory, rests_begun,
         log_dropped;
     struct gal_http_request no_request; /* stands in for one that did not arrive in time */
     char date[GAL_HTTP_DATE_SIZE];      /* of the second date_s */
@@ -71,13 +66,11 @@ void gal_front_join(struct gal_front *f);
 void gal_front_free(struct gal_front *f); /* NULL is fine; not while its thread runs */
 /* Closes the listener and all connections without a request under way. */
 void gal_front_refuse(struct gal_front *f);
+/* Now, for the header Date: http1.h's form. */
+struct gal_str gal_front_date(struct gal_front *f);
 
 /* The connections (server/http_conn.c). */
 extern const struct gal_stream_ops gal_http_stream_ops; /* listener's ctx is the front */
-/* Hands the answers of this turn to the kernel; called at its end. */
-void gal_http_send_answers(struct gal_front *f);
-/* Goes on with the connections whose pause is over; on_fire of rest_timer. */
-void gal_http_end_rests(void *front);
 void gal_http_free_pools(struct gal_front *f);
 
 #endif

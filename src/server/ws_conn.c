@@ -26,7 +26,7 @@ void gal_ws_conn_set_state(struct gal_ws_conn *c, enum gal_ws_conn_state to)
 
 void gal_ws_conn_give(struct gal_ws_conn *c)
 {
-    if (c->stream != NULL || c->slots > 0 || c->queued || c->held)
+    if (c->stream != NULL || c->slots > 0 || c->outbox.waits || c->held)
         return;
     gal_buf_clear(&c->text, TEXT_KEEP_BYTES);
     c->next = c->front->ws.free_conns;
@@ -58,6 +58,7 @@ static void on_close(void *user)
     if (c->in_flight)
         p->in_flight--;
     c->in_flight = false;
+    gal_rest_leave(&c->front->rests, &c->rest);
     count_close(c);
     c->held = true;
     gal_ws_in_cancel(c);
@@ -110,7 +111,6 @@ void gal_ws_conn_set_deadline(struct gal_ws_conn *c)
     if (c->stream == NULL || c->state == GAL_WS_DONE)
         return;
     gal_ws_lower(&at, c->expires_us);
-    gal_ws_lower(&at, c->rest_until_us);
     if (c->writing)
         gal_ws_lower(&at, c->write_until_us);
     if (c->close_sent)
@@ -151,7 +151,7 @@ static char *on_space(void *user, size_t *n)
 
     if (c->state == GAL_WS_DONE)
         return NULL;
-    if (c->slots >= GAL_WS_IN_FLIGHT_MAX || c->rest_until_us != 0) {
+    if (c->slots >= GAL_WS_IN_FLIGHT_MAX || c->rest.resting) {
         c->read_stopped = true;
         return NULL;
     }
@@ -202,7 +202,7 @@ static void check_idle(struct gal_ws_conn *c, uint64_t now_us)
     }
     c->pinged = c->ping_wanted = true;
     c->pinged_us = now_us;
-    gal_ws_out_queue(c);
+    gal_ws_out_queue(c, 0, 0);
 }
 
 static void on_deadline(void *user)
@@ -221,10 +221,6 @@ static void on_deadline(void *user)
     }
     if (c->expires_us != 0 && c->expires_us <= now_us)
         gal_ws_in_expire(c, now_us);
-    if (c->rest_until_us != 0 && c->rest_until_us <= now_us) {
-        c->rest_until_us = 0;
-        gal_ws_in_go_on(c);
-    }
     if (c->state != GAL_WS_DONE && c->partial_us != 0 && !c->read_stopped &&
         partial_until(c) <= now_us)
         gal_ws_out_close(c, GAL_WS_POLICY, GAL_STR("a message did not arrive in time"));
@@ -241,7 +237,15 @@ static void on_drain(void *user)
     gal_ws_conn_set_state(c, GAL_WS_ENDING);
     c->in_flight = true; /* until the peer has heard of it */
     c->front->api.process->in_flight++;
-    gal_ws_out_queue(c);
+    gal_ws_out_queue(c, 0, 0);
+}
+
+static void on_rest_end(void *conn)
+{
+    struct gal_ws_conn *c = conn;
+
+    gal_ws_in_go_on(c);
+    gal_ws_conn_set_deadline(c);
 }
 
 static const struct gal_stream_ops stream_ops = {
@@ -307,6 +311,8 @@ bool gal_ws_adopt(struct gal_front *f, struct gal_stream *stream, const struct g
     memset(c, 0, sizeof(*c));
     c->front = f;
     c->text = text;
+    c->outbox = (struct gal_outbox_item){.send = gal_ws_out_send, .conn = c};
+    c->rest = (struct gal_rest){.on_end = on_rest_end, .conn = c};
     if (!keep_request(c, x)) {
         gal_ws_conn_give(c);
         return false;

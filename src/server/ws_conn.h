@@ -12,9 +12,7 @@ struct gal_front;
 /* A front's part of it; zeroed, then gal_ws_front_init. */
 struct gal_ws_front {
     struct gal_ws_conn *free_conns; /* owned, recycled */
-    struct gal_ws_conn *unsent;     /* those with something to send, in no order */
     struct gal_ws_slots slots;
-    bool sending;             /* gal_ws_send_answers is on the stack */
     gal_series in[2], out[2]; /* messages: text, binary */
 };
 
@@ -24,8 +22,6 @@ void gal_ws_front_init(struct gal_front *f);
  * is out: the stream is still the caller's, to close. */
 bool gal_ws_adopt(struct gal_front *f, struct gal_stream *stream, const struct gal_exchange *x,
                   struct gal_str rest);
-/* Hands the answers of this turn to the kernel; called at its end. */
-void gal_ws_send_answers(struct gal_front *f);
 void gal_ws_free_pools(struct gal_front *f);
 
 #endif

@@ -22,7 +22,9 @@
 enum gal_ws_conn_state { GAL_WS_OPEN, GAL_WS_ENDING, GAL_WS_CLOSING, GAL_WS_DONE };
 
 struct gal_ws_conn {
-    struct gal_ws_conn *next; /* in the pool, or among those with something to send */
+    struct gal_ws_conn *next; /* in the pool */
+    struct gal_outbox_item outbox;
+    struct gal_rest rest; /* refused too often */
     struct gal_front *front;
     struct gal_stream *stream; /* NULL once closed */
     enum gal_ws_conn_state state;
@@ -33,7 +35,6 @@ struct gal_ws_conn {
     bool ordered;      /* answers come in the order of the requests */
     bool pumping;      /* pump is on the stack */
     bool read_stopped; /* on_space had no room */
-    bool queued;       /* in the front's list */
     bool held;         /* on_close is on the stack */
     bool writing;      /* the kernel has not taken all yet */
     bool pinged;       /* and nothing has come since */
@@ -45,9 +46,8 @@ struct gal_ws_conn {
     unsigned controls; /* control frames since controls_since_us */
     unsigned close_code, end_code;
     uint64_t controls_since_us, heard_us, pinged_us;
-    uint64_t partial_us;    /* part of a message is here since then; 0: none */
-    uint64_t rest_until_us; /* refused too often; 0: not */
-    uint64_t expires_us;    /* no running job's is earlier; 0: none */
+    uint64_t partial_us; /* part of a message is here since then; 0: none */
+    uint64_t expires_us; /* no running job's is earlier; 0: none */
     uint64_t write_until_us, close_until_us;
     char pong[GAL_WS_CONTROL_BYTES_MAX];
     size_t pong_n;
@@ -101,8 +101,10 @@ void gal_ws_in_release(struct gal_ws_slot *s);
 void gal_ws_in_release_all(struct gal_ws_list *l);
 
 /* --- ws_out.c: what goes --- */
-/* There is something to send at the end of this turn. */
-void gal_ws_out_queue(struct gal_ws_conn *c);
+/* There is something to send at the end of this turn: answers of so many bytes, or a control frame
+ * (count 0). */
+void gal_ws_out_queue(struct gal_ws_conn *c, unsigned count, size_t bytes);
+void gal_ws_out_send(void *conn); /* send of the outbox's item */
 /* A running exchange has its answer. */
 void gal_ws_out_answer(struct gal_ws_conn *c, struct gal_ws_slot *s);
 /* The kernel has taken all of the last write. */

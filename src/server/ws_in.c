@@ -79,11 +79,11 @@ static void pace(struct gal_ws_conn *c, const struct gal_exchange *x)
     if (x->resp.status != 429 && x->resp.status != 503)
         return;
     now_us = gal_loop_now_us(f->loop);
-    pause_us = gal_pace_refused(&f->pace, now_us, gal_pace_cost(0, x->req->body.n));
-    if (pause_us == 0)
+    pause_us = gal_pace_refused(&f->rests.pace, now_us, gal_pace_cost(0, x->req->body.n));
+    if (pause_us == 0 || c->rest.resting)
         return;
-    c->rest_until_us = now_us + pause_us;
-    gal_shard_add(f->api.shard, f->rests, 1);
+    gal_rest_begin(&f->rests, &c->rest, pause_us);
+    gal_shard_add(f->api.shard, f->rests_begun, 1);
 }
 
 static void on_finished(struct gal_exchange *x)
@@ -143,7 +143,8 @@ static void dispatch(struct gal_ws_conn *c, struct gal_ws_slot *s, struct gal_st
     c->slots++;
     f->api.process->in_flight++;
     gal_api_handle(x);
-    note_expiry(c, x);
+    if (c->running.last == s) /* else it is answered, and may be another message's already */
+        note_expiry(c, x);
 }
 
 /* --- messages --- */
@@ -224,7 +225,7 @@ static void take_ping(struct gal_ws_conn *c)
     if (c->pong_n > 0)
         memcpy(c->pong, c->ws.control.p, c->pong_n);
     c->pong_wanted = true;
-    gal_ws_out_queue(c);
+    gal_ws_out_queue(c, 0, 0);
 }
 
 static void take_close(struct gal_ws_conn *c)
@@ -288,7 +289,7 @@ void gal_ws_in_pump(struct gal_ws_conn *c)
         return;
     c->pumping = true;
     while (c->filling != NULL && c->state != GAL_WS_DONE && c->slots < GAL_WS_IN_FLIGHT_MAX &&
-           c->rest_until_us == 0 && step(c))
+           !c->rest.resting && step(c))
         ;
     c->pumping = false;
 }
@@ -297,7 +298,7 @@ void gal_ws_in_pump(struct gal_ws_conn *c)
 void gal_ws_in_go_on(struct gal_ws_conn *c)
 {
     if (c->stream == NULL || c->state == GAL_WS_DONE || c->slots >= GAL_WS_IN_FLIGHT_MAX ||
-        c->rest_until_us != 0)
+        c->rest.resting)
         return;
     if (c->read_stopped) {
         c->read_stopped = false;

@@ -18,13 +18,9 @@ static void drop_answers(struct gal_ws_conn *c)
     }
 }
 
-void gal_ws_out_queue(struct gal_ws_conn *c)
+void gal_ws_out_queue(struct gal_ws_conn *c, unsigned count, size_t bytes)
 {
-    if (c->queued)
-        return;
-    c->queued = true;
-    c->next = c->front->ws.unsent;
-    c->front->ws.unsent = c;
+    gal_outbox_add(&c->front->outbox, &c->outbox, count, bytes);
 }
 
 /* Ends the connection; what is under way is not answered any more. */
@@ -39,7 +35,7 @@ void gal_ws_out_close(struct gal_ws_conn *c, unsigned code, struct gal_str reaso
         memcpy(c->reason, reason.p, c->reason_n);
     gal_ws_in_cancel(c);
     drop_answers(c);
-    gal_ws_out_queue(c);
+    gal_ws_out_queue(c, 0, 0);
 }
 
 static size_t put_control(struct gal_ws_conn *c, enum gal_ws_opcode op, struct gal_str payload)
@@ -155,6 +151,8 @@ static void send_some(struct gal_ws_conn *c)
 /* In the order of the requests an answer waits for those of the requests before it. */
 void gal_ws_out_answer(struct gal_ws_conn *c, struct gal_ws_slot *s)
 {
+    size_t bytes = s->x.resp.body_bytes;
+
     if (c->ordered) {
         while ((s = c->running.first) != NULL && s->answered) {
             gal_ws_list_remove(&c->running, s);
@@ -164,30 +162,22 @@ void gal_ws_out_answer(struct gal_ws_conn *c, struct gal_ws_slot *s)
         gal_ws_list_remove(&c->running, s);
         gal_ws_list_add(&c->answers, s);
     }
-    gal_ws_out_queue(c);
+    gal_ws_out_queue(c, 1, bytes);
 }
 
-void gal_ws_send_answers(struct gal_front *f)
+void gal_ws_out_send(void *conn)
 {
-    struct gal_ws_conn *c;
+    struct gal_ws_conn *c = conn;
 
-    if (f->ws.sending)
-        return;
-    f->ws.sending = true;
-    while ((c = f->ws.unsent) != NULL) {
-        f->ws.unsent = c->next;
-        c->queued = false;
-        send_some(c);
-        gal_ws_in_go_on(c); /* may queue it again */
-        gal_ws_conn_set_deadline(c);
-        gal_ws_conn_give(c);
-    }
-    f->ws.sending = false;
+    send_some(c);
+    gal_ws_in_go_on(c); /* may queue it again */
+    gal_ws_conn_set_deadline(c);
+    gal_ws_conn_give(c);
 }
 
 void gal_ws_out_written(struct gal_ws_conn *c)
 {
     c->writing = false;
     on_sent(c);
-    gal_ws_out_queue(c);
+    gal_ws_out_queue(c, 0, 0);
 }
