@@ -95,7 +95,7 @@ def h2load(folder, port, path, seconds, connections, streams, request=None):
     if request is not None:
         more = ["-d", body_file(folder, port, request), *(f"-H{k}: {v}" for k, v in request.headers.items())]
     out = machine.output(["taskset", "-c", machine.CLIENT_CORE, "h2load", "-t1", f"-c{connections}", f"-m{streams}",
-                          "-D", str(seconds), "--warm-up-time=0.3", "-w", "24", "-W", "26", *more,
+                          "-D", str(seconds), "--warm-up-time=300ms", "-w", "24", "-W", "26", *more,
                           f"http://127.0.0.1:{port}{path}"])
     rate = re.search(r"finished in .*?, ([\d.]+) req/s", out)
     counts = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", out)

@@ -9,8 +9,8 @@
  *   out: gal_call_head once, gal_call_send any number of times, gal_call_end once
  * both ways at the same time. The last thing that the claimer hears is on_close, always, once: the
  * answer has ended and the client has too, or one of them has reset the call, or the connection has
- * gone. Behind it the call is somebody else's. on_close may come from within gal_http2_feed, never
- * from within a function of this header; all functions below may be called from any callback.
+ * gone. Behind it the call is somebody else's. on_close never comes from within a function of
+ * this header; all functions below may be called from any callback.
  *
  * Flow control: what a client may send at once is the limit's stream_window; it sends more as
  * gal_call_consume says that bytes have been dealt with. What we send waits for the client's window
@@ -85,25 +85,29 @@ void gal_call_consume(struct gal_call *call, size_t n);
  * it gives the call to the codec, everything else is the codec's. */
 struct gal_call {
     struct gal_http_request req; /* whole at on_request; but for its body at on_head */
-    struct gal_buf *head;        /* the headers' text; owned by the carrier, its max is its own */
-    struct gal_buf *body;        /* of a unary call; may have a budget */
-    struct gal_http2 *h2;        /* NULL once closed */
-    struct gal_call *next, *prev; /* among the open ones of the connection */
-    int32_t id;                  /* of the stream */
-    uint64_t data_us;            /* last byte of the request, as gal_http2_feed was told */
-    uint64_t opened_us;
-    size_t received;             /* bytes of the body so far */
-    bool in_head;                /* its head has not ended */
-    bool has_path, head_failed;
-    bool ended;                  /* the client has sent all */
-    bool faulted;                /* on_fault has been called: what still comes is thrown away */
-    bool answered;               /* its head is on its way */
-    bool out_ended;              /* no chunk comes behind those that are queued */
-    bool out_done;               /* all is framed */
+    struct gal_buf *head;        /* the headers' text; owned by the carrier */
+    struct gal_buf *body;        /* of a unary call; owned by the carrier; may have a budget */
+    struct gal_http2 *h2;
+    struct gal_call *next, *prev; /* among the open ones of the connection, newest first */
+    int32_t id;                   /* of the stream */
+    uint32_t code;                /* once closed */
+    uint64_t opened_us, data_us;  /* its begin; the last byte of the request */
+    size_t received;              /* bytes of the body so far */
+    /* While the head comes: where in `head` things lie. */
+    size_t head_bytes, path_at, path_n, authority_at, authority_n;
+    uint32_t header_at[GAL_HTTP_HEADERS_MAX];
+    bool has_path, has_authority;
+    bool head_failed;               /* more headers or bytes than are taken */
+    bool ended;                     /* the client has sent all */
+    bool faulted;                   /* what still comes of the body is thrown away */
+    bool answered;                  /* its head is on its way */
+    bool out_ended;                 /* no chunk comes behind those that are queued */
+    bool deferred;                  /* nghttp2 waits for a chunk */
+    bool closed;                    /* the stream is over */
     const struct gal_call_ops *ops; /* NULL: unary */
     void *user;
     struct gal_call_chunk *out, **out_tail; /* queued */
-    size_t part, part_at;                   /* of the first of them, sent so far */
+    size_t part, part_at;                   /* of the first of them: sent so far */
     const struct gal_header *trailers;
     size_t trailer_count;
     struct gal_call_chunk answer; /* a unary answer's body */

@@ -13,8 +13,8 @@
  *
  * A call's callbacks come in this order: on_open, on_head, then on_request or on_fault (unless it
  * was claimed in on_head), on_close. on_fault may come without on_head. All come from within
- * gal_http2_feed, but on_close, which may come from gal_http2_gather and gal_http2_free too. They
- * may call all functions but these three. */
+ * gal_http2_feed, but on_close, which may come from gal_http2_sent and gal_http2_free too. They may
+ * call all functions but feed, gather, sent and free. */
 #ifndef GAL_HTTP_HTTP2_H
 #define GAL_HTTP_HTTP2_H
 
@@ -26,8 +26,8 @@ struct gal_http2_pool;
 struct gal_http2_limits {
     size_t head_bytes_max; /* names, values and 4 bytes for each header */
     size_t body_bytes_max;
-    unsigned streams_max;     /* open at once */
-    uint32_t stream_window;   /* bytes of a body ahead of gal_call_consume */
+    unsigned streams_max;   /* open at once */
+    uint32_t stream_window; /* bytes of a body ahead of gal_call_consume */
     uint32_t connection_window;
 };
 
@@ -42,9 +42,12 @@ struct gal_http2_ops {
     void (*on_request)(void *user, struct gal_call *call);
     /* The request is refused: answer with the error. call->req holds what has come. */
     void (*on_fault)(void *user, struct gal_call *call, const struct gal_err *err);
-    /* The stream is over, the call is the carrier's again. Its answer's bytes may still be among
-     * those that gal_http2_gather has handed out: they are to stay until gal_http2_sent. */
+    /* The stream is over and none of its bytes are borrowed any more: the call is the carrier's
+     * again. */
     void (*on_close)(void *user, struct gal_call *call, uint32_t code);
+    /* Something waits for gal_http2_gather, put there by other functions than feed, gather and sent
+     * (behind those, ask gal_http2_wants_send). */
+    void (*on_output)(void *user);
 };
 
 /* The memory of nghttp2's sessions: small pieces, kept for later up to a bound. One a loop. */
@@ -65,11 +68,13 @@ struct gal_str gal_http2_preface(void);
  * gal_http2_gather still gives. */
 bool gal_http2_feed(struct gal_http2 *h, const char *p, size_t n, uint64_t now_us);
 /* Fills `parts` with what goes out next and returns how many they are; 0: nothing now. They stay
- * until gal_http2_sent, which must come before the next gather. max >= GAL_HTTP2_PARTS_MIN. */
-#define GAL_HTTP2_PARTS_MIN 16
-size_t gal_http2_gather(struct gal_http2 *h, struct gal_str *parts, size_t max);
+ * until gal_http2_sent, which must come before the next gather. Room for
+ * GAL_HTTP2_PARTS_MAX. */
+#define GAL_HTTP2_PARTS_MAX 64
+size_t gal_http2_gather(struct gal_http2 *h, struct gal_str *parts);
 /* All of it is with the kernel. Chunks that were in it hear on_sent. */
 void gal_http2_sent(struct gal_http2 *h);
+bool gal_http2_wants_send(const struct gal_http2 *h);
 /* Nothing more will come in or go out: close. */
 bool gal_http2_is_over(const struct gal_http2 *h);
 /* It ended because of what the peer cost (ENHANCE_YOUR_CALM). */
@@ -83,8 +88,11 @@ void gal_http2_abort(struct gal_http2 *h, enum gal_call_code code);
 
 /* "100 Continue", when the request asks for it and its body is still to come. */
 void gal_http2_continue(struct gal_call *call);
+/* From on_head only: what comes of the body is thrown away, and neither on_request nor on_fault
+ * follows. gal_http2_answer is to. */
+void gal_http2_refuse(struct gal_call *call);
 /* The whole answer of a call that nobody has claimed; r, its parts and headers are borrowed until
- * on_close and, behind it, gal_http2_sent. Trailers are sent behind the body; an answer without one
+ * on_close. Trailers are sent behind the body; an answer without one
  * has them in its head. `date` as http1.h has it, copied. The client is told to stop sending when
  * its request has not ended. */
 void gal_http2_answer(struct gal_call *call, const struct gal_http_response *r,

@@ -1,19 +1,127 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Answers: heads are copied into the output, bodies go out from where they lie. */
+/* What goes out: frames are copied as nghttp2 writes them, bodies are sent from where they lie,
+ * but for small pieces: one buffer costs the kernel less than two. */
 #include "http/http2_impl.h"
 
-#include "base/clock.h"
-
-/* A piece of a body of at most this many bytes is copied: one buffer costs the kernel less than
- * two. */
-#define COPY_BYTES_MAX 2048u
+#define JOIN_BYTES_MAX 4096u
 #define FRAME_HEAD_BYTES 9u
-/* :status, content-length, date, and the answer's own. */
-#define NV_MAX (GAL_HTTP_RESPONSE_HEADERS_MAX + 3)
+/* The most that nghttp2 hands over at once: a whole frame of 16 KiB, its head and padding's. */
+#define PIECE_BYTES_MAX 16640u
+/* One write's worth: more waits for the next, so that connections take turns. */
+#define BORROWED_BYTES_MAX (512u << 10)
 
-static bool has_room(const struct gal_http2_out *out, size_t bytes, size_t parts)
+/* --- the chunks of a call --- */
+
+/* Bytes that are queued, as far as `most` goes (one more tells that there are more). */
+static size_t queued(const struct gal_call *call, size_t most)
 {
-    return out->n + bytes <= sizeof(out->bytes) && out->count + parts <= GAL_HTTP2_OUT_PARTS;
+    size_t n = 0, part = call->part, at = call->part_at;
+
+    for (const struct gal_call_chunk *c = call->out; c != NULL && n <= most; c = c->next) {
+        for (; part < c->count && n <= most; part++) {
+            n += c->parts[part].n - at;
+            at = 0;
+        }
+        part = at = 0;
+    }
+    return n;
+}
+
+/* The first chunk has been framed whole. */
+static void end_chunk(struct gal_http2 *h, struct gal_call *call)
+{
+    struct gal_call_chunk *c = call->out;
+
+    call->out = c->next;
+    if (call->out == NULL)
+        call->out_tail = &call->out;
+    call->part = call->part_at = 0;
+    if (c->on_sent == NULL)
+        return;
+    c->next = NULL;
+    *h->sent_tail = c;
+    h->sent_tail = &c->next;
+}
+
+/* The next run of at most n bytes; chunks and parts without bytes are passed over. n = 0 passes
+ * over what is empty and takes nothing. */
+static struct gal_str next_run(struct gal_http2 *h, struct gal_call *call, size_t n)
+{
+    struct gal_str run = {NULL, 0};
+
+    while (call->out != NULL) {
+        const struct gal_call_chunk *c = call->out;
+        const struct gal_str *part = c->parts + call->part;
+
+        if (call->part == c->count) {
+            end_chunk(h, call);
+        } else if (part->n == call->part_at) {
+            call->part++;
+            call->part_at = 0;
+        } else if (n == 0 || run.n > 0) {
+            break;
+        } else {
+            run = (struct gal_str){part->p + call->part_at, part->n - call->part_at};
+            if (run.n > n)
+                run.n = n;
+            call->part_at += run.n;
+        }
+    }
+    return run;
+}
+
+void gal_http2_drop_chunks(struct gal_call *call)
+{
+    struct gal_call_chunk *c = call->out;
+
+    call->out = NULL;
+    call->out_tail = &call->out;
+    while (c != NULL) {
+        struct gal_call_chunk *next = c->next;
+        if (c->on_sent != NULL)
+            c->on_sent(c, false);
+        c = next;
+    }
+}
+
+/* --- nghttp2's calls --- */
+
+static void end_body(struct gal_http2 *h, struct gal_call *call, uint32_t *flags)
+{
+    nghttp2_nv nv[GAL_HTTP_RESPONSE_TRAILERS_MAX];
+    size_t n = call->trailer_count;
+
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (n == 0)
+        return;
+    GAL_ASSERT(n <= GAL_HTTP_RESPONSE_TRAILERS_MAX);
+    for (size_t i = 0; i < n; i++)
+        nv[i] = gal_http2_nv(&call->trailers[i]);
+    *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    if (nghttp2_submit_trailer(h->session, call->id, nv, n) != 0)
+        h->broken = true;
+}
+
+/* How many bytes the next frame has; gal_http2_on_send_data puts them. */
+ssize_t gal_http2_on_read(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length,
+                          uint32_t *flags, nghttp2_data_source *source, void *user)
+{
+    struct gal_http2 *h = user;
+    struct gal_call *call = source->ptr;
+    size_t n = queued(call, length);
+
+    (void)session, (void)id, (void)buf;
+    if (n == 0 && !call->out_ended) {
+        (void)next_run(h, call, 0); /* chunks without bytes are sent by this */
+        call->deferred = true;
+        return NGHTTP2_ERR_DEFERRED;
+    }
+    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    if (n > length)
+        return (ssize_t)length;
+    if (call->out_ended)
+        end_body(h, call, flags);
+    return (ssize_t)n;
 }
 
 /* Bytes that follow those of the last part lengthen it. */
@@ -30,271 +138,115 @@ static void put_bytes(struct gal_http2_out *out, const void *p, size_t n)
         out->parts[out->count++] = (struct gal_str){to, n};
 }
 
-ssize_t gal_http2_on_send(nghttp2_session *s, const uint8_t *p, size_t n, int flags, void *user)
+/* What a frame with n bytes of the call's body takes when large pieces are borrowed. */
+static void measure(const struct gal_call *call, size_t n, size_t *parts, size_t *bytes)
+{
+    size_t part = call->part, at = call->part_at;
+
+    *parts = 1;
+    *bytes = FRAME_HEAD_BYTES;
+    for (const struct gal_call_chunk *c = call->out; c != NULL && n > 0; c = c->next) {
+        for (; part < c->count && n > 0; part++) {
+            size_t run = c->parts[part].n - at;
+
+            run = run < n ? run : n;
+            n -= run;
+            at = 0;
+            if (run > JOIN_BYTES_MAX)
+                *parts += 2;
+            else
+                *bytes += run;
+        }
+        part = at = 0;
+    }
+}
+
+/* Leaves room for what nghttp2 hands over behind it. */
+static bool has_room(const struct gal_http2_out *out, size_t parts, size_t bytes)
+{
+    return out->count + parts < GAL_HTTP2_PARTS_MAX &&
+           out->n + bytes + PIECE_BYTES_MAX <= GAL_HTTP2_OUT_BYTES &&
+           out->borrowed < BORROWED_BYTES_MAX;
+}
+
+/* A frame of DATA. What has no room goes with the next output; into an empty one a frame of too
+ * many pieces is copied whole. */
+int gal_http2_on_send_data(nghttp2_session *session, nghttp2_frame *frame,
+                           const uint8_t *frame_head, size_t length, nghttp2_data_source *source,
+                           void *user)
 {
     struct gal_http2 *h = user;
+    struct gal_call *call = source->ptr;
     struct gal_http2_out *out = h->out;
-    size_t room = sizeof(out->bytes) - out->n;
+    size_t parts, bytes;
+    bool fits;
 
-    (void)s, (void)flags;
-    if (room == 0 || !has_room(out, 1, 1))
+    (void)session, (void)frame;
+    measure(call, length, &parts, &bytes);
+    fits = has_room(out, parts, bytes);
+    if (!fits && out->count > 0)
         return NGHTTP2_ERR_WOULDBLOCK;
-    if (n > room)
-        n = room;
-    put_bytes(out, p, n);
-    return (ssize_t)n;
-}
+    put_bytes(out, frame_head, FRAME_HEAD_BYTES);
+    while (length > 0) {
+        struct gal_str run = next_run(h, call, length);
 
-/* What of the body is to come. */
-static size_t rest_of(const struct gal_http2_call *c)
-{
-    size_t rest = 0;
-
-    if (c->resp == NULL)
-        return c->pieces.n - c->pieces_sent;
-    for (size_t i = c->part; i < c->resp->part_count; i++)
-        rest += c->resp->parts[i].n;
-    return rest - c->part_sent;
-}
-
-static struct gal_str next_run(struct gal_http2_call *c, size_t n)
-{
-    const struct gal_str *part = &c->resp->parts[c->part];
-    struct gal_str run = {part->p + c->part_sent, part->n - c->part_sent};
-
-    if (run.n > n)
-        run.n = n;
-    c->part_sent += run.n;
-    if (c->part_sent == part->n) {
-        c->part++;
-        c->part_sent = 0;
+        length -= run.n;
+        if (!fits || run.n <= JOIN_BYTES_MAX) {
+            put_bytes(out, run.p, run.n);
+        } else {
+            out->parts[out->count++] = run;
+            out->borrowed += run.n;
+        }
     }
-    return run;
-}
-
-/* Parts that n more bytes of the body are made of, and how many of those bytes are copied. */
-static size_t count_runs(const struct gal_http2_call *c, size_t n, size_t *copied)
-{
-    size_t runs = 0, sent = c->part_sent;
-
-    for (size_t i = c->part; n > 0; i++, sent = 0) {
-        size_t run = c->resp->parts[i].n - sent;
-
-        if (run > n)
-            run = n;
-        n -= run;
-        runs++;
-        *copied += run <= COPY_BYTES_MAX ? run : 0;
-    }
-    return runs;
-}
-
-int gal_http2_on_send_data(nghttp2_session *s, nghttp2_frame *frame, const uint8_t *frame_head,
-                           size_t n, nghttp2_data_source *source, void *user)
-{
-    struct gal_http2 *h = user;
-    struct gal_http2_call *c = source->ptr;
-    size_t copied = FRAME_HEAD_BYTES, runs;
-
-    (void)s, (void)frame;
-    runs = count_runs(c, n, &copied);
-    if (!has_room(h->out, copied, 2 * runs + 1))
-        return NGHTTP2_ERR_WOULDBLOCK;
-    put_bytes(h->out, frame_head, FRAME_HEAD_BYTES);
-    while (n > 0) {
-        struct gal_str run = next_run(c, n);
-
-        n -= run.n;
-        if (run.n <= COPY_BYTES_MAX)
-            put_bytes(h->out, run.p, run.n);
-        else
-            h->out->parts[h->out->count++] = run;
-    }
+    (void)next_run(h, call, 0);
     return 0;
 }
 
-static void name_value(nghttp2_nv *nv, struct gal_str name, struct gal_str value)
+/* --- output --- */
+
+size_t gal_http2_gather(struct gal_http2 *h, struct gal_str *parts)
 {
-    nv->name = (uint8_t *)(uintptr_t)name.p; /* nghttp2 copies, and makes the name lower case */
-    nv->namelen = name.n;
-    nv->value = (uint8_t *)(uintptr_t)value.p;
-    nv->valuelen = value.n;
-    nv->flags = NGHTTP2_NV_FLAG_NONE;
-}
+    struct gal_http2_out *out;
+    const uint8_t *p;
+    ssize_t n = 0;
 
-static void end_body(struct gal_http2 *h, struct gal_http2_call *c, uint32_t *flags)
-{
-    nghttp2_nv nv[GAL_HTTP_RESPONSE_TRAILERS_MAX];
-    size_t n = c->trailer_count < GAL_HTTP_RESPONSE_TRAILERS_MAX ? c->trailer_count
-                                                                 : GAL_HTTP_RESPONSE_TRAILERS_MAX;
-
-    *flags |= NGHTTP2_DATA_FLAG_EOF;
-    if (n == 0)
-        return;
-    for (size_t i = 0; i < n; i++)
-        name_value(&nv[i], c->trailers[i].name, c->trailers[i].value);
-    if (nghttp2_submit_trailer(h->session, c->stream_id, nv, n) == 0)
-        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-}
-
-/* Of an answer whose bytes lie ready: only how much. */
-static ssize_t read_parts(nghttp2_session *s, int32_t id, uint8_t *to, size_t n, uint32_t *flags,
-                          nghttp2_data_source *source, void *user)
-{
-    struct gal_http2_call *c = source->ptr;
-    size_t rest = rest_of(c);
-
-    (void)s, (void)id, (void)to;
-    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-    if (rest <= n)
-        end_body(user, c, flags);
-    return (ssize_t)(rest < n ? rest : n);
-}
-
-static ssize_t read_pieces(nghttp2_session *s, int32_t id, uint8_t *to, size_t n, uint32_t *flags,
-                           nghttp2_data_source *source, void *user)
-{
-    struct gal_http2 *h = user;
-    struct gal_http2_call *c = source->ptr;
-    size_t rest = rest_of(c);
-
-    (void)s, (void)id;
-    if (rest == 0 && !c->reply_ended) {
-        c->deferred = true;
-        return NGHTTP2_ERR_DEFERRED;
+    GAL_ASSERT(h->out == NULL && !h->inside);
+    if (h->broken || !nghttp2_session_want_write(h->session))
+        return 0;
+    h->out = out = gal_http2_out_take(h->pool);
+    if (out == NULL) {
+        h->broken = true;
+        return 0;
     }
-    if (n > rest)
-        n = rest;
-    if (n > 0)
-        memcpy(to, c->pieces.p + c->pieces_sent, n);
-    c->pieces_sent += n;
-    if (n < rest)
-        return (ssize_t)n;
-    gal_buf_clear(&c->pieces, SIZE_MAX);
-    c->pieces_sent = 0;
-    if (c->reply_ended)
-        end_body(h, c, flags);
-    else if (h->ops->on_drained != NULL)
-        h->ops->on_drained(h->user, c);
-    return (ssize_t)n;
+    h->inside = true;
+    while (out->n + PIECE_BYTES_MAX <= GAL_HTTP2_OUT_BYTES && out->count < GAL_HTTP2_PARTS_MAX &&
+           out->borrowed < BORROWED_BYTES_MAX && (n = nghttp2_session_mem_send(h->session, &p)) > 0)
+        put_bytes(out, p, (size_t)n);
+    h->inside = false;
+    if (n < 0)
+        h->broken = true;
+    memcpy(parts, out->parts, out->count * sizeof(*parts));
+    if (out->count == 0)
+        gal_http2_sent(h);
+    return out->count;
 }
 
-static bool has_length(int status)
+void gal_http2_sent(struct gal_http2 *h)
 {
-    return status >= 200 && status != 204 && status != 304;
-}
+    struct gal_call_chunk *c = h->sent;
 
-/* Headers that HTTP/2 has no use for are left out, RFC 9113 8.2.2. */
-static bool is_of_connection(struct gal_str name)
-{
-    return gal_str_ieq(name, GAL_STR("Connection")) || gal_str_ieq(name, GAL_STR("Keep-Alive")) ||
-           gal_str_ieq(name, GAL_STR("Transfer-Encoding")) || gal_str_ieq(name, GAL_STR("Upgrade"));
-}
-
-static void submit(struct gal_http2 *h, struct gal_http2_call *c, const struct gal_http_response *r,
-                   struct gal_str date, bool with_length, nghttp2_data_source_read_callback read)
-{
-    nghttp2_data_provider body = {.source.ptr = c, .read_callback = read};
-    nghttp2_nv nv[NV_MAX];
-    char status[24], length[24];
-    size_t n = 0;
-
-    name_value(
-        &nv[n++], GAL_STR(":status"),
-        (struct gal_str){status, (size_t)(gal_u64_write(status, (unsigned)r->status) - status)});
-    for (size_t i = 0; i < r->header_count; i++)
-        if (r->headers[i].name.n > 0 && !is_of_connection(r->headers[i].name))
-            name_value(&nv[n++], r->headers[i].name, r->headers[i].value);
-    if (with_length)
-        name_value(
-            &nv[n++], GAL_STR("content-length"),
-            (struct gal_str){length, (size_t)(gal_u64_write(length, r->body_bytes) - length)});
-    if (date.n > 0)
-        name_value(&nv[n++], GAL_STR("date"), date);
-    c->answered = true;
-    if (nghttp2_submit_response(h->session, c->stream_id, nv, n, read != NULL ? &body : NULL) != 0)
-        gal_http2_reset(h, c, GAL_HTTP2_INTERNAL);
-}
-
-void gal_http2_respond(struct gal_http2 *h, struct gal_http2_call *c,
-                       const struct gal_http_response *r, struct gal_str date)
-{
-    bool empty = c->req.method == GAL_METHOD_HEAD || r->body_bytes == 0;
-
-    GAL_ASSERT(!c->answered);
-    c->resp = r;
-    c->part = c->part_sent = 0;
-    c->trailers = r->trailers;
-    c->trailer_count = r->trailer_count;
-    submit(h, c, r, date, has_length(r->status) && r->trailer_count == 0,
-           empty && r->trailer_count == 0 ? NULL : read_parts);
-}
-
-void gal_http2_reply(struct gal_http2 *h, struct gal_http2_call *c,
-                     const struct gal_http_response *r, struct gal_str date)
-{
-    GAL_ASSERT(!c->answered);
-    c->resp = NULL;
-    submit(h, c, r, date, false, read_pieces);
-}
-
-static void resume(struct gal_http2 *h, struct gal_http2_call *c)
-{
-    if (c->deferred)
-        (void)nghttp2_session_resume_data(h->session, c->stream_id);
-    c->deferred = false;
-}
-
-bool gal_http2_push(struct gal_http2 *h, struct gal_http2_call *c, const struct gal_str *parts,
-                    size_t count)
-{
-    size_t n = 0;
-
-    GAL_ASSERT(c->answered && c->resp == NULL && !c->reply_ended);
-    for (size_t i = 0; i < count; i++)
-        n += parts[i].n;
-    if (gal_buf_reserve(&c->pieces, n) == NULL) {
-        c->pieces.failed = c->pieces.starved = false;
-        return false;
-    }
-    for (size_t i = 0; i < count; i++)
-        gal_buf_put_str(&c->pieces, parts[i]);
-    resume(h, c);
-    return true;
-}
-
-void gal_http2_end(struct gal_http2 *h, struct gal_http2_call *c, const struct gal_header *trailers,
-                   size_t trailer_count)
-{
-    GAL_ASSERT(c->answered && c->resp == NULL);
-    c->reply_ended = true;
-    c->trailers = trailers;
-    c->trailer_count = trailer_count;
-    resume(h, c);
-}
-
-void gal_http2_continue(struct gal_http2 *h, struct gal_http2_call *c)
-{
-    nghttp2_nv nv;
-
-    name_value(&nv, GAL_STR(":status"), GAL_STR("100"));
-    (void)nghttp2_submit_headers(h->session, NGHTTP2_FLAG_NONE, c->stream_id, NULL, &nv, 1, NULL);
-}
-
-bool gal_http2_send(struct gal_http2 *h, struct gal_http2_out *out)
-{
-    int rc;
-
-    out->count = out->n = 0;
-    h->out = out;
-    rc = nghttp2_session_send(h->session);
+    gal_http2_out_give(h->pool, h->out);
     h->out = NULL;
-    if (rc != 0) /* memory: the connection cannot go on */
-        (void)nghttp2_session_terminate_session(h->session, NGHTTP2_INTERNAL_ERROR);
-    return rc == 0 && out->count > 0 && nghttp2_session_want_write(h->session);
-}
-
-bool gal_http2_wants_send(const struct gal_http2 *h)
-{
-    return nghttp2_session_want_write(h->session) != 0;
+    h->sent = NULL;
+    h->sent_tail = &h->sent;
+    while (c != NULL) {
+        struct gal_call_chunk *next = c->next;
+        c->on_sent(c, true);
+        c = next;
+    }
+    while (h->closed != NULL) {
+        struct gal_call *call = h->closed;
+        h->closed = call->next;
+        gal_http2_close_call(h, call);
+    }
 }

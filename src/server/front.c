@@ -45,8 +45,8 @@ static void end_turn(void *ctx)
 static void make_series(struct gal_front *f)
 {
     struct gal_metrics *m = f->api.metrics;
-    struct gal_str full = GAL_STR("connections"), slow = GAL_STR("timeout"), bad = GAL_STR("bad"),
-                   memory = GAL_STR("memory");
+    struct gal_str full = GAL_STR("connections"), abuse = GAL_STR("abuse"),
+                   slow = GAL_STR("timeout"), bad = GAL_STR("bad"), memory = GAL_STR("memory");
 
     f->received = gal_metrics_series(m, GAL_METRIC_HTTP_RECEIVED, NULL);
     f->sent = gal_metrics_series(m, GAL_METRIC_HTTP_SENT, NULL);
@@ -55,6 +55,7 @@ static void make_series(struct gal_front *f)
     f->log_dropped = gal_metrics_series(m, GAL_METRIC_LOG_DROPPED, NULL);
     f->refused_full = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &full);
     f->refused_slow = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &slow);
+    f->refused_abuse = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &abuse);
     f->refused_bad = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &bad);
     gal_ws_front_init(f);
 }
@@ -150,6 +151,8 @@ void gal_front_free(struct gal_front *f)
     gal_outbox_send(&f->outbox); /* none has a stream now: this gives the connections back */
     gal_http_free_pools(f);
     gal_ws_free_pools(f);
+    gal_http2_pool_free(f->h2_pool);
+    gal_free(f->h2_input);
     gal_turn_free(f->api.turn);
     gal_account_free(&f->api);
     gal_openapi_free(&f->api);

@@ -7,6 +7,7 @@
 
 #include "api/exchange.h"
 #include "http/http1.h"
+#include "http/http2.h"
 #include "net/stream.h"
 #include "server/outbox.h"
 #include "server/rest.h"
@@ -17,6 +18,7 @@
 /* Immutable while a front uses it; replaced whole on reload. */
 struct gal_front_options {
     struct gal_http1_limits http1;
+    struct gal_http2_limits http2;
     size_t connections_max; /* of the process */
     uint64_t head_timeout_us, body_timeout_us, idle_timeout_us, write_timeout_us;
 };
@@ -38,8 +40,10 @@ struct gal_front {
     struct gal_slot *free_slots; /* owned, recycled */
     unsigned free_slot_count;
     struct gal_ws_front ws;
-    gal_series received, sent, refused_full, refused_slow, refused_bad, refused_memory, rests_begun,
-        log_dropped;
+    struct gal_http2_pool *h2_pool; /* owned; NULL before the first connection of HTTP/2, */
+    char *h2_input;                 /* as this: where all of them read */
+    gal_series received, sent, refused_full, refused_slow, refused_bad, refused_memory,
+        refused_abuse, rests_begun, log_dropped;
     struct gal_http_request no_request; /* stands in for one that did not arrive in time */
     char date[GAL_HTTP_DATE_SIZE];      /* of the second date_s */
     uint64_t date_s, date_turn_us;      /* looked up in that turn of the loop */

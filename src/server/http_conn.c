@@ -20,6 +20,7 @@
 #include "server/http_conn.h"
 
 #include "base/mem.h"
+#include "server/h2_conn.h"
 
 #define INPUT_FIRST_BYTES 16384u
 /* Read beyond the present request, and at once where its length is not known: who sends very many
@@ -234,7 +235,7 @@ static void *on_open(struct gal_stream *stream, void *listener_ctx)
         c = gal_alloc(sizeof(*c));
     if (c == NULL)
         return NULL;
-    *c = (struct gal_conn){.front = f, .stream = stream, .state = CONN_IDLE};
+    *c = (struct gal_conn){.front = f, .stream = stream, .state = CONN_IDLE, .fresh = true};
     c->outbox = (struct gal_outbox_item){.send = gal_conn_send, .conn = c};
     c->rest = (struct gal_rest){.on_end = gal_conn_on_rest_end, .conn = c};
     f->api.process->connections++;
@@ -271,6 +272,20 @@ static size_t room_ahead(const struct gal_slot *s)
     return s->in.n < most ? most - s->in.n : 0;
 }
 
+static bool take_slot(struct gal_conn *c)
+{
+    const struct gal_http1_limits *limits = &c->front->options->http1;
+    struct gal_slot *s = gal_slot_take(c->front);
+
+    if (s == NULL)
+        return false;
+    gal_http1_reset(s->codec, limits);
+    s->in.max = gal_http1_bytes_max(limits) + 2 * INPUT_FIRST_BYTES;
+    s->head.max = GAL_SLOT_HEAD_BYTES + GAL_SLOT_JOIN_BYTES;
+    c->slot = s;
+    return true;
+}
+
 static char *on_space(void *user, size_t *n)
 {
     struct gal_conn *c = user;
@@ -283,7 +298,7 @@ static char *on_space(void *user, size_t *n)
         c->read_stopped = true;
         return NULL;
     }
-    if (c->slot == NULL && (c->slot = gal_slot_take(c->front)) == NULL) {
+    if (c->slot == NULL && !take_slot(c)) {
         gal_conn_close_now(c);
         return NULL;
     }
@@ -301,6 +316,26 @@ static char *on_space(void *user, size_t *n)
     return *n > 0 ? in->p + in->n : NULL;
 }
 
+/* The first bytes are HTTP/2's, as far as they have come. That a request of HTTP/1.1 begins with
+ * PRI is impossible: RFC 9113 keeps the method for this. */
+static bool is_preface(struct gal_conn *c)
+{
+    struct gal_str preface = gal_http2_preface(), in = gal_buf_str(&c->slot->in);
+
+    c->fresh = gal_str_starts(in.n < preface.n ? preface : in, in.n < preface.n ? in : preface);
+    return c->fresh;
+}
+
+static void become_http2(struct gal_conn *c)
+{
+    if (c->slot->in.n < gal_http2_preface().n)
+        return; /* more is to come, or the head's time passes */
+    if (!gal_h2_adopt(c->front, c->stream, gal_buf_str(&c->slot->in)))
+        gal_conn_close_now(c);
+    else
+        gal_conn_give(c);
+}
+
 static void on_data(void *user, size_t n)
 {
     struct gal_conn *c = user;
@@ -311,7 +346,10 @@ static void on_data(void *user, size_t n)
         gal_conn_set_state(c, CONN_READING);
         gal_conn_deadline_in(c, c->front->options->head_timeout_us);
     }
-    gal_conn_pump(c);
+    if (c->fresh && is_preface(c))
+        become_http2(c);
+    else
+        gal_conn_pump(c);
 }
 
 static void on_eof(void *user)

@@ -23,6 +23,7 @@ struct gal_conn {
     struct gal_stream *stream; /* NULL once closed */
     struct gal_slot *slot;     /* NULL while idle */
     enum gal_conn_state state;
+    bool fresh;             /* what has come may still be the preface of HTTP/2 */
     bool eof;               /* the peer sends no more */
     bool keep_alive;        /* after the present answer */
     bool read_stopped;      /* on_space had no room */

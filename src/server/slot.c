@@ -5,9 +5,8 @@
 
 #include <stdio.h>
 
-#define INPUT_FIRST_BYTES 16384u
 #define INPUT_KEEP_BYTES (1u << 20)
-#define SLOTS_KEPT_MAX 64u /* for later requests; more than that are a burst's */
+#define SLOTS_KEPT_MAX 256u /* for later requests; more than that are a burst's */
 
 static void slot_free(struct gal_slot *s)
 {
@@ -47,10 +46,6 @@ struct gal_slot *gal_slot_take(struct gal_front *f)
     } else {
         s = slot_new(f);
     }
-    if (s == NULL)
-        return NULL;
-    gal_http1_reset(s->codec, &f->options->http1);
-    s->in.max = gal_http1_bytes_max(&f->options->http1) + 2 * INPUT_FIRST_BYTES;
     return s;
 }
 

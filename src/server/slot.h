@@ -5,6 +5,7 @@
 #ifndef GAL_SERVER_SLOT_H
 #define GAL_SERVER_SLOT_H
 
+#include "http/call.h"
 #include "server/front.h"
 
 /* Of an answer's head, and of a body that is copied behind it: one buffer costs the kernel less
@@ -12,16 +13,23 @@
 #define GAL_SLOT_HEAD_BYTES 8192u
 #define GAL_SLOT_JOIN_BYTES 4096u
 
+struct gal_h2_conn;
+
 struct gal_slot {
     struct gal_slot *next; /* in the pool */
     struct gal_http1 *codec;
-    struct gal_buf in;
-    struct gal_buf head; /* of the answer */
+    struct gal_buf in;   /* HTTP/1.1: what is read; HTTP/2: the body */
+    struct gal_buf head; /* HTTP/1.1: of the answer; HTTP/2: of the request */
     struct gal_exchange x;
     char peer[64]; /* x's, once the stream has gone that tells it */
+    /* of HTTP/2 (server/h2_call.c) */
+    struct gal_h2_conn *h2; /* NULL: the stream has gone, or there was none */
+    struct gal_call call;
+    uint64_t due_us; /* the answer is to be gone */
+    bool in_flight;  /* counted in the process's requests in flight */
 };
 
-/* For HTTP/1.1. NULL when memory is out. */
+/* NULL when memory is out. The user sets the buffers' max and resets the codec. */
 struct gal_slot *gal_slot_take(struct gal_front *f);
 void gal_slot_give(struct gal_front *f, struct gal_slot *s); /* NULL is fine */
 void gal_slots_free_kept(struct gal_front *f);
