@@ -65,11 +65,13 @@ def steps_of(context, running, binary, grpc, plain, no_grpc):
     steps, sizes = {}, {}
 
     def wrk(name, server, request):
-        steps[name] = lambda: load.wrk(context.folder, server.port, request, context.seconds, CONNECTIONS)
+        steps[name] = lambda: server.busy(
+            lambda: load.wrk(context.folder, server.port, request, context.seconds, CONNECTIONS))
         sizes[name] = len(request.body)
 
     def h2load(name, server):
-        steps[name] = lambda: h2.h2load(context.folder, server.port, h2.INFER, context.seconds, CONNECTIONS, 1, grpc)
+        steps[name] = lambda: server.busy(
+            lambda: h2.h2load(context.folder, server.port, h2.INFER, context.seconds, CONNECTIONS, 1, grpc))
         sizes[name] = len(grpc.body)
 
     wrk("bare C, the same body", running["echo"], binary)
@@ -141,11 +143,11 @@ def run(context):
             r["mb_s"] = r["rps"] * sizes[name] / 1e6
     bare = found["bare C, the same body"]
     result.table("Median (least..greatest) of the rounds",
-                 ["", "requests/s", "body, MB", "MB/s each way", "of bare C"],
+                 ["", "requests/s", "body, MB", "MB/s each way", "of bare C", "server busy"],
                  [[name, stats.of(r, "rps").text("{:,.1f}"), f"{sizes[name] / 1e6:.2f}", stats.of(r, "mb_s").text(),
-                   stats.paired(r, bare, "mb_s").text("{:.2f}")] for name, r in found.items()])
+                   stats.paired(r, bare, "mb_s").text("{:.2f}"), f"{stats.of(r, 'busy').median:.0%}"] for name, r in found.items()])
     judge(result, found)
     result.note(f"{CONNECTIONS} connections, one request at a time on each; MB/s are of the requests' bodies, and the "
-                "answers are as long; h2load for gRPC, wrk for the others")
+                "answers are as long; h2load for gRPC, wrk for the others. Where the server is not busy, the client is the limit")
     result.data = found
     return result
