@@ -339,6 +339,30 @@ def test_a_message_has_the_bound_of_a_body(serve):
         assert ws.close_code() == 1009
 
 
+def test_a_message_that_finds_no_memory_is_to_come_again(serve):
+    s = serve("--max-request-memory", "1MiB", paths=[harness.EXAMPLES / "iris"])
+    with Raw(s) as ws:
+        ws.c.try_send(frame(TEXT, b" " * (3 << 20)))
+        assert ws.close_code() == 1013
+    with Raw(s) as ws:
+        ws.send(frame(TEXT, example("iris").encode()))
+        assert "outputs" in json.loads(ws.read()[1])
+
+
+def test_who_is_refused_is_told_so_and_stays(serve, zoo_dir):
+    s = serve("--schedule", "workers", "--workers", "1", "--max-batch-size", "1", "--max-queue-size", "2",
+              paths=[zoo_dir / "slow"])
+    with Raw(s, "/v2/models/slow/ws") as ws:
+        ws.send(b"".join(frame(TEXT, slow_request(500, str(i)).encode()) for i in range(60)))
+        found = [json.loads(ws.read()[1]) for _ in range(60)]
+        assert {f["id"] for f in found} == {str(i) for i in range(60)}
+        refused = [f for f in found if "error" in f]
+        assert {f["status"] for f in refused} == {429} and len(refused) < 60
+        ws.send(frame(TEXT, slow_request(0, "again").encode()))
+        assert json.loads(ws.read()[1])["id"] == "again"
+    harness.wait_until(lambda: metric(s, b"http_requests_in_flight") == 1, 20, "nothing is left")
+
+
 def test_pings_are_bounded(examples):
     before = examples.rss()
     with Raw(examples) as ws:
