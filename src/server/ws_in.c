@@ -50,23 +50,29 @@ void gal_ws_in_cancel(struct gal_ws_conn *c)
     }
 }
 
-/* Those whose time is over, and when the next one's is. */
+static struct gal_ws_slot *find_late(const struct gal_ws_conn *c, uint64_t now_us)
+{
+    struct gal_ws_slot *s = c->running.first;
+
+    while (s != NULL && (s->expired || !s->x.job_running || s->x.job.expires_us == 0 ||
+                         s->x.job.expires_us > now_us))
+        s = s->next;
+    return s;
+}
+
+/* An answer may come from within, and others go with it: the list is looked at anew each time. */
 void gal_ws_in_expire(struct gal_ws_conn *c, uint64_t now_us)
 {
-    struct gal_ws_slot *s = c->running.first, *next;
+    struct gal_ws_slot *s;
     uint64_t earliest = UINT64_MAX;
 
-    for (; s != NULL; s = next) {
-        uint64_t at = s->x.job.expires_us;
-
-        next = s->next;
-        if (!s->x.job_running || at == 0)
-            continue;
-        if (at <= now_us)
-            gal_exchange_expire(&s->x);
-        else
-            gal_ws_lower(&earliest, at);
+    while ((s = find_late(c, now_us)) != NULL) {
+        s->expired = true;
+        gal_exchange_expire(&s->x);
     }
+    for (s = c->running.first; s != NULL; s = s->next)
+        if (s->x.job_running && !s->expired)
+            gal_ws_lower(&earliest, s->x.job.expires_us);
     c->expires_us = earliest == UINT64_MAX ? 0 : earliest;
 }
 

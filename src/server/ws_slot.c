@@ -71,7 +71,7 @@ void gal_ws_slot_give(struct gal_ws_slots *slots, struct gal_ws_slot *s)
     gal_exchange_reset(&s->x);
     gal_buf_clear(&s->in, INPUT_KEEP_BYTES);
     gal_buf_clear(&s->head, HEAD_BYTES_MAX);
-    s->answered = s->cancelled = s->head_sent = false;
+    s->answered = s->cancelled = s->expired = s->head_sent = false;
     s->parts_sent = 0;
     s->next = slots->free;
     slots->free = s;

@@ -21,7 +21,7 @@ struct gal_ws_slot {
     struct gal_exchange x;
     struct gal_buf head; /* of the answer's frame, and the answer when it is small */
     bool answered;
-    bool cancelled;
+    bool cancelled, expired; /* its exchange has been told */
     bool head_sent;
     size_t parts_sent; /* of the answer */
 };
