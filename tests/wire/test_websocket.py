@@ -374,7 +374,8 @@ def test_pings_are_bounded(examples):
         assert 1 <= pongs <= 1000
         ws.c.try_send(frame(PING) * 100000)
         assert ws.close_code() == 1008
-    assert examples.rss() - before < 30 << 20
+    if not harness.SANITIZE:
+        assert examples.rss() - before < 30 << 20
 
 
 # --- time ---
@@ -483,6 +484,7 @@ def test_a_slow_reader_is_not_read_from(serve):
             while sent < 64 << 20:
                 sent += ws.c.sock.send(message * 100)
         assert sent < 64 << 20
-        assert s.rss() - before < 40 << 20
+        if not harness.SANITIZE:  # whose allocator keeps what was freed
+            assert s.rss() - before < 40 << 20
         start = time.monotonic()
         assert s.get("/health/live").status == 200 and time.monotonic() - start < 5 * harness.SCALE
