@@ -82,6 +82,18 @@ static void put_mlflow(struct gal_exchange *x, const struct gal_err *err)
     gal_buf_putc(&x->out, '}');
 }
 
+/* A message has no status line and no place of its own: both go into the text. */
+static void put_message_fields(struct gal_exchange *x, int status)
+{
+    gal_buf_puts(&x->out, ",\"status\":");
+    gal_buf_put_u64(&x->out, (uint64_t)status);
+    if (x->message_id.p != NULL) {
+        gal_buf_puts(&x->out, ",\"id\":");
+        gal_json_put_str(&x->out, x->message_id);
+    }
+    x->message = GAL_MESSAGE_TEXT;
+}
+
 /* When what now waits for the model will have run, where its scheduler can tell. */
 static void put_retry_after(struct gal_exchange *x)
 {
@@ -110,6 +122,8 @@ void gal_exchange_fail(struct gal_exchange *x, const struct gal_err *err)
     if (dialect_of(x) == GAL_DIALECT_OIP) {
         gal_buf_puts(&x->out, "{\"error\":");
         put_sentence(x, err, true);
+        if (x->message != GAL_MESSAGE_NONE)
+            put_message_fields(x, status);
         gal_buf_putc(&x->out, '}');
     } else if (dialect_of(x) == GAL_DIALECT_MLFLOW) {
         put_mlflow(x, err);

@@ -43,6 +43,9 @@ enum gal_dialect {
     GAL_DIALECT_MLFLOW, /* {"error_code": "...", "message": "..."} */
 };
 
+/* A request may be a message of a connection that carries many (api/websocket.h). */
+enum gal_message { GAL_MESSAGE_NONE, GAL_MESSAGE_TEXT, GAL_MESSAGE_BINARY };
+
 /* What all loops share; written by server/ only. */
 struct gal_process {
     _Atomic bool draining; /* readiness is 503 */
@@ -51,6 +54,7 @@ struct gal_process {
     uint64_t start_wall_us, start_mono_us;
     _Atomic uint64_t in_flight;   /* requests between their last byte and their answer's */
     _Atomic uint64_t connections; /* open */
+    _Atomic uint64_t websockets;  /* those of them that speak WebSocket */
     _Atomic uint64_t catalog_age; /* bumped with each new catalog */
     _Atomic uint32_t cpu_ppm; /* share of the machine's processors that was busy in the last second,
                                  millionths; kept while some options say triton_metrics */
@@ -115,6 +119,8 @@ struct gal_exchange {
     void *carrier;
     const char *peer;           /* may be NULL */
     struct gal_str client_name; /* of the client's certificate, verified; p NULL: it showed none */
+    enum gal_message message; /* the carrier says what the request is, the handler what the answer
+                                 is; NONE: HTTP's own */
     uint64_t arrived_us; /* monotonic, the loop found the request; 0: unknown. What a long turn lets
                             wait counts from its start */
 
@@ -138,6 +144,7 @@ struct gal_exchange {
     struct gal_job job;
     struct gal_infer *infer;   /* of an inference; its outputs are given back by reset */
     struct gal_cached *cached; /* its place in the response cache (api/cached.h); NULL: none */
+    struct gal_str message_id; /* of a message, for its error; p NULL: not known */
     void *state;               /* the handler's own, in the arena */
     struct gal_shm_region **regions; /* that the tensors lie in, in the arena; let go by reset */
     size_t region_count;

@@ -243,12 +243,17 @@ static void put_plain_content(struct doc *d, const struct gal_route *r)
 static void put_plain_answers(struct doc *d, const struct gal_route *r)
 {
     static const char *const model[] = {"404", "503", NULL};
+    bool upgrades = r->handle == gal_handle_websocket;
 
     gal_doc_open(d->out, "responses", '{');
-    gal_doc_open(d->out, "200", '{');
+    gal_doc_open(d->out, upgrades ? "101" : "200", '{');
     gal_doc_text(d->out, "description", r->summary);
-    put_plain_content(d, r);
+    if (!upgrades)
+        put_plain_content(d, r);
     gal_doc_close(d->out, '}');
+    if (upgrades)
+        gal_doc_raw(d->out, "426",
+                    "{\"description\":\"The request is no WebSocket handshake of version 13\"}");
     if (gal_link_has(r, "{model}"))
         put_errors(d->out, r, model);
     else if (r->handle == gal_handle_health || r->handle == gal_handle_ready ||
@@ -337,6 +342,8 @@ static void put_parameters(struct doc *d, const struct gal_route *r)
     }
     if (r->handle == gal_handle_health)
         gal_doc_ref(d->out, NULL, "parameters", "", "Deep");
+    if (r->handle == gal_handle_websocket)
+        gal_doc_ref(d->out, NULL, "parameters", "", "Ordered");
     gal_doc_close(d->out, ']');
 }
 
@@ -515,7 +522,9 @@ static void put_components(struct doc *d)
         "the last\",\"schema\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":"
         "999999999999999}},\"Deep\":{"
         "\"name\":\"deep\",\"in\":\"query\",\"required\":false,\"description\":\"1 runs the "
-        "models\",\"schema\":{\"type\":\"string\",\"enum\":[\"0\",\"1\"]}}}");
+        "models\",\"schema\":{\"type\":\"string\",\"enum\":[\"0\",\"1\"]}},\"Ordered\":{"
+        "\"name\":\"ordered\",\"in\":\"query\",\"required\":false,\"description\":\"true: answers "
+        "come in the order of the requests\",\"schema\":{\"type\":\"boolean\"}}}");
     gal_doc_raw(d->out, "headers",
                 "{\"RequestId\":{\"description\":\"the request's identifier\",\"schema\":{"
                 "\"type\":\"string\"}}}");

@@ -23,6 +23,12 @@
 #define GAL_IDLE_TIMEOUT_MS 75000u  /* keep-alive between requests; idle_timeout */
 #define GAL_WRITE_TIMEOUT_MS 30000u /* no byte of the answer taken for so long; write_timeout */
 
+/* WebSocket; a message is bounded as a body is */
+#define GAL_WS_IN_FLIGHT_MAX                                                                       \
+    64u                           /* requests of a connection that are not answered: then no more  \
+                                     are read */
+#define GAL_WS_CONTROLS_MAX 1000u /* pings and pongs of a connection in 10 seconds: no flood */
+
 /* json, yaml, protobuf text */
 #define GAL_JSON_DEPTH_MAX 64u        /* nesting of a request's JSON: far over any tensor's rank */
 #define GAL_YAML_BYTES_MAX (1u << 20) /* a configuration file */

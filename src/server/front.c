@@ -57,6 +57,7 @@ static void make_series(struct gal_front *f)
     f->refused_slow = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &slow);
     f->refused_abuse = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &abuse);
     f->refused_bad = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &bad);
+    gal_ws_front_init(f);
 }
 
 static void make_tls_series(struct gal_front *f)
@@ -198,6 +199,7 @@ void gal_front_free(struct gal_front *f)
     gal_loop_free(f->loop);
     gal_outbox_send(&f->outbox); /* none has a stream now: this gives the connections back */
     gal_http_free_pools(f);
+    gal_ws_free_pools(f);
     gal_http2_pool_free(f->h2_pool);
     gal_free(f->h2_input);
     gal_turn_free(f->api.turn);

@@ -12,6 +12,7 @@
 #include "net/tls.h"
 #include "server/outbox.h"
 #include "server/rest.h"
+#include "server/ws_conn.h"
 
 #include <pthread.h>
 
@@ -40,6 +41,7 @@ struct gal_front {
     struct gal_rests rests;
     struct gal_slot *free_slots; /* owned, recycled */
     unsigned free_slot_count;
+    struct gal_ws_front ws;
     struct gal_http2_pool *h2_pool; /* owned; NULL before the first connection of HTTP/2, */
     char *h2_input;                 /* as this: where all of them read */
     gal_series received, sent, refused_full, refused_slow, refused_bad, refused_memory,
