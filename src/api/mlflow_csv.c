@@ -4,6 +4,10 @@
 
 #include "text/csv.h"
 
+/* So many columns beyond the model's inputs are looked up; there are errors about more than that.
+ */
+#define EXTRA_MAX GAL_NATIVE_ERRORS_MAX
+
 /* What a column's fields are read as; NONE where the column is unknown, which is told later. */
 static enum gal_dtype column_type(const struct gal_model *m, const struct gal_native *n, size_t i)
 {
@@ -108,22 +112,43 @@ static enum gal_status read_header(struct gal_csv *csv, struct gal_arena *arena,
     return GAL_OK;
 }
 
+/* Rows on their way into values. */
+struct rows {
+    struct gal_csv csv;
+    const struct gal_model *m;
+    const struct gal_native *n;
+    struct gal_arena *arena;
+    enum gal_dtype *types; /* of the columns; NULL until the first row tells how many there are */
+};
+
+static enum gal_status find_types(struct rows *r, size_t count, struct gal_err *err)
+{
+    bool known = r->m->info->input_count == 1 || count <= r->m->info->input_count + EXTRA_MAX;
+
+    r->types = gal_arena_array(r->arena, count, sizeof(*r->types));
+    if (r->types == NULL)
+        return gal_arena_fail(r->arena, count * sizeof(*r->types), "the columns", err);
+    for (size_t i = 0; i < count; i++)
+        r->types[i] = known ? column_type(r->m, r->n, i) : GAL_DT_NONE;
+    return GAL_OK;
+}
+
 /* A row's value and its fields' behind it, from `at`. */
-static enum gal_status read_row(struct gal_csv *csv, const struct gal_model *m,
-                                const struct gal_native *n, struct gal_arena *arena, yyjson_val *at,
-                                size_t *taken, struct gal_err *err)
+static enum gal_status read_row(struct rows *r, yyjson_val *at, size_t *taken, struct gal_err *err)
 {
     struct gal_csv_field *fields;
     size_t count, line;
-    enum gal_status st = gal_csv_next(csv, arena, &fields, &count, &line, err);
+    enum gal_status st = gal_csv_next(&r->csv, r->arena, &fields, &count, &line, err);
 
     *taken = 0;
     if (st == GAL_OK)
         st = check_text(fields, count, line, err);
+    if (st == GAL_OK && count > 0 && r->types == NULL)
+        st = find_types(r, count, err);
     if (st != GAL_OK || count == 0)
         return st;
     for (size_t i = 0; i < count; i++)
-        set_cell(at + 1 + i, &fields[i], column_type(m, n, i));
+        set_cell(at + 1 + i, &fields[i], r->types[i]);
     gal_json_set_array(at, count, count);
     *taken = count + 1;
     return GAL_OK;
@@ -133,8 +158,8 @@ enum gal_status gal_mlflow_csv(struct gal_str text, bool header, const struct ga
                                struct gal_arena *arena, struct gal_mlflow *out, struct gal_err *err)
 {
     struct gal_native *n = &out->rows;
+    struct rows r = {.m = m, .n = n, .arena = arena};
     size_t nodes = 0, taken = 1;
-    struct gal_csv csv;
     yyjson_val *tree;
     enum gal_status st;
 
@@ -142,15 +167,15 @@ enum gal_status gal_mlflow_csv(struct gal_str text, bool header, const struct ga
     out->table = true;
     n->form = GAL_NATIVE_INSTANCES;
     n->root = GAL_STR("row");
-    gal_csv_init(&csv, text);
-    st = header ? read_header(&csv, arena, n, err) : GAL_OK;
+    gal_csv_init(&r.csv, text);
+    st = header ? read_header(&r.csv, arena, n, err) : GAL_OK;
     if (st != GAL_OK)
         return st;
     tree = gal_arena_array(arena, count_nodes(text), sizeof(*tree));
     if (tree == NULL)
         return gal_arena_fail(arena, count_nodes(text) * sizeof(*tree), "the CSV's values", err);
     for (; st == GAL_OK && taken > 0; n->rows += taken > 0) {
-        st = read_row(&csv, m, n, arena, tree + 1 + nodes, &taken, err);
+        st = read_row(&r, tree + 1 + nodes, &taken, err);
         nodes += taken;
     }
     if (st == GAL_OK && n->rows == 0)

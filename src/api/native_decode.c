@@ -520,6 +520,9 @@ static yyjson_val *sample_of(const struct decode *d, size_t i)
     yyjson_val *row = first_row(d->n);
     const struct gal_str *name = &d->m->info->inputs[i].name;
 
+    if (d->m->info->input_count > 1 &&
+        d->n->column_count > d->m->info->input_count + GAL_NATIVE_ERRORS_MAX)
+        return NULL; /* they do not fit, which is told below: not worth the time */
     for (size_t k = 0; k < d->n->column_count; k++)
         if (gal_str_eq(d->n->columns[k], *name))
             return yyjson_arr_get(row, k);

@@ -333,6 +333,14 @@ def test_what_is_wrong_with_csv_is_named(examples, body, message):
         (400, {"error_code": "BAD_REQUEST", "message": message})
 
 
+def test_a_header_of_very_many_columns_is_one_error(examples):
+    header = ",".join(f"c{i}" for i in range(200000))
+    row = ",".join("1" for _ in range(200000))
+    reply = invoke(examples, "iris", f"{header}\n{row}\n", **CSV)
+    assert reply.status_code == 400
+    assert reply.json()["message"].startswith(f"unknown field; {FEATURES} (at header.c0); also ")
+
+
 def test_other_errors_have_mlflows_codes(examples, serve):
     kinds = ("; send application/json, text/csv, application/jsonlines, or image/png or image/jpeg "
              "to a model that takes images")
