@@ -31,6 +31,8 @@ struct gal_oip_request {
     struct gal_oip_place *input_places; /* as many as inputs; NULL: none is in shared memory. An
                                            input with a place has no data yet */
     size_t input_count;
+    struct gal_str content_type;   /* MLServer's parameter of the request; p NULL: none */
+    struct gal_str *content_types; /* of the inputs, each p NULL: none; NULL: no input has one */
     struct gal_oip_output *outputs;
     size_t output_count;                                           /* 0: all outputs */
     void (*encode)(struct gal_exchange *x, struct gal_infer *inf); /* gal_oip_run's */
@@ -54,6 +56,13 @@ enum gal_status gal_oip_decode_tree(struct gal_str model, struct gal_str json,
 enum gal_status gal_oip_decode_raw(const struct gal_model *m, struct gal_str body,
                                    struct gal_arena *arena, struct gal_oip_request *out,
                                    struct gal_err *err);
+
+/* Whether the request, or one of its inputs, has a content type. */
+bool gal_oip_has_content(const struct gal_oip_request *req);
+/* gal_infer_set for all inputs of a request that has content types: np, str, base64, datetime of an
+ * input; np, str, pd of the request (docs/content-types.md). INVALID carries the place. */
+enum gal_status gal_oip_fill_content(struct gal_exchange *x, struct gal_infer *inf,
+                                     const struct gal_oip_request *req, struct gal_err *err);
 
 /* The answer's body: JSON (in `out`), then the binary outputs (in the backend's memory or the
  * arena), unpadded. */

@@ -151,6 +151,15 @@ static enum gal_status take_other(yyjson_val *v, struct gal_err *err)
     return fail_type(v, "a string, a number or a boolean", "", err);
 }
 
+/* MLServer's: looked at by whoever fills the model's inputs (api/oip_content.c). */
+static enum gal_status take_content_type(yyjson_val *v, struct gal_str *out, struct gal_err *err)
+{
+    if (!unsafe_yyjson_is_str(v))
+        return fail_type(v, "a string", "", err);
+    *out = text_of(v);
+    return GAL_OK;
+}
+
 /* Where a tensor lies in a client's memory; *is_ours tells whether the key says so. */
 static enum gal_status take_place(struct gal_str key, yyjson_val *v, struct gal_oip_place *place,
                                   bool *is_ours, struct gal_err *err)
@@ -211,6 +220,8 @@ static enum gal_status take_request_param(struct gal_str key, yyjson_val *v, voi
         return take_u64(v, &r->timeout_us, err);
     if (gal_str_is(key, "priority"))
         return take_u64(v, &r->priority, err);
+    if (gal_str_is(key, "content_type"))
+        return take_content_type(v, &r->content_type, err);
     if (gal_str_is(key, "binary_data_output"))
         return take_bool(v, &r->binary_output, err);
     if (gal_str_starts(key, GAL_STR("sequence_")))
@@ -227,6 +238,7 @@ struct input_params {
     uint64_t binary_size;
     bool is_binary;
     struct gal_oip_place place;
+    struct gal_str content_type;
 };
 
 static enum gal_status take_input_param(struct gal_str key, yyjson_val *v, void *owner,
@@ -240,6 +252,8 @@ static enum gal_status take_input_param(struct gal_str key, yyjson_val *v, void 
         p->is_binary = true;
         return take_u64(v, &p->binary_size, err);
     }
+    if (gal_str_is(key, "content_type"))
+        return take_content_type(v, &p->content_type, err);
     st = take_place(key, v, &p->place, &is_place, err);
     return st != GAL_OK || is_place ? st : take_other(v, err);
 }
@@ -261,6 +275,9 @@ static enum gal_status take_output_param(struct gal_str key, yyjson_val *v, void
 
     if (gal_str_is(key, "binary_data"))
         return take_bool(v, &out->binary, err);
+    if (gal_str_is(key, "content_type") && !yyjson_equals_str(v, "np") &&
+        !yyjson_equals_str(v, "str"))
+        return gal_fail(err, GAL_UNSUPPORTED, "outputs have the content types np and str");
     if (gal_str_is(key, "classification"))
         return take_classes(v, &out->classes, err);
     st = take_place(key, v, &out->place, &is_place, err);
@@ -275,6 +292,7 @@ struct decoder {
     struct gal_json_arrays *arrays; /* of numbers, beside the tree; NULL: all is in the tree */
     struct gal_arena *arena;
     struct gal_oip_request *out;
+    size_t input_max; /* inputs that the request has */
 };
 
 static enum gal_status read_datatype(yyjson_val *v, struct gal_tensor *t, struct gal_err *err)
@@ -348,6 +366,23 @@ static enum gal_status take_binary(struct decoder *d, struct gal_tensor *t, uint
     return gal_tensor_from_raw(t, raw, d->arena, err);
 }
 
+/* Of the input that is being read; the array is as long as the inputs. */
+static enum gal_status note_content_type(struct decoder *d, struct gal_str type,
+                                         struct gal_err *err)
+{
+    struct gal_oip_request *r = d->out;
+    size_t bytes = d->input_max * sizeof(*r->content_types);
+
+    if (r->content_types == NULL) {
+        r->content_types = gal_arena_small(d->arena, bytes);
+        if (r->content_types == NULL)
+            return gal_fail(err, GAL_NO_MEMORY, "no memory for content types");
+        memset(r->content_types, 0, bytes);
+    }
+    r->content_types[r->input_count] = type;
+    return GAL_OK;
+}
+
 /* An input has its data in one place of three. */
 static enum gal_status take_data(struct decoder *d, yyjson_val *data, struct gal_tensor *t,
                                  const struct input_params *p, struct gal_err *err)
@@ -390,6 +425,8 @@ static enum gal_status read_input(struct decoder *d, yyjson_val *v, struct gal_t
         st = read_shape(at[SHAPE], t, d->arena, err);
     if (st == GAL_OK && at[PARAMETERS] != NULL)
         st = read_params(at[PARAMETERS], take_input_param, &params, err);
+    if (st == GAL_OK && params.content_type.p != NULL)
+        st = note_content_type(d, params.content_type, err);
     if (st == GAL_OK)
         st = check_place(&params.place, err);
     if (st == GAL_OK)
@@ -443,6 +480,7 @@ static enum gal_status read_inputs(struct decoder *d, yyjson_val *list, struct g
     places = gal_arena_small(d->arena, count * sizeof(*places));
     if (r->inputs == NULL || places == NULL)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for %zu inputs", count);
+    d->input_max = count;
     v = unsafe_yyjson_get_first(list);
     for (; r->input_count < count; r->input_count++, v = unsafe_yyjson_get_next(v)) {
         st = read_input(d, v, &r->inputs[r->input_count], &places[r->input_count], err);
@@ -556,7 +594,8 @@ enum gal_status gal_oip_decode(struct gal_str model, struct gal_str json, struct
                                struct gal_err *err)
 {
     struct gal_json_arrays arrays;
-    struct decoder d = {model, binary, &arrays, arena, out};
+    struct decoder d = {
+        .model = model, .binary = binary, .arrays = &arrays, .arena = arena, .out = out};
     const struct gal_arena_mark before = gal_arena_mark(arena);
     yyjson_val *root;
 

@@ -74,6 +74,11 @@ static enum gal_status fill(struct gal_exchange *x, struct gal_infer *inf,
 {
     if (req->input_places != NULL && gal_oip_fetch(x, req, err) != GAL_OK)
         return err->code;
+    if (gal_oip_has_content(req)) {
+        if (gal_oip_fill_content(x, inf, req, err) != GAL_OK || want(x, inf, req, err) != GAL_OK)
+            return err->code;
+        return gal_oip_hold(x, req, err);
+    }
     for (size_t i = 0; i < req->input_count; i++) {
         enum gal_status st = gal_infer_set(x, inf, &req->inputs[i], err);
 

@@ -534,20 +534,22 @@ static void put_config_schemas(struct gal_buf *out)
 
 static void put_scoring_schemas(struct gal_buf *out)
 {
-    gal_doc_raw(
-        out, "ScoringRequest",
-        "{\"type\":\"object\",\"description\":\"exactly one of dataframe_split, "
-        "dataframe_records, instances and inputs\",\"properties\":{\"dataframe_split\":{\"type\":"
-        "\"object\",\"properties\":{\"columns\":{\"type\":\"array\"},\"index\":{\"type\":"
-        "\"array\"},\"data\":{\"type\":\"array\",\"items\":{},\"minItems\":1}},\"required\":["
-        "\"data\"]},\"dataframe_records\":{\"type\":\"array\",\"items\":{\"type\":\"object\"},"
-        "\"minItems\":1},\"instances\":{\"type\":\"array\",\"items\":{},\"minItems\":1},"
-        "\"inputs\":{\"type\":[\"object\",\"array\"]},\"params\":{\"type\":[\"object\","
-        "\"null\"]}},\"additionalProperties\":false}");
+#define LIST "{\"type\":\"array\",\"items\":{}}"
+#define ROWS "{\"type\":\"array\",\"items\":{},\"minItems\":1}"
+    gal_doc_raw(out, "ScoringRequest",
+                "{\"type\":\"object\",\"description\":\"exactly one of dataframe_split, "
+                "dataframe_records, instances and inputs\",\"properties\":{\"dataframe_split\":{"
+                "\"type\":\"object\",\"properties\":{\"columns\":" LIST ",\"index\":" LIST
+                ",\"data\":" ROWS "},\"required\":[\"data\"]},\"dataframe_records\":" ROWS
+                ",\"instances\":" ROWS ",\"inputs\":{\"description\":\"tensors by name, or the "
+                "only input's\"},\"params\":{\"type\":[\"object\",\"null\"]}},"
+                "\"additionalProperties\":false}");
+#undef ROWS
+#undef LIST
     gal_doc_raw(out, "ScoringResponse",
                 "{\"type\":\"object\",\"properties\":{\"predictions\":{\"description\":\"an item "
-                "a row, or whole tensors by name for instances and inputs\",\"type\":["
-                "\"array\",\"object\"]}},\"required\":[\"predictions\"]}");
+                "a row, or whole tensors by name for instances and inputs\"}},\"required\":["
+                "\"predictions\"]}");
     gal_doc_raw(out, "ScoringError",
                 "{\"type\":\"object\",\"properties\":{\"error_code\":{\"type\":\"string\"},"
                 "\"message\":{\"type\":\"string\"}},\"required\":[\"error_code\",\"message\"]}");

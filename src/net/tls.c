@@ -65,7 +65,9 @@ static enum gal_status set_rules(struct gal_tls *t, struct gal_err *err)
         SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
         (void)SSL_CTX_set_num_tickets(ctx, 0);
     }
-    (void)SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+    /* What the file holds is the chain: OpenSSL would look for one at every handshake, and find
+     * those that sign clients. */
+    (void)SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
     (void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_alpn_select_cb(ctx, on_alpn, t);
     if (SSL_CTX_set_min_proto_version(ctx, least) != 1 ||

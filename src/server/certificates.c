@@ -116,6 +116,7 @@ static enum gal_status load(struct gal_server *s, struct gal_tls **out, struct g
     enum gal_status st;
 
     o.on_handshake = gal_front_shaken;
+    o.offer_h2 = true; /* server/http_conn.c knows it by its first bytes, as without TLS */
     o.plain_answer = gal_str_of(plain_answer);
     o.tickets = c->tickets;
     look(s->settings, c->seen);

@@ -278,7 +278,8 @@ enum gal_status gal_model_keys_scan(const struct gal_config *c, const char *name
                                     size_t *count, struct gal_err *err)
 {
     struct gal_scan_path *paths = gal_calloc(c->path_count ? c->path_count : 1, sizeof(*paths));
-    struct gal_scan_options o = {paths, c->path_count, name, base};
+    struct gal_scan_options o = {
+        .paths = paths, .path_count = c->path_count, .name = name, .base = base};
     enum gal_status status;
 
     *models = NULL;

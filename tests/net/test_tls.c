@@ -310,6 +310,74 @@ static void keys_may_be_changed_on_the_way(void **state)
     SSL_CTX_free(ctx);
 }
 
+/* The first byte is answered with all of `big`, further ones are only taken. */
+static void answer_once(struct peer *p, enum event e, size_t n)
+{
+    if (e == EV_DATA && p->step++ > 0)
+        return;
+    answer_big(p, e, n);
+}
+
+static void change_keys(SSL *c)
+{
+    assert_int_equal(SSL_key_update(c, SSL_KEY_UPDATE_REQUESTED), 1);
+    (void)SSL_do_handshake(c);
+}
+
+/* What the server has to say meanwhile comes behind the records that are on their way. */
+static void keys_may_be_changed_while_an_answer_waits(void **state)
+{
+    struct server s;
+    SSL_CTX *ctx = client_ctx(TLS1_3_VERSION);
+    char *big = pattern(), *all = malloc(BIG_BYTES);
+    (void)state;
+    start_tls(&s, answer_once, tls);
+    s.big = big;
+    SSL *c = client_dial(ctx, s.port, NULL);
+    assert_non_null(c);
+    client_send(c, "x", 1);
+    client_read(c, all, 1000);
+    for (int i = 0; i < 50; i++)
+        change_keys(c);
+    client_send(c, "y", 1);
+    client_read(c, all + 1000, BIG_BYTES - 1000);
+    assert_memory_equal(all, big, BIG_BYTES);
+    client_close(c);
+    wait_closed(&s);
+    stop(&s);
+    assert_int_equal(s.peers[0]->received, 2);
+    clean(&s);
+    SSL_CTX_free(ctx);
+    free(all);
+    free(big);
+}
+
+static void who_asks_for_keys_and_reads_nothing_is_closed(void **state)
+{
+    struct server s;
+    SSL_CTX *ctx = client_ctx(TLS1_3_VERSION);
+    char *big = pattern();
+    (void)state;
+    start_tls(&s, answer_once, tls);
+    s.big = big;
+    SSL *c = client_dial(ctx, s.port, NULL);
+    assert_non_null(c);
+    client_send(c, "x", 1);
+    for (int i = 0; i < 3000; i++) {
+        assert_int_equal(SSL_key_update(c, SSL_KEY_UPDATE_REQUESTED), 1);
+        if (SSL_do_handshake(c) != 1)
+            break;
+    }
+    wait_closed(&s); /* by the server: this client still has its socket open */
+    ERR_clear_error();
+    client_drop(c);
+    stop(&s);
+    assert_int_equal(s.peers[0]->seen[EV_WRITTEN], 0);
+    clean(&s);
+    SSL_CTX_free(ctx);
+    free(big);
+}
+
 static void nobody_renegotiates(void **state)
 {
     struct server s;
@@ -568,6 +636,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(records_may_come_byte_by_byte, setup, teardown),
         cmocka_unit_test_setup_teardown(a_changed_record_ends_its_connection_only, setup, teardown),
         cmocka_unit_test_setup_teardown(keys_may_be_changed_on_the_way, setup, teardown),
+        cmocka_unit_test_setup_teardown(keys_may_be_changed_while_an_answer_waits, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_asks_for_keys_and_reads_nothing_is_closed, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(nobody_renegotiates, setup, teardown),
         cmocka_unit_test_setup_teardown(an_end_is_told_once_said_or_not, setup, teardown),
         cmocka_unit_test_setup_teardown(who_speaks_no_tls_is_told_and_counted, setup, teardown),

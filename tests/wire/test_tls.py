@@ -112,6 +112,9 @@ def test_curl(server, version):
     done = curl("--http1.1", "-d", ROW.decode(), "-w", " %{http_version} %{ssl_verify_result}")
     assert done.returncode == 0, done.stderr
     assert '"data":[1.5,-2' in done.stdout and done.stdout.endswith(" 1.1 0")
+    done = curl("--http2", "-d", ROW.decode(), "-w", " %{http_version} %{ssl_verify_result}")
+    assert done.returncode == 0, done.stderr
+    assert '"data":[1.5,-2' in done.stdout and done.stdout.endswith(" 2 0")
     # A server that is not whom it should be is found out by the client, and that is counted.
     before = server.count("galley_tls_handshake_failures_total", reason="refused")
     wrong = subprocess.run(["curl", "-sS", f"--tlsv{version}", "--tls-max", version,
@@ -147,6 +150,32 @@ def test_large_bodies_both_ways_and_a_reader_that_dawdles(server):
             for _ in range(2):
                 status, body = exchange(s, data)
                 assert status == 200 and body.endswith(x.tobytes())
+
+
+@HAS_CURL
+def test_large_bodies_over_http2(server, tmp_path):
+    x = np.random.default_rng(2).random((1, 2_000_000), np.float32)
+    head = json.dumps({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, x.size],
+                                   "parameters": {"binary_data_size": x.nbytes}}],
+                       "outputs": [{"name": "y", "parameters": {"binary_data": True}}]}).encode()
+    (tmp_path / "in").write_bytes(head + x.tobytes())
+    done = subprocess.run(
+        ["curl", "-sS", "--http2", "--cacert", server.pair.cert, "--data-binary",
+         f"@{tmp_path / 'in'}", "-o", tmp_path / "out", "-w", "%{http_code} %{http_version}",
+         "-H", f"Inference-Header-Content-Length: {len(head)}",
+         f"https://localhost:{server.https_port}/v2/models/id/infer"],
+        capture_output=True, text=True, timeout=60 * SCALE, check=False)
+    assert done.returncode == 0 and done.stdout == "200 2", done
+    assert (tmp_path / "out").read_bytes().endswith(x.tobytes())
+
+
+@pytest.mark.skipif(not shutil.which("h2load"), reason="there is no h2load here")
+def test_many_streams_on_many_connections(server):
+    done = subprocess.run(["h2load", "-n", "4000", "-c", "16", "-m", "50",
+                           f"https://127.0.0.1:{server.https_port}/v2/health/live"],
+                          capture_output=True, text=True, timeout=60 * SCALE, check=False)
+    assert "4000 succeeded, 0 failed, 0 errored" in done.stdout, done.stdout + done.stderr
+    assert "Application protocol: h2" in done.stdout
 
 
 def test_pipelined_requests_are_answered_in_order(server):
@@ -224,6 +253,9 @@ def test_alpn(server):
     with server.open(context) as s:
         assert s.selected_alpn_protocol() == "http/1.1"
         assert exchange(s)[0] == 200
+    context.set_alpn_protocols(["http/1.1", "h2"])  # the server's order counts
+    with server.open(context) as s:
+        assert s.selected_alpn_protocol() == "h2"
     context.set_alpn_protocols(["spdy/3"])
     with pytest.raises(ssl.SSLError):
         server.open(context)
@@ -305,6 +337,12 @@ def test_clients_certificates(folder, pair, paths):
                 with pytest.raises(refused):
                     s.ask(context=client(pair, version, who))
         assert s.count("galley_tls_handshake_failures_total", reason="certificate") == 6
+        if shutil.which("curl"):
+            n = len(s.lines("request"))
+            subprocess.run(["curl", "-sS", "--http2", "--cacert", pair.cert, "--cert", good.cert,
+                            "--key", good.key, f"https://localhost:{s.https_port}/v2"],
+                           timeout=30 * SCALE, check=True, capture_output=True)
+            s.wait_line("request", client="billing", path="/v2", after=n)
         session, context = None, client(pair, pair=good)
         for i in range(2):  # who resumes a session keeps its name
             n = len(s.lines("request"))
