@@ -2,6 +2,8 @@
 /* MLServer's content types: what a client has packed becomes what the model takes. */
 #include "api/oip_content.h"
 
+#include "api/base64.h"
+
 #include "api/native.h"
 #include "api/oip.h"
 #include "api/tensor_json.h"
@@ -81,7 +83,7 @@ static enum gal_status decode_base64(struct gal_tensor *t, struct gal_arena *are
     if (to == NULL)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for input '%.*s'", SHOWN(t->name));
     for (size_t i = 0; i < t->count; i++) {
-        enum gal_status st = gal_base64_decode(from[i], arena, &to[i]);
+        enum gal_status st = gal_base64_decode(from[i], arena, &to[i], NULL);
 
         if (st == GAL_INVALID)
             return fail_element(i, "base64", from[i], err);

@@ -9,8 +9,5 @@
  * 2024-01-15T14:23:41.123456789+01:00; a space may stand for the T, Z for +00:00; without a zone it
  * is UTC. INVALID for any other form and beyond the years 1678 to 2261. */
 enum gal_status gal_datetime_parse(struct gal_str text, int64_t *ns);
-/* RFC 4648 base64 with its padding, nothing else in it. INVALID when it is not that, NO_MEMORY. */
-enum gal_status gal_base64_decode(struct gal_str text, struct gal_arena *arena,
-                                  struct gal_str *out);
 
 #endif
