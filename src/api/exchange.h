@@ -25,6 +25,8 @@
 struct gal_cache;
 struct gal_call;
 struct gal_control_ops;
+struct gal_repository;
+struct gal_trace;
 struct gal_shm;
 struct gal_shm_region;
 struct gal_cached;
@@ -60,6 +62,9 @@ struct gal_process {
     struct gal_budget memory; /* of all requests: bodies, arenas, answers */
 };
 
+/* Whose habits /invocations keeps where MLflow's and SageMaker's differ (docs/mlflow.md). */
+enum gal_invocations { GAL_INVOCATIONS_MLFLOW, GAL_INVOCATIONS_SAGEMAKER };
+
 /* Immutable while a loop uses it; replaced whole on reload. */
 struct gal_api_options {
     struct gal_str default_model; /* may be empty */
@@ -71,6 +76,8 @@ struct gal_api_options {
                                     (5xx) are always written unless 0 */
     bool compress;               /* honour Accept-Encoding */
     bool triton_metrics;         /* /metrics has Triton's names too */
+    bool client_settings;        /* clients may change trace and log settings */
+    enum gal_invocations invocations;
 };
 
 /* One a loop. */
@@ -88,6 +95,8 @@ struct gal_api {
     struct gal_cache *cache;               /* borrowed; NULL: no responses are cached */
     struct gal_redis *redis;               /* this loop's, borrowed; NULL: none */
     const struct gal_control_ops *control; /* borrowed; NULL: models stay as they are */
+    struct gal_repository *repository;     /* borrowed; NULL: all names are served */
+    struct gal_trace *trace;               /* borrowed; NULL: nothing is traced */
     struct gal_shm *shm;                   /* borrowed; NULL: no client's memory is mapped */
     struct gal_rng rng;
     struct gal_series_cache *series; /* api/account.c's */

@@ -7,6 +7,8 @@
 #define GAL_API_OIP_H
 
 #include "api/infer.h"
+#include "model/labels.h"
+#include "text/json.h"
 
 /* Where a tensor lies in a registered region; region.p NULL: it is in the message. */
 struct gal_oip_place {
@@ -30,8 +32,11 @@ struct gal_oip_request {
     struct gal_oip_place *input_places; /* as many as inputs; NULL: none is in shared memory. An
                                            input with a place has no data yet */
     size_t input_count;
+    struct gal_str content_type;   /* MLServer's parameter of the request; p NULL: none */
+    struct gal_str *content_types; /* of the inputs, each p NULL: none; NULL: no input has one */
     struct gal_oip_output *outputs;
-    size_t output_count; /* 0: all outputs */
+    size_t output_count;                                           /* 0: all outputs */
+    void (*encode)(struct gal_exchange *x, struct gal_infer *inf); /* gal_oip_run's */
 };
 
 /* Decodes a request for `model` (its name, for messages and to compare with `model_name`). `binary`
@@ -41,12 +46,28 @@ enum gal_status gal_oip_decode(struct gal_str model, struct gal_str json, struct
                                struct gal_arena *arena, struct gal_oip_request *out,
                                struct gal_err *err);
 
+/* The same without the short way for arrays of numbers, to compare with. */
+enum gal_status gal_oip_decode_tree(struct gal_str model, struct gal_str json,
+                                    struct gal_str binary, struct gal_arena *arena,
+                                    struct gal_oip_request *out, struct gal_err *err);
+
+/* One of the request's parameters; the error's place is its key. */
+enum gal_status gal_oip_take_parameter(struct gal_str key, yyjson_val *v, struct gal_oip_request *r,
+                                       struct gal_err *err);
+
 /* A raw request (Inference-Header-Content-Length: 0): body is the bytes of the model's only input,
  * all outputs are binary. The first dimension, when it is open, is 1 if another one is open too;
  * one open dimension is computed from the size. BYTES: the body is the only element. */
 enum gal_status gal_oip_decode_raw(const struct gal_model *m, struct gal_str body,
                                    struct gal_arena *arena, struct gal_oip_request *out,
                                    struct gal_err *err);
+
+/* Whether the request, or one of its inputs, has a content type. */
+bool gal_oip_has_content(const struct gal_oip_request *req);
+/* gal_infer_set for all inputs of a request that has content types: np, str, base64, datetime of an
+ * input; np, str, pd of the request (docs/content-types.md). INVALID carries the place. */
+enum gal_status gal_oip_fill_content(struct gal_exchange *x, struct gal_infer *inf,
+                                     const struct gal_oip_request *req, struct gal_err *err);
 
 /* The answer's body: JSON (in `out`), then the binary outputs (in the backend's memory or the
  * arena), unpadded. */
@@ -74,10 +95,31 @@ void gal_oip_put_config(struct gal_buf *out, const struct gal_model *m);
  * room. NULL with err filled when not. */
 struct gal_infer *gal_oip_open(struct gal_exchange *x, struct gal_str name, struct gal_str version,
                                struct gal_err *err);
-/* Puts the request's inputs and outputs in their places and runs; ends in encode and finish, or in
- * fail. req lives in the exchange's arena and becomes inf->state. */
+/* Fetches the request's inputs from their places and runs; ends in encode and finish, or in fail.
+ * Before encode the outputs with classes have become BYTES of rank 1 or 2, and those with a place
+ * have been written there: its `bytes` is how many, and encode leaves them out. req lives in the
+ * exchange's arena and becomes inf->state. */
 void gal_oip_run(struct gal_exchange *x, struct gal_infer *inf, struct gal_oip_request *req,
                  void (*encode)(struct gal_exchange *x, struct gal_infer *inf));
+
+/* --- what gal_oip_run is made of --- */
+
+/* oip_place.c: data of inputs that lie in shared memory, copied into the arena. UNSUPPORTED when
+ * there is none, NOT_FOUND and INVALID as in api/shm.h, with inputs[i] as place. */
+enum gal_status gal_oip_fetch(struct gal_exchange *x, struct gal_oip_request *req,
+                              struct gal_err *err);
+/* Takes hold of the regions of outputs before the run. */
+enum gal_status gal_oip_hold(struct gal_exchange *x, const struct gal_oip_request *req,
+                             struct gal_err *err);
+/* Writes outputs to their places; after the run. */
+enum gal_status gal_oip_store(struct gal_exchange *x, struct gal_oip_request *req,
+                              const struct gal_infer *inf, struct gal_err *err);
+/* oip_classify.c: the `classes` best of each row of v (all when it has fewer), best first, equal
+ * ones in their order: BYTES, "score:index" or "score:index:label". Rows are v's first dimension
+ * where `batched`, else v is one row. UNSUPPORTED for what has no order. */
+enum gal_status gal_oip_classify(const struct gal_value *v, bool batched, uint32_t classes,
+                                 const struct gal_labels *labels, struct gal_arena *arena,
+                                 struct gal_value *out, struct gal_err *err);
 
 /* The model of the route's parameters when it is READY; NULL, and the exchange has failed, when
  * not. */

@@ -151,37 +151,81 @@ static enum gal_status take_other(yyjson_val *v, struct gal_err *err)
     return fail_type(v, "a string, a number or a boolean", "", err);
 }
 
-static enum gal_status refuse_shared_memory(struct gal_str key, struct gal_err *err)
+/* MLServer's: looked at by whoever fills the model's inputs (api/oip_content.c). */
+static enum gal_status take_content_type(yyjson_val *v, struct gal_str *out, struct gal_err *err)
 {
-    gal_fail(err, GAL_UNSUPPORTED,
-             "the parameter '%.*s' is not supported: there is no shared memory", SHOWN(key));
-    if (err != NULL)
-        gal_err_hint(err, "send and receive tensors in the body");
-    return GAL_UNSUPPORTED;
+    if (!unsafe_yyjson_is_str(v))
+        return fail_type(v, "a string", "", err);
+    *out = text_of(v);
+    return GAL_OK;
 }
 
-static bool is_shared_memory(struct gal_str key)
+/* Where a tensor lies in a client's memory; *is_ours tells whether the key says so. */
+static enum gal_status take_place(struct gal_str key, yyjson_val *v, struct gal_oip_place *place,
+                                  bool *is_ours, struct gal_err *err)
 {
-    return gal_str_is(key, "shared_memory_region") || gal_str_is(key, "shared_memory_offset") ||
-           gal_str_is(key, "shared_memory_byte_size");
+    *is_ours = true;
+    if (gal_str_is(key, "shared_memory_offset"))
+        return take_u64(v, &place->offset, err);
+    if (gal_str_is(key, "shared_memory_byte_size"))
+        return take_u64(v, &place->bytes, err);
+    *is_ours = gal_str_is(key, "shared_memory_region");
+    if (!*is_ours)
+        return GAL_OK;
+    if (!unsafe_yyjson_is_str(v) || unsafe_yyjson_get_len(v) == 0)
+        return fail_type(v, "a region's name", "", err);
+    place->region = text_of(v);
+    return GAL_OK;
+}
+
+/* A size or an offset is of a region. */
+static enum gal_status check_place(const struct gal_oip_place *place, struct gal_err *err)
+{
+    if (place->region.p != NULL || (place->offset == 0 && place->bytes == 0))
+        return GAL_OK;
+    gal_fail(err, GAL_INVALID, "'shared_memory_region' is missing beside its offset or size");
+    put_place(err, "parameters");
+    return GAL_INVALID;
+}
+
+/* A model here has no state between requests. What says "no sequence" is fine: clients send 0 and
+ * false by default. */
+static enum gal_status take_sequence(struct gal_str key, yyjson_val *v, struct gal_err *err)
+{
+    bool is_none = gal_str_is(key, "sequence_id")
+                       ? unsafe_yyjson_is_uint(v)
+                             ? unsafe_yyjson_get_uint(v) == 0
+                             : unsafe_yyjson_is_str(v) && unsafe_yyjson_get_len(v) == 0
+                       : unsafe_yyjson_is_false(v);
+
+    if (is_none)
+        return GAL_OK;
+    if (gal_str_is(key, "sequence_id") && !unsafe_yyjson_is_uint(v) && !unsafe_yyjson_is_str(v))
+        return fail_type(v, "an integer of 0 or more, or a string", "", err);
+    if (!gal_str_is(key, "sequence_id") && !unsafe_yyjson_is_bool(v))
+        return fail_type(v, "true or false", "", err);
+    gal_fail(err, GAL_UNSUPPORTED, "'%.*s' is not supported: models have no state between requests",
+             SHOWN(key));
+    if (err != NULL)
+        gal_err_hint(err, "keep the state in the client, as an input and output of the model");
+    return GAL_UNSUPPORTED;
 }
 
 static enum gal_status take_request_param(struct gal_str key, yyjson_val *v, void *owner,
                                           struct gal_err *err)
 {
     struct gal_oip_request *r = owner;
-    bool checked;
 
     if (gal_str_is(key, "timeout"))
         return take_u64(v, &r->timeout_us, err);
     if (gal_str_is(key, "priority"))
         return take_u64(v, &r->priority, err);
+    if (gal_str_is(key, "content_type"))
+        return take_content_type(v, &r->content_type, err);
     if (gal_str_is(key, "binary_data_output"))
         return take_bool(v, &r->binary_output, err);
-    if (gal_str_is(key, "sequence_start") || gal_str_is(key, "sequence_end"))
-        return take_bool(v, &checked, err);
-    if (gal_str_is(key, "sequence_id") && !unsafe_yyjson_is_uint(v) && !unsafe_yyjson_is_str(v))
-        return fail_type(v, "an integer of 0 or more, or a string", "", err);
+    if (gal_str_starts(key, GAL_STR("sequence_")))
+        return take_sequence(key, v, err);
     if (gal_str_starts(key, GAL_STR("triton_")))
         return gal_fail(err, GAL_INVALID,
                         "parameter keys that start with 'triton_' are reserved and should not be "
@@ -190,49 +234,75 @@ static enum gal_status take_request_param(struct gal_str key, yyjson_val *v, voi
     return take_other(v, err);
 }
 
+enum gal_status gal_oip_take_parameter(struct gal_str key, yyjson_val *v, struct gal_oip_request *r,
+                                       struct gal_err *err)
+{
+    enum gal_status st = take_request_param(key, v, r, err);
+
+    if (st != GAL_OK && err != NULL)
+        gal_err_place(err, "%.*s", SHOWN(key));
+    return st;
+}
+
 struct input_params {
     uint64_t binary_size;
     bool is_binary;
+    struct gal_oip_place place;
+    struct gal_str content_type;
 };
 
 static enum gal_status take_input_param(struct gal_str key, yyjson_val *v, void *owner,
                                         struct gal_err *err)
 {
     struct input_params *p = owner;
+    enum gal_status st;
+    bool is_place;
 
     if (gal_str_is(key, "binary_data_size")) {
         p->is_binary = true;
         return take_u64(v, &p->binary_size, err);
     }
-    if (is_shared_memory(key))
-        return refuse_shared_memory(key, err);
-    return take_other(v, err);
+    if (gal_str_is(key, "content_type"))
+        return take_content_type(v, &p->content_type, err);
+    st = take_place(key, v, &p->place, &is_place, err);
+    return st != GAL_OK || is_place ? st : take_other(v, err);
+}
+
+static enum gal_status take_classes(yyjson_val *v, uint32_t *out, struct gal_err *err)
+{
+    if (!unsafe_yyjson_is_uint(v) || unsafe_yyjson_get_uint(v) > UINT32_MAX)
+        return fail_type(v, "a number of classes, 0 or more", "", err);
+    *out = (uint32_t)unsafe_yyjson_get_uint(v);
+    return GAL_OK;
 }
 
 static enum gal_status take_output_param(struct gal_str key, yyjson_val *v, void *owner,
                                          struct gal_err *err)
 {
     struct gal_oip_output *out = owner;
+    enum gal_status st;
+    bool is_place;
 
     if (gal_str_is(key, "binary_data"))
         return take_bool(v, &out->binary, err);
+    if (gal_str_is(key, "content_type") && !yyjson_equals_str(v, "np") &&
+        !yyjson_equals_str(v, "str"))
+        return gal_fail(err, GAL_UNSUPPORTED, "outputs have the content types np and str");
     if (gal_str_is(key, "classification"))
-        return gal_fail(err, GAL_UNSUPPORTED,
-                        "the parameter 'classification' of output '%.*s' is "
-                        "not supported",
-                        SHOWN(out->name));
-    if (is_shared_memory(key))
-        return refuse_shared_memory(key, err);
-    return take_other(v, err);
+        return take_classes(v, &out->classes, err);
+    st = take_place(key, v, &out->place, &is_place, err);
+    return st != GAL_OK || is_place ? st : take_other(v, err);
 }
 
 /* --- inputs and outputs --- */
 
 struct decoder {
     struct gal_str model;
-    struct gal_str binary; /* not taken by an input yet */
+    struct gal_str binary;          /* not taken by an input yet */
+    struct gal_json_arrays *arrays; /* of numbers, beside the tree; NULL: all is in the tree */
     struct gal_arena *arena;
     struct gal_oip_request *out;
+    size_t input_max; /* inputs that the request has */
 };
 
 static enum gal_status read_datatype(yyjson_val *v, struct gal_tensor *t, struct gal_err *err)
@@ -306,14 +376,55 @@ static enum gal_status take_binary(struct decoder *d, struct gal_tensor *t, uint
     return gal_tensor_from_raw(t, raw, d->arena, err);
 }
 
+/* Of the input that is being read; the array is as long as the inputs. */
+static enum gal_status note_content_type(struct decoder *d, struct gal_str type,
+                                         struct gal_err *err)
+{
+    struct gal_oip_request *r = d->out;
+    size_t bytes = d->input_max * sizeof(*r->content_types);
+
+    if (r->content_types == NULL) {
+        r->content_types = gal_arena_small(d->arena, bytes);
+        if (r->content_types == NULL)
+            return gal_fail(err, GAL_NO_MEMORY, "no memory for content types");
+        memset(r->content_types, 0, bytes);
+    }
+    r->content_types[r->input_count] = type;
+    return GAL_OK;
+}
+
+/* An input has its data in one place of three. */
+static enum gal_status take_data(struct decoder *d, yyjson_val *data, struct gal_tensor *t,
+                                 const struct input_params *p, struct gal_err *err)
+{
+    bool is_placed = p->place.region.p != NULL;
+    struct gal_json_numbers *numbers;
+
+    if (!absent(data) + p->is_binary + is_placed != 1)
+        return gal_fail(err, GAL_INVALID, "input '%.*s' has %s", SHOWN(t->name),
+                        absent(data) && !p->is_binary ? "neither 'data' nor 'binary_data_size' nor "
+                                                        "'shared_memory_region'"
+                        : is_placed                   ? "data beside 'shared_memory_region'"
+                                                      : "both 'data' and 'binary_data_size'");
+    if (p->is_binary)
+        return take_binary(d, t, p->binary_size, err);
+    numbers = d->arrays != NULL && !is_placed ? gal_json_numbers_of(d->arrays, data) : NULL;
+    if (numbers != NULL)
+        return gal_tensor_from_numbers(numbers, t) ? GAL_OK : GAL_INVALID; /* see gal_oip_decode */
+    if (!is_placed)
+        return gal_tensor_from_json(data, t, "data", d->arena, err);
+    t->data = NULL; /* gal_oip_run's matter */
+    return GAL_OK;
+}
+
 static enum gal_status read_input(struct decoder *d, yyjson_val *v, struct gal_tensor *t,
-                                  struct gal_err *err)
+                                  struct gal_oip_place *place, struct gal_err *err)
 {
     static const struct gal_str keys[] = {KEY("name"), KEY("shape"), KEY("datatype"), KEY("data"),
                                           KEY("parameters")};
     enum { NAME, SHAPE, DATATYPE, DATA, PARAMETERS, COUNT };
     yyjson_val *at[KEYS_MAX];
-    struct input_params params = {0, false};
+    struct input_params params = {0};
     enum gal_status st = read_members(v, keys, COUNT, at, err);
 
     if (st == GAL_OK)
@@ -324,17 +435,14 @@ static enum gal_status read_input(struct decoder *d, yyjson_val *v, struct gal_t
         st = read_shape(at[SHAPE], t, d->arena, err);
     if (st == GAL_OK && at[PARAMETERS] != NULL)
         st = read_params(at[PARAMETERS], take_input_param, &params, err);
-    if (st != GAL_OK)
-        return st;
-    if (absent(at[DATA]) == !params.is_binary)
-        return gal_fail(err, GAL_INVALID,
-                        params.is_binary ? "input '%.*s' has both 'data' and 'binary_data_size'"
-                                         : "input '%.*s' has neither 'data' nor "
-                                           "'binary_data_size'",
-                        SHOWN(t->name));
-    if (params.is_binary)
-        return take_binary(d, t, params.binary_size, err);
-    return gal_tensor_from_json(at[DATA], t, "data", d->arena, err);
+    if (st == GAL_OK && params.content_type.p != NULL)
+        st = note_content_type(d, params.content_type, err);
+    if (st == GAL_OK)
+        st = check_place(&params.place, err);
+    if (st == GAL_OK)
+        st = take_data(d, at[DATA], t, &params, err);
+    *place = params.place;
+    return st;
 }
 
 static enum gal_status read_output(struct decoder *d, yyjson_val *v, struct gal_oip_output *out,
@@ -350,6 +458,8 @@ static enum gal_status read_output(struct decoder *d, yyjson_val *v, struct gal_
         st = read_name(at[0], &out->name, err);
     if (st == GAL_OK)
         st = read_params(at[1], take_output_param, out, err);
+    if (st == GAL_OK)
+        st = check_place(&out->place, err);
     return st;
 }
 
@@ -371,18 +481,23 @@ static enum gal_status read_inputs(struct decoder *d, yyjson_val *list, struct g
     struct gal_oip_request *r = d->out;
     size_t count = 0;
     enum gal_status st = count_list(list, "inputs", &count, err);
+    struct gal_oip_place *places;
     yyjson_val *v;
 
     if (st != GAL_OK)
         return st;
     r->inputs = gal_arena_small(d->arena, count * sizeof(*r->inputs));
-    if (r->inputs == NULL)
+    places = gal_arena_small(d->arena, count * sizeof(*places));
+    if (r->inputs == NULL || places == NULL)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for %zu inputs", count);
+    d->input_max = count;
     v = unsafe_yyjson_get_first(list);
     for (; r->input_count < count; r->input_count++, v = unsafe_yyjson_get_next(v)) {
-        st = read_input(d, v, &r->inputs[r->input_count], err);
+        st = read_input(d, v, &r->inputs[r->input_count], &places[r->input_count], err);
         if (st != GAL_OK)
             return fail_under("inputs", r->input_count, st, err);
+        if (places[r->input_count].region.p != NULL)
+            r->input_places = places;
     }
     if (d->binary.n > 0)
         return gal_fail(err, GAL_INVALID,
@@ -447,30 +562,57 @@ static enum gal_status check_model_name(yyjson_val *v, struct gal_str model, str
     return GAL_INVALID;
 }
 
-enum gal_status gal_oip_decode(struct gal_str model, struct gal_str json, struct gal_str binary,
-                               struct gal_arena *arena, struct gal_oip_request *out,
-                               struct gal_err *err)
+static enum gal_status read_request(struct decoder *d, yyjson_val *root, struct gal_err *err)
 {
     static const struct gal_str keys[] = {KEY("inputs"), KEY("id"), KEY("outputs"),
                                           KEY("parameters"), KEY("model_name")};
     enum { INPUTS, ID, OUTPUTS, PARAMETERS, MODEL_NAME, COUNT };
-    struct decoder d = {model, binary, arena, out};
-    yyjson_val *root, *at[KEYS_MAX];
+    struct gal_oip_request *out = d->out;
+    yyjson_val *at[KEYS_MAX];
+    enum gal_status st = read_members(root, keys, COUNT, at, err);
+
+    if (st == GAL_OK)
+        st = read_id(at[ID], &out->id, err);
+    if (st == GAL_OK)
+        st = check_model_name(at[MODEL_NAME], d->model, err);
+    if (st == GAL_OK)
+        st = read_params(at[PARAMETERS], take_request_param, out, err);
+    if (st == GAL_OK)
+        st = read_outputs(d, at[OUTPUTS], err); /* for their default the parameters come first */
+    if (st == GAL_OK)
+        st = read_inputs(d, at[INPUTS], err);
+    return st;
+}
+
+enum gal_status gal_oip_decode_tree(struct gal_str model, struct gal_str json,
+                                    struct gal_str binary, struct gal_arena *arena,
+                                    struct gal_oip_request *out, struct gal_err *err)
+{
+    struct decoder d = {.model = model, .binary = binary, .arena = arena, .out = out};
+    yyjson_val *root;
     enum gal_status st;
 
     memset(out, 0, sizeof(*out));
     st = gal_json_read(json, arena, GAL_JSON_DEPTH_MAX, &root, err);
-    if (st == GAL_OK)
-        st = read_members(root, keys, COUNT, at, err);
-    if (st == GAL_OK)
-        st = read_id(at[ID], &out->id, err);
-    if (st == GAL_OK)
-        st = check_model_name(at[MODEL_NAME], model, err);
-    if (st == GAL_OK)
-        st = read_params(at[PARAMETERS], take_request_param, out, err);
-    if (st == GAL_OK)
-        st = read_outputs(&d, at[OUTPUTS], err); /* for their default the parameters come first */
-    if (st == GAL_OK)
-        st = read_inputs(&d, at[INPUTS], err);
-    return st;
+    return st == GAL_OK ? read_request(&d, root, err) : st;
+}
+
+/* What does not work out with the arrays beside the tree is done again with all in it: there is
+ * one place that refuses requests and finds the words. */
+enum gal_status gal_oip_decode(struct gal_str model, struct gal_str json, struct gal_str binary,
+                               struct gal_arena *arena, struct gal_oip_request *out,
+                               struct gal_err *err)
+{
+    struct gal_json_arrays arrays;
+    struct decoder d = {
+        .model = model, .binary = binary, .arrays = &arrays, .arena = arena, .out = out};
+    const struct gal_arena_mark before = gal_arena_mark(arena);
+    yyjson_val *root;
+
+    memset(out, 0, sizeof(*out));
+    if (gal_json_read_numbers(json, GAL_STR("data"), arena, GAL_JSON_DEPTH_MAX, &root, &arrays) &&
+        read_request(&d, root, NULL) == GAL_OK && arrays.taken == arrays.count)
+        return GAL_OK;
+    gal_arena_rewind(arena, before);
+    return gal_oip_decode_tree(model, json, binary, arena, out, err);
 }

@@ -9,6 +9,7 @@ struct encoder {
     struct gal_str *parts;
     size_t part_count;
     bool binary; /* some output is */
+    bool typed;  /* outputs have MLServer's content types, as the request has */
 };
 
 static void put_shape(struct gal_buf *out, const int64_t *shape, size_t rank)
@@ -66,6 +67,32 @@ static enum gal_status put_labels(struct encoder *e, const struct gal_tensor *la
     return GAL_OK;
 }
 
+static void put_parameter(struct gal_buf *out, const char *key, uint64_t v)
+{
+    gal_buf_puts(out, ",\"");
+    gal_buf_puts(out, key);
+    gal_buf_puts(out, "\":");
+    gal_buf_put_u64(out, v);
+}
+
+/* An output that lies in the client's memory already. */
+static void put_placed(struct gal_buf *out, const struct gal_tensor *t,
+                       const struct gal_oip_place *place)
+{
+    gal_buf_puts(out, "{\"name\":");
+    gal_json_put_str(out, t->name);
+    gal_buf_puts(out, ",\"datatype\":\"");
+    gal_buf_puts(out, gal_dtype_name(t->dtype));
+    gal_buf_putc(out, '"');
+    put_shape(out, t->shape, t->rank);
+    gal_buf_puts(out, ",\"parameters\":{\"shared_memory_region\":");
+    gal_json_put_str(out, place->region);
+    if (place->offset > 0)
+        put_parameter(out, "shared_memory_offset", place->offset);
+    put_parameter(out, "shared_memory_byte_size", place->bytes);
+    gal_buf_puts(out, "}},");
+}
+
 static enum gal_status put_tensor(struct encoder *e, const struct gal_tensor *t,
                                   struct gal_str name, const struct gal_tensor *labels, bool binary,
                                   struct gal_err *err)
@@ -84,8 +111,13 @@ static enum gal_status put_tensor(struct encoder *e, const struct gal_tensor *t,
     gal_buf_puts(out, gal_dtype_name(t->dtype));
     gal_buf_putc(out, '"');
     put_shape(out, t->shape, t->rank);
-    if (labels != NULL || binary)
+    if (labels != NULL || binary || e->typed)
         gal_buf_puts(out, ",\"parameters\":{");
+    if (e->typed) {
+        gal_buf_puts(out, t->dtype == GAL_DT_BYTES ? "\"content_type\":\"str\""
+                                                   : "\"content_type\":\"np\"");
+        gal_buf_puts(out, labels != NULL || binary ? "," : "");
+    }
     if (labels != NULL)
         st = put_labels(e, labels, err);
     if (st == GAL_OK && binary) {
@@ -94,7 +126,7 @@ static enum gal_status put_tensor(struct encoder *e, const struct gal_tensor *t,
         gal_buf_put_u64(out, bytes);
         st = add_part(e, t, bytes, err);
     }
-    if (labels != NULL || binary)
+    if (labels != NULL || binary || e->typed)
         gal_buf_putc(out, '}');
     if (st == GAL_OK && !binary) {
         gal_buf_puts(out, ",\"data\":");
@@ -143,8 +175,15 @@ static enum gal_status put_items(struct encoder *e, const struct gal_value *v, b
 }
 
 static enum gal_status put_value(struct encoder *e, const struct gal_value *v,
-                                 const struct gal_port *port, bool binary, struct gal_err *err)
+                                 const struct gal_port *port, const struct gal_oip_output *wanted,
+                                 struct gal_err *err)
 {
+    bool binary = wanted->binary;
+
+    if (wanted->place.region.p != NULL && v->kind == GAL_KIND_TENSOR) {
+        put_placed(e->out, &v->tensor, &wanted->place);
+        return GAL_OK;
+    }
     switch (v->kind) {
     case GAL_KIND_TENSOR:
         return put_tensor(e, &v->tensor, v->tensor.name, NULL, binary, err);
@@ -171,6 +210,11 @@ static void put_head(struct gal_buf *out, const struct gal_model *m,
     gal_json_put_str(out, gal_str_of(m->name));
     gal_buf_puts(out, ",\"model_version\":");
     gal_json_put_str(out, gal_str_of(m->version));
+    if (req->content_type.p != NULL) {
+        gal_buf_puts(out, ",\"parameters\":{\"content_type\":");
+        gal_json_put_str(out, req->content_type);
+        gal_buf_putc(out, '}');
+    }
     gal_buf_puts(out, ",\"outputs\":[");
 }
 
@@ -179,7 +223,8 @@ enum gal_status gal_oip_encode(const struct gal_model *m, const struct gal_oip_r
                                struct gal_buf *out, struct gal_oip_answer *answer,
                                struct gal_err *err)
 {
-    struct encoder e = {arena, out, NULL, 1, false};
+    const struct gal_oip_output untold = {.binary = req->binary_output};
+    struct encoder e = {arena, out, NULL, 1, false, gal_oip_has_content(req)};
     size_t parts_max = 1;
     enum gal_status st = GAL_OK;
 
@@ -191,7 +236,7 @@ enum gal_status gal_oip_encode(const struct gal_model *m, const struct gal_oip_r
     put_head(out, m, req);
     for (size_t i = 0; i < inf->wanted_count && st == GAL_OK; i++)
         st = put_value(&e, &inf->outputs[i], &m->info->outputs[inf->wanted[i]],
-                       req->output_count > 0 ? req->outputs[i].binary : req->binary_output, err);
+                       req->output_count > 0 ? &req->outputs[i] : &untold, err);
     if (st != GAL_OK)
         return st;
     if (!out->failed && out->p[out->n - 1] == ',')

@@ -45,6 +45,14 @@
 #define GAL_REQUEST_ID_BYTES_MAX 128u /* `id`, X-Request-ID, X-Correlation-ID */
 #define GAL_INSTANCES_MAX 65536u      /* rows of a native request; max_instances */
 
+/* images */
+#define GAL_IMAGE_PIXELS_MAX                                                                       \
+    (32u << 20) /* of one that is sent: a decoder's bomb ends here; max_pixels */
+#define GAL_IMAGE_PIXELS_MOST (256u << 20)   /* and as much as may be asked for */
+#define GAL_IMAGE_SIDE_MAX 65500u            /* what JPEG allows */
+#define GAL_IMAGE_CHUNK_BYTES_MAX (8u << 20) /* of a PNG's text or profile */
+#define GAL_IMAGE_SCANS_MAX 100              /* of a progressive JPEG: each costs a pass */
+
 /* memory of a request; of all together max_request_memory (base/budget.h) */
 #define GAL_ARENA_FIRST_BYTES 65536u    /* first block of a request's arena */
 #define GAL_ARENA_KEEP_BYTES (1u << 20) /* kept between requests of a connection slot */
@@ -64,6 +72,12 @@
 #define GAL_QUEUE_JOBS_MOST (1u << 20)    /* waiting requests that may be asked for */
 #define GAL_DELAY_US_MOST 60000000ul      /* for company: longer is a mistake of units */
 #define GAL_TIMEOUT_US_MOST 86400000000ul /* in a queue, and as a target: a day */
+
+/* clients' shared memory, models loaded by request */
+#define GAL_SHM_REGIONS_MAX 1024u       /* registered at once: each holds a file descriptor */
+#define GAL_CONTROL_FILES_MAX 256u      /* `file:` parameters of one load */
+#define GAL_CONTROL_PATH_BYTES_MAX 512u /* of the path of one of them */
+#define GAL_LABELS_BYTES_MAX (4u << 20) /* a label_filename's file */
 
 /* response cache; the bound of all entries is response_cache_size */
 #define GAL_CACHE_KEY_BYTES_MAX (1u << 20)    /* of a cached request: it is compared under a lock */
