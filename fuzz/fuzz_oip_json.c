@@ -37,11 +37,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     gal_arena_init(&arena, 4096, 0, 64 << 20);
     gal_buf_init(&out, 64 << 20);
     if (gal_oip_decode(GAL_STR("m"), (struct gal_str){(const char *)data, size},
-                       (struct gal_str){NULL, 0}, &arena, &req, &err) == GAL_OK)
-        for (size_t i = 0; i < req.input_count; i++)
-            check_tensor(&req.inputs[i], &arena, &out);
-    else
+                       (struct gal_str){NULL, 0}, &arena, &req, &err) != GAL_OK) {
         GAL_ASSERT(err.message[0] != '\0');
+        req.input_count = 0;
+    }
+    for (size_t i = 0; i < req.input_count; i++)
+        if (req.input_places == NULL || req.input_places[i].region.p == NULL)
+            check_tensor(&req.inputs[i], &arena, &out);
     gal_buf_release(&out);
     gal_arena_release(&arena);
     return 0;

@@ -54,10 +54,26 @@ struct gal_index_row {
 };
 const char *gal_index_state_name(enum gal_index_state s); /* "READY" */
 
+/* Names that are known and not served, and what became of them: written by server/, read by all
+ * loops under its lock. */
+struct gal_repository;
+
+struct gal_repository *gal_repository_new(void);    /* returns owned; NULL when memory is out */
+void gal_repository_free(struct gal_repository *r); /* NULL is fine */
+/* Notes a name, replacing what was noted of it; NO_MEMORY leaves it as it was. version and reason
+ * may be empty. */
+enum gal_status gal_repository_note(struct gal_repository *r, struct gal_str name,
+                                    struct gal_str version, enum gal_index_state state,
+                                    struct gal_str reason);
+void gal_repository_forget(struct gal_repository *r, struct gal_str name);
+bool gal_repository_knows(struct gal_repository *r, struct gal_str name);
+
 struct gal_exchange;
 /* Rows by name, then version, newest first; in the exchange's arena. only_ready leaves the others
- * out. */
+ * out. A name that is served is told as it is served, also while it is loaded anew. */
 enum gal_status gal_control_index(struct gal_exchange *x, bool only_ready,
                                   struct gal_index_row **out, size_t *count, struct gal_err *err);
+/* Whether a request may load or unload: UNAVAILABLE when models stay as they are. */
+enum gal_status gal_control_allowed(const struct gal_exchange *x, struct gal_err *err);
 
 #endif

@@ -5,6 +5,7 @@
 #include "api/cached.h"
 #include "api/infer.h"
 #include "api/route.h"
+#include "api/shm.h"
 #include "http/coding.h"
 #include "http/url.h"
 #include "text/json.h"
@@ -36,6 +37,8 @@ static void let_go(struct gal_exchange *x)
     GAL_ASSERT(!x->job_running);
     release_outputs(x);
     gal_cached_release(x);
+    for (size_t i = 0; i < x->region_count; i++)
+        gal_shm_region_unref(x->regions[i]);
     gal_model_unref(x->model);
 }
 

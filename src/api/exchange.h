@@ -24,6 +24,8 @@
 
 struct gal_cache;
 struct gal_control_ops;
+struct gal_repository;
+struct gal_trace;
 struct gal_shm;
 struct gal_shm_region;
 struct gal_cached;
@@ -66,6 +68,7 @@ struct gal_api_options {
                                     (5xx) are always written unless 0 */
     bool compress;               /* honour Accept-Encoding */
     bool triton_metrics;         /* /metrics has Triton's names too */
+    bool client_settings;        /* clients may change trace and log settings */
 };
 
 /* One a loop. */
@@ -83,6 +86,8 @@ struct gal_api {
     struct gal_cache *cache;               /* borrowed; NULL: no responses are cached */
     struct gal_redis *redis;               /* this loop's, borrowed; NULL: none */
     const struct gal_control_ops *control; /* borrowed; NULL: models stay as they are */
+    struct gal_repository *repository;     /* borrowed; NULL: all names are served */
+    struct gal_trace *trace;               /* borrowed; NULL: nothing is traced */
     struct gal_shm *shm;                   /* borrowed; NULL: no client's memory is mapped */
     struct gal_rng rng;
     struct gal_series_cache *series; /* api/account.c's */

@@ -7,6 +7,7 @@
 #define GAL_API_OIP_H
 
 #include "api/infer.h"
+#include "model/labels.h"
 
 /* Where a tensor lies in a registered region; region.p NULL: it is in the message. */
 struct gal_oip_place {
@@ -31,7 +32,8 @@ struct gal_oip_request {
                                            input with a place has no data yet */
     size_t input_count;
     struct gal_oip_output *outputs;
-    size_t output_count; /* 0: all outputs */
+    size_t output_count;                                           /* 0: all outputs */
+    void (*encode)(struct gal_exchange *x, struct gal_infer *inf); /* gal_oip_run's */
 };
 
 /* Decodes a request for `model` (its name, for messages and to compare with `model_name`). `binary`
@@ -74,10 +76,31 @@ void gal_oip_put_config(struct gal_buf *out, const struct gal_model *m);
  * room. NULL with err filled when not. */
 struct gal_infer *gal_oip_open(struct gal_exchange *x, struct gal_str name, struct gal_str version,
                                struct gal_err *err);
-/* Puts the request's inputs and outputs in their places and runs; ends in encode and finish, or in
- * fail. req lives in the exchange's arena and becomes inf->state. */
+/* Fetches the request's inputs from their places and runs; ends in encode and finish, or in fail.
+ * Before encode the outputs with classes have become BYTES of rank 1 or 2, and those with a place
+ * have been written there: its `bytes` is how many, and encode leaves them out. req lives in the
+ * exchange's arena and becomes inf->state. */
 void gal_oip_run(struct gal_exchange *x, struct gal_infer *inf, struct gal_oip_request *req,
                  void (*encode)(struct gal_exchange *x, struct gal_infer *inf));
+
+/* --- what gal_oip_run is made of --- */
+
+/* oip_place.c: data of inputs that lie in shared memory, copied into the arena. UNSUPPORTED when
+ * there is none, NOT_FOUND and INVALID as in api/shm.h, with inputs[i] as place. */
+enum gal_status gal_oip_fetch(struct gal_exchange *x, struct gal_oip_request *req,
+                              struct gal_err *err);
+/* Takes hold of the regions of outputs before the run. */
+enum gal_status gal_oip_hold(struct gal_exchange *x, const struct gal_oip_request *req,
+                             struct gal_err *err);
+/* Writes outputs to their places; after the run. */
+enum gal_status gal_oip_store(struct gal_exchange *x, struct gal_oip_request *req,
+                              const struct gal_infer *inf, struct gal_err *err);
+/* oip_classify.c: the `classes` best of each row of v (all when it has fewer), best first, equal
+ * ones in their order: BYTES, "score:index" or "score:index:label". Rows are v's first dimension
+ * where `batched`, else v is one row. UNSUPPORTED for what has no order. */
+enum gal_status gal_oip_classify(const struct gal_value *v, bool batched, uint32_t classes,
+                                 const struct gal_labels *labels, struct gal_arena *arena,
+                                 struct gal_value *out, struct gal_err *err);
 
 /* The model of the route's parameters when it is READY; NULL, and the exchange has failed, when
  * not. */

@@ -138,6 +138,14 @@ static void put_reshape(struct gal_buf *out, const struct gal_model_config *c, s
     gal_buf_putc(out, '}');
 }
 
+/* As the file has it: a path within the model's directory. */
+static void put_labels(struct gal_buf *out, const struct gal_model_config *c, struct gal_str name)
+{
+    const struct gal_declared *d = gal_model_config_declared(c, name, true);
+
+    put_text(out, "label_filename", d != NULL && d->label_path != NULL ? d->label_file : "");
+}
+
 static void put_ports(struct gal_buf *out, const char *key, const struct gal_model *m,
                       bool is_input, bool batched)
 {
@@ -159,7 +167,7 @@ static void put_ports(struct gal_buf *out, const char *key, const struct gal_mod
             put_bool(out, "allow_ragged_batch", false);
             put_bool(out, "optional", ports[i].optional);
         } else {
-            put_text(out, "label_filename", "");
+            put_labels(out, &m->config, ports[i].name);
         }
         put_bool(out, "is_non_linear_format_io", false);
         gal_buf_putc(out, '}');

@@ -151,26 +151,61 @@ static enum gal_status take_other(yyjson_val *v, struct gal_err *err)
     return fail_type(v, "a string, a number or a boolean", "", err);
 }
 
-static enum gal_status refuse_shared_memory(struct gal_str key, struct gal_err *err)
+/* Where a tensor lies in a client's memory; *is_ours tells whether the key says so. */
+static enum gal_status take_place(struct gal_str key, yyjson_val *v, struct gal_oip_place *place,
+                                  bool *is_ours, struct gal_err *err)
 {
-    gal_fail(err, GAL_UNSUPPORTED,
-             "the parameter '%.*s' is not supported: there is no shared memory", SHOWN(key));
-    if (err != NULL)
-        gal_err_hint(err, "send and receive tensors in the body");
-    return GAL_UNSUPPORTED;
+    *is_ours = true;
+    if (gal_str_is(key, "shared_memory_offset"))
+        return take_u64(v, &place->offset, err);
+    if (gal_str_is(key, "shared_memory_byte_size"))
+        return take_u64(v, &place->bytes, err);
+    *is_ours = gal_str_is(key, "shared_memory_region");
+    if (!*is_ours)
+        return GAL_OK;
+    if (!unsafe_yyjson_is_str(v) || unsafe_yyjson_get_len(v) == 0)
+        return fail_type(v, "a region's name", "", err);
+    place->region = text_of(v);
+    return GAL_OK;
 }
 
-static bool is_shared_memory(struct gal_str key)
+/* A size or an offset is of a region. */
+static enum gal_status check_place(const struct gal_oip_place *place, struct gal_err *err)
 {
-    return gal_str_is(key, "shared_memory_region") || gal_str_is(key, "shared_memory_offset") ||
-           gal_str_is(key, "shared_memory_byte_size");
+    if (place->region.p != NULL || (place->offset == 0 && place->bytes == 0))
+        return GAL_OK;
+    gal_fail(err, GAL_INVALID, "'shared_memory_region' is missing beside its offset or size");
+    put_place(err, "parameters");
+    return GAL_INVALID;
+}
+
+/* A model here has no state between requests. What says "no sequence" is fine: clients send 0 and
+ * false by default. */
+static enum gal_status take_sequence(struct gal_str key, yyjson_val *v, struct gal_err *err)
+{
+    bool is_none = gal_str_is(key, "sequence_id")
+                       ? unsafe_yyjson_is_uint(v)
+                             ? unsafe_yyjson_get_uint(v) == 0
+                             : unsafe_yyjson_is_str(v) && unsafe_yyjson_get_len(v) == 0
+                       : unsafe_yyjson_is_false(v);
+
+    if (is_none)
+        return GAL_OK;
+    if (gal_str_is(key, "sequence_id") && !unsafe_yyjson_is_uint(v) && !unsafe_yyjson_is_str(v))
+        return fail_type(v, "an integer of 0 or more, or a string", "", err);
+    if (!gal_str_is(key, "sequence_id") && !unsafe_yyjson_is_bool(v))
+        return fail_type(v, "true or false", "", err);
+    gal_fail(err, GAL_UNSUPPORTED, "'%.*s' is not supported: models have no state between requests",
+             SHOWN(key));
+    if (err != NULL)
+        gal_err_hint(err, "keep the state in the client, as an input and output of the model");
+    return GAL_UNSUPPORTED;
 }
 
 static enum gal_status take_request_param(struct gal_str key, yyjson_val *v, void *owner,
                                           struct gal_err *err)
 {
     struct gal_oip_request *r = owner;
-    bool checked;
 
     if (gal_str_is(key, "timeout"))
         return take_u64(v, &r->timeout_us, err);
@@ -178,10 +213,8 @@ static enum gal_status take_request_param(struct gal_str key, yyjson_val *v, voi
         return take_u64(v, &r->priority, err);
     if (gal_str_is(key, "binary_data_output"))
         return take_bool(v, &r->binary_output, err);
-    if (gal_str_is(key, "sequence_start") || gal_str_is(key, "sequence_end"))
-        return take_bool(v, &checked, err);
-    if (gal_str_is(key, "sequence_id") && !unsafe_yyjson_is_uint(v) && !unsafe_yyjson_is_str(v))
-        return fail_type(v, "an integer of 0 or more, or a string", "", err);
+    if (gal_str_starts(key, GAL_STR("sequence_")))
+        return take_sequence(key, v, err);
     if (gal_str_starts(key, GAL_STR("triton_")))
         return gal_fail(err, GAL_INVALID,
                         "parameter keys that start with 'triton_' are reserved and should not be "
@@ -193,37 +226,45 @@ static enum gal_status take_request_param(struct gal_str key, yyjson_val *v, voi
 struct input_params {
     uint64_t binary_size;
     bool is_binary;
+    struct gal_oip_place place;
 };
 
 static enum gal_status take_input_param(struct gal_str key, yyjson_val *v, void *owner,
                                         struct gal_err *err)
 {
     struct input_params *p = owner;
+    enum gal_status st;
+    bool is_place;
 
     if (gal_str_is(key, "binary_data_size")) {
         p->is_binary = true;
         return take_u64(v, &p->binary_size, err);
     }
-    if (is_shared_memory(key))
-        return refuse_shared_memory(key, err);
-    return take_other(v, err);
+    st = take_place(key, v, &p->place, &is_place, err);
+    return st != GAL_OK || is_place ? st : take_other(v, err);
+}
+
+static enum gal_status take_classes(yyjson_val *v, uint32_t *out, struct gal_err *err)
+{
+    if (!unsafe_yyjson_is_uint(v) || unsafe_yyjson_get_uint(v) > UINT32_MAX)
+        return fail_type(v, "a number of classes, 0 or more", "", err);
+    *out = (uint32_t)unsafe_yyjson_get_uint(v);
+    return GAL_OK;
 }
 
 static enum gal_status take_output_param(struct gal_str key, yyjson_val *v, void *owner,
                                          struct gal_err *err)
 {
     struct gal_oip_output *out = owner;
+    enum gal_status st;
+    bool is_place;
 
     if (gal_str_is(key, "binary_data"))
         return take_bool(v, &out->binary, err);
     if (gal_str_is(key, "classification"))
-        return gal_fail(err, GAL_UNSUPPORTED,
-                        "the parameter 'classification' of output '%.*s' is "
-                        "not supported",
-                        SHOWN(out->name));
-    if (is_shared_memory(key))
-        return refuse_shared_memory(key, err);
-    return take_other(v, err);
+        return take_classes(v, &out->classes, err);
+    st = take_place(key, v, &out->place, &is_place, err);
+    return st != GAL_OK || is_place ? st : take_other(v, err);
 }
 
 /* --- inputs and outputs --- */
@@ -306,14 +347,34 @@ static enum gal_status take_binary(struct decoder *d, struct gal_tensor *t, uint
     return gal_tensor_from_raw(t, raw, d->arena, err);
 }
 
+/* An input has its data in one place of three. */
+static enum gal_status take_data(struct decoder *d, yyjson_val *data, struct gal_tensor *t,
+                                 const struct input_params *p, struct gal_err *err)
+{
+    bool is_placed = p->place.region.p != NULL;
+
+    if (!absent(data) + p->is_binary + is_placed != 1)
+        return gal_fail(err, GAL_INVALID, "input '%.*s' has %s", SHOWN(t->name),
+                        absent(data) && !p->is_binary ? "neither 'data' nor 'binary_data_size' nor "
+                                                        "'shared_memory_region'"
+                        : is_placed                   ? "data beside 'shared_memory_region'"
+                                                      : "both 'data' and 'binary_data_size'");
+    if (p->is_binary)
+        return take_binary(d, t, p->binary_size, err);
+    if (!is_placed)
+        return gal_tensor_from_json(data, t, "data", d->arena, err);
+    t->data = NULL; /* gal_oip_run's matter */
+    return GAL_OK;
+}
+
 static enum gal_status read_input(struct decoder *d, yyjson_val *v, struct gal_tensor *t,
-                                  struct gal_err *err)
+                                  struct gal_oip_place *place, struct gal_err *err)
 {
     static const struct gal_str keys[] = {KEY("name"), KEY("shape"), KEY("datatype"), KEY("data"),
                                           KEY("parameters")};
     enum { NAME, SHAPE, DATATYPE, DATA, PARAMETERS, COUNT };
     yyjson_val *at[KEYS_MAX];
-    struct input_params params = {0, false};
+    struct input_params params = {0};
     enum gal_status st = read_members(v, keys, COUNT, at, err);
 
     if (st == GAL_OK)
@@ -324,17 +385,12 @@ static enum gal_status read_input(struct decoder *d, yyjson_val *v, struct gal_t
         st = read_shape(at[SHAPE], t, d->arena, err);
     if (st == GAL_OK && at[PARAMETERS] != NULL)
         st = read_params(at[PARAMETERS], take_input_param, &params, err);
-    if (st != GAL_OK)
-        return st;
-    if (absent(at[DATA]) == !params.is_binary)
-        return gal_fail(err, GAL_INVALID,
-                        params.is_binary ? "input '%.*s' has both 'data' and 'binary_data_size'"
-                                         : "input '%.*s' has neither 'data' nor "
-                                           "'binary_data_size'",
-                        SHOWN(t->name));
-    if (params.is_binary)
-        return take_binary(d, t, params.binary_size, err);
-    return gal_tensor_from_json(at[DATA], t, "data", d->arena, err);
+    if (st == GAL_OK)
+        st = check_place(&params.place, err);
+    if (st == GAL_OK)
+        st = take_data(d, at[DATA], t, &params, err);
+    *place = params.place;
+    return st;
 }
 
 static enum gal_status read_output(struct decoder *d, yyjson_val *v, struct gal_oip_output *out,
@@ -350,6 +406,8 @@ static enum gal_status read_output(struct decoder *d, yyjson_val *v, struct gal_
         st = read_name(at[0], &out->name, err);
     if (st == GAL_OK)
         st = read_params(at[1], take_output_param, out, err);
+    if (st == GAL_OK)
+        st = check_place(&out->place, err);
     return st;
 }
 
@@ -371,18 +429,22 @@ static enum gal_status read_inputs(struct decoder *d, yyjson_val *list, struct g
     struct gal_oip_request *r = d->out;
     size_t count = 0;
     enum gal_status st = count_list(list, "inputs", &count, err);
+    struct gal_oip_place *places;
     yyjson_val *v;
 
     if (st != GAL_OK)
         return st;
     r->inputs = gal_arena_small(d->arena, count * sizeof(*r->inputs));
-    if (r->inputs == NULL)
+    places = gal_arena_small(d->arena, count * sizeof(*places));
+    if (r->inputs == NULL || places == NULL)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for %zu inputs", count);
     v = unsafe_yyjson_get_first(list);
     for (; r->input_count < count; r->input_count++, v = unsafe_yyjson_get_next(v)) {
-        st = read_input(d, v, &r->inputs[r->input_count], err);
+        st = read_input(d, v, &r->inputs[r->input_count], &places[r->input_count], err);
         if (st != GAL_OK)
             return fail_under("inputs", r->input_count, st, err);
+        if (places[r->input_count].region.p != NULL)
+            r->input_places = places;
     }
     if (d->binary.n > 0)
         return gal_fail(err, GAL_INVALID,

@@ -66,6 +66,32 @@ static enum gal_status put_labels(struct encoder *e, const struct gal_tensor *la
     return GAL_OK;
 }
 
+static void put_parameter(struct gal_buf *out, const char *key, uint64_t v)
+{
+    gal_buf_puts(out, ",\"");
+    gal_buf_puts(out, key);
+    gal_buf_puts(out, "\":");
+    gal_buf_put_u64(out, v);
+}
+
+/* An output that lies in the client's memory already. */
+static void put_placed(struct gal_buf *out, const struct gal_tensor *t,
+                       const struct gal_oip_place *place)
+{
+    gal_buf_puts(out, "{\"name\":");
+    gal_json_put_str(out, t->name);
+    gal_buf_puts(out, ",\"datatype\":\"");
+    gal_buf_puts(out, gal_dtype_name(t->dtype));
+    gal_buf_putc(out, '"');
+    put_shape(out, t->shape, t->rank);
+    gal_buf_puts(out, ",\"parameters\":{\"shared_memory_region\":");
+    gal_json_put_str(out, place->region);
+    if (place->offset > 0)
+        put_parameter(out, "shared_memory_offset", place->offset);
+    put_parameter(out, "shared_memory_byte_size", place->bytes);
+    gal_buf_puts(out, "}},");
+}
+
 static enum gal_status put_tensor(struct encoder *e, const struct gal_tensor *t,
                                   struct gal_str name, const struct gal_tensor *labels, bool binary,
                                   struct gal_err *err)
@@ -143,8 +169,15 @@ static enum gal_status put_items(struct encoder *e, const struct gal_value *v, b
 }
 
 static enum gal_status put_value(struct encoder *e, const struct gal_value *v,
-                                 const struct gal_port *port, bool binary, struct gal_err *err)
+                                 const struct gal_port *port, const struct gal_oip_output *wanted,
+                                 struct gal_err *err)
 {
+    bool binary = wanted->binary;
+
+    if (wanted->place.region.p != NULL && v->kind == GAL_KIND_TENSOR) {
+        put_placed(e->out, &v->tensor, &wanted->place);
+        return GAL_OK;
+    }
     switch (v->kind) {
     case GAL_KIND_TENSOR:
         return put_tensor(e, &v->tensor, v->tensor.name, NULL, binary, err);
@@ -179,6 +212,7 @@ enum gal_status gal_oip_encode(const struct gal_model *m, const struct gal_oip_r
                                struct gal_buf *out, struct gal_oip_answer *answer,
                                struct gal_err *err)
 {
+    const struct gal_oip_output untold = {.binary = req->binary_output};
     struct encoder e = {arena, out, NULL, 1, false};
     size_t parts_max = 1;
     enum gal_status st = GAL_OK;
@@ -191,7 +225,7 @@ enum gal_status gal_oip_encode(const struct gal_model *m, const struct gal_oip_r
     put_head(out, m, req);
     for (size_t i = 0; i < inf->wanted_count && st == GAL_OK; i++)
         st = put_value(&e, &inf->outputs[i], &m->info->outputs[inf->wanted[i]],
-                       req->output_count > 0 ? req->outputs[i].binary : req->binary_output, err);
+                       req->output_count > 0 ? &req->outputs[i] : &untold, err);
     if (st != GAL_OK)
         return st;
     if (!out->failed && out->p[out->n - 1] == ',')

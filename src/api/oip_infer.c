@@ -54,6 +54,11 @@ static enum gal_status want(struct gal_exchange *x, struct gal_infer *inf,
         if (index == SIZE_MAX)
             return gal_fail(err, GAL_INVALID, "unexpected inference output '%.*s' for model '%s'",
                             (int)name.n, name.p, x->model->name);
+        if (req->outputs[i].classes > 0 && info->outputs[index].dtype == GAL_DT_BYTES)
+            return gal_fail(err, GAL_UNSUPPORTED,
+                            "class result not available for output '%.*s' due to unsupported type "
+                            "'BYTES'",
+                            (int)name.n, name.p);
         for (size_t k = 0; k < inf->wanted_count; k++)
             if (inf->wanted[k] == index)
                 return gal_fail(err, GAL_INVALID, "output '%.*s' already exists in request",
@@ -64,8 +69,10 @@ static enum gal_status want(struct gal_exchange *x, struct gal_infer *inf,
 }
 
 static enum gal_status fill(struct gal_exchange *x, struct gal_infer *inf,
-                            const struct gal_oip_request *req, struct gal_err *err)
+                            struct gal_oip_request *req, struct gal_err *err)
 {
+    if (req->input_places != NULL && gal_oip_fetch(x, req, err) != GAL_OK)
+        return err->code;
     for (size_t i = 0; i < req->input_count; i++) {
         enum gal_status st = gal_infer_set(x, inf, &req->inputs[i], err);
 
@@ -74,7 +81,54 @@ static enum gal_status fill(struct gal_exchange *x, struct gal_infer *inf,
             return st;
         }
     }
-    return want(x, inf, req, err);
+    if (want(x, inf, req, err) != GAL_OK)
+        return err->code;
+    return gal_oip_hold(x, req, err);
+}
+
+static bool has_classes(const struct gal_oip_request *req)
+{
+    for (size_t i = 0; i < req->output_count; i++)
+        if (req->outputs[i].classes > 0)
+            return true;
+    return false;
+}
+
+/* In copies: the engine's outputs are given back as they came. */
+static enum gal_status classify(struct gal_exchange *x, struct gal_infer *inf,
+                                const struct gal_oip_request *req, struct gal_err *err)
+{
+    bool batched = x->model->batch_dim && x->model->config.batch_told != GAL_BATCH_NONE;
+    struct gal_value *copies = gal_arena_array(&x->arena, inf->wanted_count, sizeof(*inf->outputs));
+
+    if (copies == NULL)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for the classes");
+    for (size_t i = 0; i < inf->wanted_count; i++) {
+        enum gal_status st;
+
+        copies[i] = inf->outputs[i];
+        if (req->outputs[i].classes == 0)
+            continue;
+        st = gal_oip_classify(&inf->outputs[i], batched, req->outputs[i].classes,
+                              gal_labels_of(x->model->labels, inf->wanted[i]), &x->arena,
+                              &copies[i], err);
+        if (st != GAL_OK)
+            return st;
+    }
+    inf->outputs = copies;
+    return GAL_OK;
+}
+
+static void finish_run(struct gal_exchange *x, struct gal_infer *inf)
+{
+    struct gal_oip_request *req = inf->state;
+    struct gal_err err;
+
+    if ((has_classes(req) && classify(x, inf, req, &err) != GAL_OK) ||
+        (x->region_count > 0 && gal_oip_store(x, req, inf, &err) != GAL_OK))
+        gal_exchange_fail(x, &err);
+    else
+        req->encode(x, inf);
 }
 
 static void encode(struct gal_exchange *x, struct gal_infer *inf)
@@ -119,7 +173,8 @@ void gal_oip_run(struct gal_exchange *x, struct gal_infer *inf, struct gal_oip_r
         gal_exchange_fail(x, &err);
         return;
     }
-    inf->encode = encode_answer;
+    inf->encode = finish_run;
+    req->encode = encode_answer;
     inf->state = req;
     inf->timeout_us = req->timeout_us;
     inf->priority = req->priority;

@@ -55,6 +55,12 @@
 #define GAL_DELAY_US_MOST 60000000ul      /* for company: longer is a mistake of units */
 #define GAL_TIMEOUT_US_MOST 86400000000ul /* in a queue, and as a target: a day */
 
+/* clients' shared memory, models loaded by request */
+#define GAL_SHM_REGIONS_MAX 1024u       /* registered at once: each holds a file descriptor */
+#define GAL_CONTROL_FILES_MAX 256u      /* `file:` parameters of one load */
+#define GAL_CONTROL_PATH_BYTES_MAX 512u /* of the path of one of them */
+#define GAL_LABELS_BYTES_MAX (4u << 20) /* a label_filename's file */
+
 /* response cache; the bound of all entries is response_cache_size */
 #define GAL_CACHE_KEY_BYTES_MAX (1u << 20)    /* of a cached request: it is compared under a lock */
 #define GAL_CACHE_VALUE_BYTES_MAX (4ul << 20) /* an answer with its key, as Redis holds it */

@@ -61,6 +61,11 @@ struct gal_scan_options {
     size_t path_count;
     const char *name;                    /* of the only model of all; NULL or empty: as found */
     const struct gal_model_config *base; /* before config.pbtxt; NULL: gal_model_config_init's */
+    bool may_be_empty;                   /* a PATH that holds no model is fine */
+    /* In the place of the config.pbtxt of the model of this name: a ModelConfig in JSON, which
+     * errors call override_source. p NULL: of none. */
+    struct gal_str override_name, override_json;
+    const char *override_source;
 };
 
 /* What PATHs hold, without loading anything: `x.onnx`; a directory with model.onnx or with

@@ -72,6 +72,8 @@ struct gal_declared {
     bool has_reshape;            /* the model has another shape (model/reshape.h) */
     size_t reshape_rank;
     int64_t reshape[GAL_RANK_MAX];
+    const char *label_path; /* of an output's classes; NULL: none */
+    const char *label_file; /* the same within the model's directory */
     bool is_output;
     bool optional;
     unsigned line;

@@ -28,6 +28,8 @@ static void model_free(struct gal_model *m)
     gal_free(m->name);
     gal_free(m->version);
     gal_free(m->path);
+    if (m->on_gone)
+        m->on_gone(m->gone_ctx);
     gal_free(m);
 }
 
@@ -274,7 +276,9 @@ static enum gal_status load(struct gal_model *m, const struct gal_model_options 
     status = gal_features_read(m->info, &m->arena, &m->feature_names, &m->feature_count, err);
     if (status)
         return status;
-    status = make_sched(m, o, err);
+    status = gal_labels_read(&m->config, m->info, &m->arena, &m->labels, err);
+    if (!status)
+        status = make_sched(m, o, err);
     if (!status)
         status = warm_up(m, o, err);
     bool stacks = !status && may_stack(m, &o->config);

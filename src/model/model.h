@@ -11,6 +11,7 @@
 
 #include "backend/backend.h"
 #include "model/config.h"
+#include "model/labels.h"
 #include "model/pad.h"
 #include "sched/sched.h"
 
@@ -42,12 +43,16 @@ struct gal_model {
                                          with one tensor input; NULL when none, or when it is in
                                          another tool's format */
     size_t feature_count;
-    const struct gal_pad *pad;      /* NULL: no axis is padded */
-    struct gal_model_config config; /* how it is served; in the arena what it points to */
+    const struct gal_labels *labels; /* one an output; NULL: none has any (model/labels.h) */
+    const struct gal_pad *pad;       /* NULL: no axis is padded */
+    struct gal_model_config config;  /* how it is served; in the arena what it points to */
     bool configured;        /* config has been filled: it stands above the options of the load */
     unsigned probe_try;     /* the made-up input that the model has answered, see model/probe.h */
     struct gal_arena arena; /* what the fields above borrow */
-    unsigned index; /* number in the process, from 0, never given twice: for metrics slots */
+    void (*on_gone)(void *ctx); /* the model has been freed; NULL: nobody asks */
+    void *gone_ctx;
+    bool overridden; /* loaded with a configuration or files of a request's own */
+    unsigned index;  /* number in the process, from 0, never given twice: for metrics slots */
     _Atomic uint32_t refs;
 };
 

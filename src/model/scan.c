@@ -54,7 +54,8 @@ enum gal_status gal_found_configure(const struct gal_found *f, const char *name,
         gal_model_config_init(c);
     if (config) {
         text = gal_buf_str(&config->text);
-        status = gal_triton_read(text, config->path, config->dir, name, c, arena, err);
+        status = (config->is_json ? gal_triton_read_json : gal_triton_read)(
+            text, config->path, config->dir, name, c, arena, err);
     }
     if (!status && f->path->configure)
         status = f->path->configure(c, arena, f->path->ctx, err);
@@ -221,7 +222,7 @@ static enum gal_status add_dir(struct gal_found *f, const char *path)
         status = gal_scan_model_dir(f, path, name, entries, count);
     if (!status && f->count == before)
         status = add_repository(f, path, entries, count);
-    if (!status && f->count == before) {
+    if (!status && f->count == before && !f->options->may_be_empty) {
         bool has_other = false;
         for (size_t i = 0; i < count; i++)
             has_other |= gal_str_ends(gal_str_of(entries[i]), SUFFIX);

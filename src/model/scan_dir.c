@@ -23,8 +23,29 @@ struct dir {
 
 /* ---- config.pbtxt ---- */
 
-static enum gal_status read_config(struct gal_found *f, const char *dir, char *const *entries,
-                                   size_t count, struct gal_found_config *out)
+/* A model is called as its directory, unless its path or the configuration names it. */
+static bool is_overridden(const struct gal_found *f, const char *name)
+{
+    const struct gal_scan_options *o = f->options;
+    struct gal_str wanted = o->override_name;
+    if (!o->override_json.p)
+        return false;
+    if (f->path->name && f->path->name[0])
+        return gal_str_is(wanted, f->path->name);
+    return gal_str_is(wanted, name) || (o->name && gal_str_is(wanted, o->name));
+}
+
+static enum gal_status take_override(struct gal_found *f, struct gal_found_config *out)
+{
+    gal_buf_init(&out->text, GAL_PBTXT_BYTES_MAX + 1);
+    gal_buf_put_str(&out->text, f->options->override_json);
+    out->path = out->text.failed ? NULL : gal_strdup(f->options->override_source);
+    out->is_json = true;
+    return out->path ? GAL_OK : gal_found_no_memory(f);
+}
+
+static enum gal_status read_config(struct gal_found *f, const char *dir, const char *name,
+                                   char *const *entries, size_t count, struct gal_found_config *out)
 {
     struct gal_file_info info = {.kind = GAL_FILE_NONE};
     enum gal_status status = GAL_OK;
@@ -33,6 +54,8 @@ static enum gal_status read_config(struct gal_found *f, const char *dir, char *c
         is_there = is_there || strcmp(entries[i], GAL_TRITON_FILE) == 0;
     *out = (struct gal_found_config){.dir = dir};
     gal_buf_init(&out->text, 0);
+    if (is_overridden(f, name))
+        return take_override(f, out);
     if (!is_there)
         return GAL_OK;
     char *path = gal_path_join(dir, GAL_TRITON_FILE);
@@ -201,7 +224,7 @@ enum gal_status gal_scan_model_dir(struct gal_found *f, const char *dir, const c
 {
     struct gal_found_config file;
     struct dir d = {.path = dir, .name = name, .entries = entries, .count = count};
-    enum gal_status status = read_config(f, dir, entries, count, &file);
+    enum gal_status status = read_config(f, dir, name, entries, count, &file);
     gal_arena_init(&d.arena, 4096, 0, CONFIG_BYTES_MAX);
     if (!status) {
         d.file = file.path ? &file : NULL;

@@ -21,6 +21,7 @@ struct gal_found_config {
     char *path;      /* owned */
     const char *dir; /* the model's, borrowed */
     struct gal_buf text;
+    bool is_json; /* a request's, in the file's place */
 };
 
 /* One more model, configured; `config` may be NULL. A configuration that is wrong goes to the

@@ -104,7 +104,7 @@ static enum gal_status take_reshape_size(struct gal_triton *t, const struct gal_
 }
 
 static const struct gal_triton_field reshape_fields[] = {
-    {"shape", GAL_TRITON_INT, true, take_reshape_size, NULL, NULL}};
+    {"shape", GAL_TRITON_INT, GAL_TRITON_MANY, take_reshape_size, NULL, NULL}};
 static const struct gal_triton_table reshape_table = GAL_TRITON_TABLE("reshape.", reshape_fields);
 
 static enum gal_status take_reshape(struct gal_triton *t, const struct gal_pbtxt *n,
@@ -138,26 +138,40 @@ static const char no_shape_tensor[] = "that is a matter of TensorRT: take it out
 static const char no_ragged[] =
     "take it out: requests of different shapes run apart, or together by `padding` in galley.yaml";
 
+static enum gal_status take_labels(struct gal_triton *t, const struct gal_pbtxt *n,
+                                   const struct gal_triton_value *v, void *to)
+{
+    struct gal_declared *d = to;
+    if (v->text.n == 0)
+        return GAL_OK;
+    if (v->text.p[0] == '/' || v->text.n > GAL_NAME_BYTES_MAX ||
+        memmem(v->text.p, v->text.n, "..", 2))
+        return gal_triton_refuse(t, n, "output.label_filename: a file in the model's directory");
+    d->label_path = gal_arena_printf(t->arena, "%s/%s", t->dir, v->text.p);
+    if (d->label_path)
+        d->label_file = d->label_path + strlen(t->dir) + 1;
+    return d->label_path ? GAL_OK : gal_triton_no_memory(t);
+}
+
 static const struct gal_triton_field input_fields[] = {
-    {"name", GAL_TRITON_TEXT, false, take_port_name, NULL, NULL},
-    {"data_type", GAL_TRITON_WORD, false, take_port_type, NULL, NULL},
-    {"format", GAL_TRITON_WORD, false, take_format, NULL, NULL},
-    {"dims", GAL_TRITON_INT, true, take_dim, NULL, NULL},
-    {"reshape", GAL_TRITON_MESSAGE, false, take_reshape, NULL, NULL},
-    {"is_shape_tensor", GAL_TRITON_FLAG, false, NULL, NULL, no_shape_tensor},
-    {"allow_ragged_batch", GAL_TRITON_FLAG, false, NULL, NULL, no_ragged},
-    {"optional", GAL_TRITON_FLAG, false, take_optional, NULL, NULL},
-    {"is_non_linear_format_io", GAL_TRITON_FLAG, false, NULL, NULL, no_shape_tensor},
+    {"name", GAL_TRITON_TEXT, GAL_TRITON_ONCE, take_port_name, NULL, NULL},
+    {"data_type", GAL_TRITON_WORD, GAL_TRITON_ONCE, take_port_type, NULL, NULL},
+    {"format", GAL_TRITON_WORD, GAL_TRITON_ONCE, take_format, NULL, NULL},
+    {"dims", GAL_TRITON_INT, GAL_TRITON_MANY, take_dim, NULL, NULL},
+    {"reshape", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, take_reshape, NULL, NULL},
+    {"is_shape_tensor", GAL_TRITON_FLAG, GAL_TRITON_ONCE, NULL, NULL, no_shape_tensor},
+    {"allow_ragged_batch", GAL_TRITON_FLAG, GAL_TRITON_ONCE, NULL, NULL, no_ragged},
+    {"optional", GAL_TRITON_FLAG, GAL_TRITON_ONCE, take_optional, NULL, NULL},
+    {"is_non_linear_format_io", GAL_TRITON_FLAG, GAL_TRITON_ONCE, NULL, NULL, no_shape_tensor},
 };
 static const struct gal_triton_field output_fields[] = {
-    {"name", GAL_TRITON_TEXT, false, take_port_name, NULL, NULL},
-    {"data_type", GAL_TRITON_WORD, false, take_port_type, NULL, NULL},
-    {"dims", GAL_TRITON_INT, true, take_dim, NULL, NULL},
-    {"reshape", GAL_TRITON_MESSAGE, false, take_reshape, NULL, NULL},
-    {"label_filename", GAL_TRITON_TEXT, false, NULL,
-     "the classification extension, which labels are for, is not served", NULL},
-    {"is_shape_tensor", GAL_TRITON_FLAG, false, NULL, NULL, no_shape_tensor},
-    {"is_non_linear_format_io", GAL_TRITON_FLAG, false, NULL, NULL, no_shape_tensor},
+    {"name", GAL_TRITON_TEXT, GAL_TRITON_ONCE, take_port_name, NULL, NULL},
+    {"data_type", GAL_TRITON_WORD, GAL_TRITON_ONCE, take_port_type, NULL, NULL},
+    {"dims", GAL_TRITON_INT, GAL_TRITON_MANY, take_dim, NULL, NULL},
+    {"reshape", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, take_reshape, NULL, NULL},
+    {"label_filename", GAL_TRITON_TEXT, GAL_TRITON_ONCE, take_labels, NULL, NULL},
+    {"is_shape_tensor", GAL_TRITON_FLAG, GAL_TRITON_ONCE, NULL, NULL, no_shape_tensor},
+    {"is_non_linear_format_io", GAL_TRITON_FLAG, GAL_TRITON_ONCE, NULL, NULL, no_shape_tensor},
 };
 static const struct gal_triton_table input_table = GAL_TRITON_TABLE("input.", input_fields);
 static const struct gal_triton_table output_table = GAL_TRITON_TABLE("output.", output_fields);
@@ -236,9 +250,9 @@ static enum gal_status take_version(struct gal_triton *t, const struct gal_pbtxt
 }
 
 static const struct gal_triton_field latest_fields[] = {
-    {"num_versions", GAL_TRITON_UINT, false, take_num_versions, NULL, NULL}};
+    {"num_versions", GAL_TRITON_UINT, GAL_TRITON_ONCE, take_num_versions, NULL, NULL}};
 static const struct gal_triton_field specific_fields[] = {
-    {"versions", GAL_TRITON_INT, true, take_version, NULL, NULL}};
+    {"versions", GAL_TRITON_INT, GAL_TRITON_MANY, take_version, NULL, NULL}};
 static const struct gal_triton_table latest_table =
     GAL_TRITON_TABLE("version_policy.latest.", latest_fields);
 static const struct gal_triton_table all_table = {"version_policy.all.", NULL, 0};
@@ -275,9 +289,9 @@ static enum gal_status take_specific(struct gal_triton *t, const struct gal_pbtx
 }
 
 static const struct gal_triton_field policy_fields[] = {
-    {"latest", GAL_TRITON_MESSAGE, false, take_latest, NULL, NULL},
-    {"all", GAL_TRITON_MESSAGE, false, take_all, NULL, NULL},
-    {"specific", GAL_TRITON_MESSAGE, false, take_specific, NULL, NULL},
+    {"latest", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, take_latest, NULL, NULL},
+    {"all", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, take_all, NULL, NULL},
+    {"specific", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, take_specific, NULL, NULL},
 };
 static const struct gal_triton_table policy_table =
     GAL_TRITON_TABLE("version_policy.", policy_fields);
@@ -333,16 +347,18 @@ static enum gal_status take_group_kind(struct gal_triton *t, const struct gal_pb
 
 static const char on_cpus[] = "this galley runs models on CPUs: take it out";
 static const struct gal_triton_field group_fields[] = {
-    {"name", GAL_TRITON_TEXT, false, take_group_name, NULL, NULL},
-    {"count", GAL_TRITON_INT, false, take_group_count, NULL, NULL},
-    {"kind", GAL_TRITON_WORD, false, take_group_kind, NULL, NULL},
-    {"gpus", GAL_TRITON_INT, true, NULL, NULL, on_cpus},
-    {"profile", GAL_TRITON_TEXT, true, NULL, "profiles are a matter of TensorRT", NULL},
-    {"rate_limiter", GAL_TRITON_MESSAGE, false, NULL,
+    {"name", GAL_TRITON_TEXT, GAL_TRITON_ONCE, take_group_name, NULL, NULL},
+    {"count", GAL_TRITON_INT, GAL_TRITON_ONCE, take_group_count, NULL, NULL},
+    {"kind", GAL_TRITON_WORD, GAL_TRITON_ONCE, take_group_kind, NULL, NULL},
+    {"gpus", GAL_TRITON_INT, GAL_TRITON_MANY, NULL, NULL, on_cpus},
+    {"profile", GAL_TRITON_TEXT, GAL_TRITON_MANY, NULL, "profiles are a matter of TensorRT", NULL},
+    {"rate_limiter", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, NULL,
      "each model has workers of its own, bounded by count", NULL},
-    {"passive", GAL_TRITON_FLAG, false, NULL, NULL, "take it out: an instance that never runs"},
-    {"secondary_devices", GAL_TRITON_MESSAGE, true, NULL, NULL, on_cpus},
-    {"host_policy", GAL_TRITON_TEXT, false, NULL, "the process's CPU affinity rules", NULL},
+    {"passive", GAL_TRITON_FLAG, GAL_TRITON_ONCE, NULL, NULL,
+     "take it out: an instance that never runs"},
+    {"secondary_devices", GAL_TRITON_MESSAGE, GAL_TRITON_MANY, NULL, NULL, on_cpus},
+    {"host_policy", GAL_TRITON_TEXT, GAL_TRITON_ONCE, NULL, "the process's CPU affinity rules",
+     NULL},
 };
 static const struct gal_triton_table group_table =
     GAL_TRITON_TABLE("instance_group.", group_fields);
@@ -434,7 +450,7 @@ static enum gal_status take_cache_on(struct gal_triton *t, const struct gal_pbtx
 }
 
 static const struct gal_triton_field cache_fields[] = {
-    {"enable", GAL_TRITON_FLAG, false, take_cache_on, NULL, NULL}};
+    {"enable", GAL_TRITON_FLAG, GAL_TRITON_ONCE, take_cache_on, NULL, NULL}};
 static const struct gal_triton_table cache_table =
     GAL_TRITON_TABLE("response_cache.", cache_fields);
 
@@ -446,7 +462,8 @@ static enum gal_status take_cache(struct gal_triton *t, const struct gal_pbtxt *
 }
 
 static const struct gal_triton_field transaction_fields[] = {
-    {"decoupled", GAL_TRITON_FLAG, false, NULL, NULL, "one request has one answer: take it out"}};
+    {"decoupled", GAL_TRITON_FLAG, GAL_TRITON_ONCE, NULL, NULL,
+     "one request has one answer: take it out"}};
 static const struct gal_triton_table transaction_table =
     GAL_TRITON_TABLE("model_transaction_policy.", transaction_fields);
 
@@ -458,39 +475,40 @@ static enum gal_status take_transaction(struct gal_triton *t, const struct gal_p
 }
 
 static const struct gal_triton_field model_fields[] = {
-    {"name", GAL_TRITON_TEXT, false, take_name, NULL, NULL},
-    {"platform", GAL_TRITON_TEXT, false, take_platform, NULL, NULL},
-    {"backend", GAL_TRITON_TEXT, false, take_backend, NULL, NULL},
-    {"runtime", GAL_TRITON_TEXT, false, NULL, "galley brings its own way to ONNX Runtime", NULL},
-    {"version_policy", GAL_TRITON_MESSAGE, false, take_version_policy, NULL, NULL},
-    {"max_batch_size", GAL_TRITON_INT, false, take_max_batch, NULL, NULL},
-    {"input", GAL_TRITON_MESSAGE, true, take_input, NULL, NULL},
-    {"output", GAL_TRITON_MESSAGE, true, take_output, NULL, NULL},
-    {"batch_input", GAL_TRITON_MESSAGE, true, NULL, NULL, no_ragged},
-    {"batch_output", GAL_TRITON_MESSAGE, true, NULL, NULL, no_ragged},
-    {"optimization", GAL_TRITON_MESSAGE, false, gal_triton_take_optimization, NULL, NULL},
-    {"dynamic_batching", GAL_TRITON_MESSAGE, false, gal_triton_take_batching, NULL, NULL},
-    {"sequence_batching", GAL_TRITON_MESSAGE, false, NULL, NULL,
+    {"name", GAL_TRITON_TEXT, GAL_TRITON_ONCE, take_name, NULL, NULL},
+    {"platform", GAL_TRITON_TEXT, GAL_TRITON_ONCE, take_platform, NULL, NULL},
+    {"backend", GAL_TRITON_TEXT, GAL_TRITON_ONCE, take_backend, NULL, NULL},
+    {"runtime", GAL_TRITON_TEXT, GAL_TRITON_ONCE, NULL, "galley brings its own way to ONNX Runtime",
+     NULL},
+    {"version_policy", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, take_version_policy, NULL, NULL},
+    {"max_batch_size", GAL_TRITON_INT, GAL_TRITON_ONCE, take_max_batch, NULL, NULL},
+    {"input", GAL_TRITON_MESSAGE, GAL_TRITON_MANY, take_input, NULL, NULL},
+    {"output", GAL_TRITON_MESSAGE, GAL_TRITON_MANY, take_output, NULL, NULL},
+    {"batch_input", GAL_TRITON_MESSAGE, GAL_TRITON_MANY, NULL, NULL, no_ragged},
+    {"batch_output", GAL_TRITON_MESSAGE, GAL_TRITON_MANY, NULL, NULL, no_ragged},
+    {"optimization", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, gal_triton_take_optimization, NULL, NULL},
+    {"dynamic_batching", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, gal_triton_take_batching, NULL, NULL},
+    {"sequence_batching", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, NULL, NULL,
      "requests have no state between them here: keep the state in the client, as an input and "
      "output of the model"},
-    {"ensemble_scheduling", GAL_TRITON_MESSAGE, false, NULL, NULL,
+    {"ensemble_scheduling", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, NULL, NULL,
      "merge the models into one ONNX graph (onnx.compose), or call them one by one"},
-    {"instance_group", GAL_TRITON_MESSAGE, true, take_group, NULL, NULL},
-    {"default_model_filename", GAL_TRITON_TEXT, false, take_file_name, NULL, NULL},
-    {"cc_model_filenames", GAL_TRITON_MESSAGE, true, NULL,
+    {"instance_group", GAL_TRITON_MESSAGE, GAL_TRITON_MANY, take_group, NULL, NULL},
+    {"default_model_filename", GAL_TRITON_TEXT, GAL_TRITON_ONCE, take_file_name, NULL, NULL},
+    {"cc_model_filenames", GAL_TRITON_MESSAGE, GAL_TRITON_MAP, NULL,
      "it chooses a file by the GPU, and galley runs models on CPUs", NULL},
-    {"metric_tags", GAL_TRITON_MESSAGE, true, NULL,
+    {"metric_tags", GAL_TRITON_MESSAGE, GAL_TRITON_MAP, NULL,
      "metrics have the labels model and version; add others where they are scraped", NULL},
-    {"parameters", GAL_TRITON_MESSAGE, true, gal_triton_take_parameter, NULL, NULL},
-    {"model_warmup", GAL_TRITON_MESSAGE, true, gal_triton_take_warmup, NULL, NULL},
-    {"model_operations", GAL_TRITON_MESSAGE, false, NULL, NULL,
+    {"parameters", GAL_TRITON_MESSAGE, GAL_TRITON_MAP, gal_triton_take_parameter, NULL, NULL},
+    {"model_warmup", GAL_TRITON_MESSAGE, GAL_TRITON_MANY, gal_triton_take_warmup, NULL, NULL},
+    {"model_operations", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, NULL, NULL,
      "libraries of operators are not loaded: export the model with standard operators"},
-    {"model_transaction_policy", GAL_TRITON_MESSAGE, false, take_transaction, NULL, NULL},
-    {"model_repository_agents", GAL_TRITON_MESSAGE, false, NULL, NULL,
+    {"model_transaction_policy", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, take_transaction, NULL, NULL},
+    {"model_repository_agents", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, NULL, NULL,
      "agents are not run: take them out, and do their work before the model is put here"},
-    {"response_cache", GAL_TRITON_MESSAGE, false, take_cache, NULL, NULL},
-    {"model_metrics", GAL_TRITON_MESSAGE, false, NULL, "histograms have buckets of their own",
-     NULL},
+    {"response_cache", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, take_cache, NULL, NULL},
+    {"model_metrics", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, NULL,
+     "histograms have buckets of their own", NULL},
 };
 static const struct gal_triton_table model_table = GAL_TRITON_TABLE("", model_fields);
 
@@ -520,9 +538,12 @@ static enum gal_status conclude(struct gal_triton *t, const struct gal_pbtxt *ro
     return GAL_OK;
 }
 
-enum gal_status gal_triton_read(struct gal_str text, const char *path, const char *dir,
-                                const char *name, struct gal_model_config *c,
-                                struct gal_arena *arena, struct gal_err *err)
+typedef enum gal_status (*parse_fn)(struct gal_str text, const char *name, struct gal_arena *arena,
+                                    struct gal_pbtxt **root, struct gal_err *err);
+
+static enum gal_status read_by(parse_fn parse, struct gal_str text, const char *path,
+                               const char *dir, const char *name, struct gal_model_config *c,
+                               struct gal_arena *arena, struct gal_err *err)
 {
     struct gal_triton t = {.path = path, .dir = dir, .name = name, .c = c, .arena = arena};
     struct gal_arena tree;
@@ -535,11 +556,25 @@ enum gal_status gal_triton_read(struct gal_str text, const char *path, const cha
     if (!c->source)
         return gal_triton_no_memory(&t);
     gal_arena_init(&tree, 16384, 0, TREE_BYTES_MAX);
-    enum gal_status status = gal_pbtxt_parse(text, path, &tree, &root, err);
+    enum gal_status status = parse(text, path, &tree, &root, err);
     if (!status)
         status = gal_triton_read_message(&t, root, &model_table, NULL);
     if (!status)
         status = conclude(&t, root);
     gal_arena_release(&tree);
     return status;
+}
+
+enum gal_status gal_triton_read(struct gal_str text, const char *path, const char *dir,
+                                const char *name, struct gal_model_config *c,
+                                struct gal_arena *arena, struct gal_err *err)
+{
+    return read_by(gal_pbtxt_parse, text, path, dir, name, c, arena, err);
+}
+
+enum gal_status gal_triton_read_json(struct gal_str text, const char *source, const char *dir,
+                                     const char *name, struct gal_model_config *c,
+                                     struct gal_arena *arena, struct gal_err *err)
+{
+    return read_by(gal_pbtxt_from_json, text, source, dir, name, c, arena, err);
 }

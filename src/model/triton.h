@@ -21,6 +21,12 @@ enum gal_status gal_triton_read(struct gal_str text, const char *path, const cha
                                 const char *name, struct gal_model_config *c,
                                 struct gal_arena *arena, struct gal_err *err);
 
+/* The same of a ModelConfig in JSON, as GET .../config shows it and a load may bring it: one table,
+ * two syntaxes. `source` stands for the file; the place of an error is `SOURCE.input[0].dims`. */
+enum gal_status gal_triton_read_json(struct gal_str text, const char *source, const char *dir,
+                                     const char *name, struct gal_model_config *c,
+                                     struct gal_arena *arena, struct gal_err *err);
+
 /* "TYPE_FP32"; "TYPE_INVALID" for NONE. */
 const char *gal_triton_type_name(enum gal_dtype t);
 

@@ -49,10 +49,10 @@ static enum gal_status take_queue_size(struct gal_triton *t, const struct gal_pb
 }
 
 static const struct gal_triton_field policy_fields[] = {
-    {"timeout_action", GAL_TRITON_WORD, false, take_action, NULL, NULL},
-    {"default_timeout_microseconds", GAL_TRITON_UINT, false, take_timeout, NULL, NULL},
-    {"allow_timeout_override", GAL_TRITON_FLAG, false, take_override, NULL, NULL},
-    {"max_queue_size", GAL_TRITON_UINT, false, take_queue_size, NULL, NULL},
+    {"timeout_action", GAL_TRITON_WORD, GAL_TRITON_ONCE, take_action, NULL, NULL},
+    {"default_timeout_microseconds", GAL_TRITON_UINT, GAL_TRITON_ONCE, take_timeout, NULL, NULL},
+    {"allow_timeout_override", GAL_TRITON_FLAG, GAL_TRITON_ONCE, take_override, NULL, NULL},
+    {"max_queue_size", GAL_TRITON_UINT, GAL_TRITON_ONCE, take_queue_size, NULL, NULL},
 };
 static const struct gal_triton_table default_policy_table =
     GAL_TRITON_TABLE("dynamic_batching.default_queue_policy.", policy_fields);
@@ -93,8 +93,8 @@ static enum gal_status take_policy(struct gal_triton *t, const struct gal_pbtxt 
 }
 
 static const struct gal_triton_field entry_fields[] = {
-    {"key", GAL_TRITON_UINT, false, take_key, NULL, NULL},
-    {"value", GAL_TRITON_MESSAGE, false, take_policy, NULL, NULL},
+    {"key", GAL_TRITON_UINT, GAL_TRITON_ONCE, take_key, NULL, NULL},
+    {"value", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, take_policy, NULL, NULL},
 };
 static const struct gal_triton_table entry_table =
     GAL_TRITON_TABLE("dynamic_batching.priority_queue_policy.", entry_fields);
@@ -192,13 +192,13 @@ static enum gal_status take_default_level(struct gal_triton *t, const struct gal
 }
 
 static const struct gal_triton_field batching_fields[] = {
-    {"preferred_batch_size", GAL_TRITON_INT, true, take_preferred, NULL, NULL},
-    {"max_queue_delay_microseconds", GAL_TRITON_UINT, false, take_delay, NULL, NULL},
-    {"preserve_ordering", GAL_TRITON_FLAG, false, take_order, NULL, NULL},
-    {"priority_levels", GAL_TRITON_UINT, false, take_levels, NULL, NULL},
-    {"default_priority_level", GAL_TRITON_UINT, false, take_default_level, NULL, NULL},
-    {"default_queue_policy", GAL_TRITON_MESSAGE, false, take_default_policy, NULL, NULL},
-    {"priority_queue_policy", GAL_TRITON_MESSAGE, true, take_level_policy, NULL, NULL},
+    {"preferred_batch_size", GAL_TRITON_INT, GAL_TRITON_MANY, take_preferred, NULL, NULL},
+    {"max_queue_delay_microseconds", GAL_TRITON_UINT, GAL_TRITON_ONCE, take_delay, NULL, NULL},
+    {"preserve_ordering", GAL_TRITON_FLAG, GAL_TRITON_ONCE, take_order, NULL, NULL},
+    {"priority_levels", GAL_TRITON_UINT, GAL_TRITON_ONCE, take_levels, NULL, NULL},
+    {"default_priority_level", GAL_TRITON_UINT, GAL_TRITON_ONCE, take_default_level, NULL, NULL},
+    {"default_queue_policy", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, take_default_policy, NULL, NULL},
+    {"priority_queue_policy", GAL_TRITON_MESSAGE, GAL_TRITON_MAP, take_level_policy, NULL, NULL},
 };
 static const struct gal_triton_table batching_table =
     GAL_TRITON_TABLE("dynamic_batching.", batching_fields);

@@ -14,7 +14,10 @@ enum gal_status gal_triton_refuse(struct gal_triton *t, const struct gal_pbtxt *
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     gal_fail(t->err, GAL_INVALID, "%s", text);
-    gal_err_place(t->err, "%s:%u", t->path, n->line);
+    if (n->where)
+        gal_err_place(t->err, "%s%s%s", t->path, n->where[0] ? "." : "", n->where);
+    else
+        gal_err_place(t->err, "%s:%u", t->path, n->line);
     return GAL_INVALID;
 }
 
@@ -39,11 +42,12 @@ size_t gal_triton_count(const struct gal_pbtxt *message, const char *name)
 {
     size_t count = 0;
     for (const struct gal_pbtxt *n = message->child; n; n = n->next) {
-        if (!gal_str_is(n->name, name))
+        if (!gal_pbtxt_is(n, name))
             continue;
-        if (n->type != GAL_PBTXT_LIST)
+        bool is_many = n->type == GAL_PBTXT_LIST || (n->where && n->type == GAL_PBTXT_MESSAGE);
+        if (!is_many)
             count++;
-        for (const struct gal_pbtxt *e = n->child; n->type == GAL_PBTXT_LIST && e; e = e->next)
+        for (const struct gal_pbtxt *e = n->child; is_many && e; e = e->next)
             count++;
     }
     return count;
@@ -80,7 +84,7 @@ static bool read_value(const struct gal_pbtxt *n, enum gal_triton_kind kind,
     case GAL_TRITON_TEXT:
         return n->type == GAL_PBTXT_TEXT && is_plain_text(n->text);
     case GAL_TRITON_WORD:
-        return n->type == GAL_PBTXT_WORD;
+        return n->type == GAL_PBTXT_WORD || (n->where && n->type == GAL_PBTXT_TEXT);
     case GAL_TRITON_MESSAGE:
         break;
     }
@@ -90,10 +94,10 @@ static bool read_value(const struct gal_pbtxt *n, enum gal_triton_kind kind,
 /* ---- fields ---- */
 
 static const struct gal_triton_field *find(const struct gal_triton_table *table,
-                                           struct gal_str name)
+                                           const struct gal_pbtxt *n)
 {
     for (size_t i = 0; i < table->count; i++) {
-        if (gal_str_is(name, table->fields[i].name))
+        if (gal_pbtxt_is(n, table->fields[i].name))
             return &table->fields[i];
     }
     return NULL;
@@ -142,24 +146,46 @@ static enum gal_status take(struct gal_triton *t, const struct gal_pbtxt *n,
 
 /* A field that may stand once stands before. */
 static const struct gal_pbtxt *find_before(const struct gal_pbtxt *message,
-                                           const struct gal_pbtxt *n)
+                                           const struct gal_pbtxt *n, const char *name)
 {
     const struct gal_pbtxt *other = message->child;
-    while (other != n && !gal_str_eq(other->name, n->name))
+    while (other != n && !gal_pbtxt_is(other, name))
         other = other->next;
     return other != n ? other : NULL;
+}
+
+/* An object of JSON: each member as the message { key value } that it is in the text format. */
+static enum gal_status take_map(struct gal_triton *t, const struct gal_pbtxt *n,
+                                const struct gal_triton_table *table,
+                                const struct gal_triton_field *f, void *to)
+{
+    enum gal_status status = GAL_OK;
+    if (n->type != GAL_PBTXT_MESSAGE)
+        return gal_triton_refuse(t, n, "%s%s must be an object", table->prefix, f->name);
+    for (const struct gal_pbtxt *e = n->child; e && !status; e = e->next) {
+        struct gal_pbtxt value = *e, key = {GAL_PBTXT_TEXT, e->line, GAL_STR("key"), e->name,
+                                            e->where,       NULL,    &value};
+        struct gal_pbtxt pair = {.line = e->line, .name = n->name, .where = e->where};
+        value.name = GAL_STR("value");
+        value.next = NULL;
+        pair.child = &key;
+        status = take(t, &pair, table, f, to);
+    }
+    return status;
 }
 
 static enum gal_status read_field(struct gal_triton *t, const struct gal_pbtxt *message,
                                   const struct gal_pbtxt *n, const struct gal_triton_table *table,
                                   void *to)
 {
-    const struct gal_triton_field *f = find(table, n->name);
+    const struct gal_triton_field *f = find(table, n);
     enum gal_status status = GAL_OK;
     if (!f)
         return refuse_unknown(t, n, table);
-    if (!f->repeated) {
-        const struct gal_pbtxt *before = find_before(message, n);
+    if (f->times == GAL_TRITON_MAP && n->where)
+        return take_map(t, n, table, f, to);
+    if (f->times == GAL_TRITON_ONCE) {
+        const struct gal_pbtxt *before = find_before(message, n, f->name);
         if (before)
             return gal_triton_refuse(t, n, "%s%s stands twice, in line %u already", table->prefix,
                                      f->name, before->line);

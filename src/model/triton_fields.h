@@ -31,6 +31,10 @@ enum gal_triton_kind {
     GAL_TRITON_MESSAGE,
 };
 
+/* How often a field stands in its message. MAP is repeated { key value } in the text format and an
+ * object in JSON. */
+enum gal_triton_times { GAL_TRITON_ONCE, GAL_TRITON_MANY, GAL_TRITON_MAP };
+
 struct gal_triton_value {
     int64_t i;
     uint64_t u;
@@ -42,7 +46,7 @@ struct gal_triton_value {
 struct gal_triton_field {
     const char *name;
     enum gal_triton_kind kind;
-    bool repeated;
+    enum gal_triton_times times;
     /* `to` is what the table's reader was given */
     enum gal_status (*take)(struct gal_triton *t, const struct gal_pbtxt *n,
                             const struct gal_triton_value *v, void *to);

@@ -24,7 +24,7 @@ static enum gal_status take_level(struct gal_triton *t, const struct gal_pbtxt *
 }
 
 static const struct gal_triton_field graph_fields[] = {
-    {"level", GAL_TRITON_INT, false, take_level, NULL, NULL}};
+    {"level", GAL_TRITON_INT, GAL_TRITON_ONCE, take_level, NULL, NULL}};
 static const struct gal_triton_table graph_table =
     GAL_TRITON_TABLE("optimization.graph.", graph_fields);
 
@@ -38,8 +38,8 @@ static enum gal_status take_graph(struct gal_triton *t, const struct gal_pbtxt *
 static const char on_cpus[] = "this galley runs models by ONNX Runtime on CPUs: take it out";
 static const char no_gpu[] = "there is no GPU to copy to";
 static const struct gal_triton_field accelerator_fields[] = {
-    {"gpu_execution_accelerator", GAL_TRITON_MESSAGE, true, NULL, NULL, on_cpus},
-    {"cpu_execution_accelerator", GAL_TRITON_MESSAGE, true, NULL, NULL, on_cpus},
+    {"gpu_execution_accelerator", GAL_TRITON_MESSAGE, GAL_TRITON_MANY, NULL, NULL, on_cpus},
+    {"cpu_execution_accelerator", GAL_TRITON_MESSAGE, GAL_TRITON_MANY, NULL, NULL, on_cpus},
 };
 static const struct gal_triton_table accelerator_table =
     GAL_TRITON_TABLE("optimization.execution_accelerators.", accelerator_fields);
@@ -52,14 +52,14 @@ static enum gal_status take_accelerators(struct gal_triton *t, const struct gal_
 }
 
 static const struct gal_triton_field optimization_fields[] = {
-    {"graph", GAL_TRITON_MESSAGE, false, take_graph, NULL, NULL},
-    {"priority", GAL_TRITON_WORD, false, NULL, "models have workers of their own", NULL},
-    {"cuda", GAL_TRITON_MESSAGE, false, NULL, NULL, on_cpus},
-    {"execution_accelerators", GAL_TRITON_MESSAGE, false, take_accelerators, NULL, NULL},
-    {"input_pinned_memory", GAL_TRITON_MESSAGE, false, NULL, no_gpu, NULL},
-    {"output_pinned_memory", GAL_TRITON_MESSAGE, false, NULL, no_gpu, NULL},
-    {"gather_kernel_buffer_threshold", GAL_TRITON_UINT, false, NULL, no_gpu, NULL},
-    {"eager_batching", GAL_TRITON_FLAG, false, NULL,
+    {"graph", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, take_graph, NULL, NULL},
+    {"priority", GAL_TRITON_WORD, GAL_TRITON_ONCE, NULL, "models have workers of their own", NULL},
+    {"cuda", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, NULL, NULL, on_cpus},
+    {"execution_accelerators", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, take_accelerators, NULL, NULL},
+    {"input_pinned_memory", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, NULL, no_gpu, NULL},
+    {"output_pinned_memory", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, NULL, no_gpu, NULL},
+    {"gather_kernel_buffer_threshold", GAL_TRITON_UINT, GAL_TRITON_ONCE, NULL, no_gpu, NULL},
+    {"eager_batching", GAL_TRITON_FLAG, GAL_TRITON_ONCE, NULL,
      "batches are put together while others run in any case", NULL},
 };
 static const struct gal_triton_table optimization_table =
@@ -101,7 +101,7 @@ static enum gal_status take_string(struct gal_triton *t, const struct gal_pbtxt 
 }
 
 static const struct gal_triton_field value_fields[] = {
-    {"string_value", GAL_TRITON_TEXT, false, take_string, NULL, NULL}};
+    {"string_value", GAL_TRITON_TEXT, GAL_TRITON_ONCE, take_string, NULL, NULL}};
 static const struct gal_triton_table value_table =
     GAL_TRITON_TABLE("parameters.value.", value_fields);
 
@@ -113,8 +113,8 @@ static enum gal_status take_value(struct gal_triton *t, const struct gal_pbtxt *
 }
 
 static const struct gal_triton_field entry_fields[] = {
-    {"key", GAL_TRITON_TEXT, false, take_key, NULL, NULL},
-    {"value", GAL_TRITON_MESSAGE, false, take_value, NULL, NULL},
+    {"key", GAL_TRITON_TEXT, GAL_TRITON_ONCE, take_key, NULL, NULL},
+    {"value", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, take_value, NULL, NULL},
 };
 static const struct gal_triton_table entry_table = GAL_TRITON_TABLE("parameters.", entry_fields);
 

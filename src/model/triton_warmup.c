@@ -72,11 +72,11 @@ static enum gal_status take_file(struct gal_triton *t, const struct gal_pbtxt *n
 }
 
 static const struct gal_triton_field value_fields[] = {
-    {"data_type", GAL_TRITON_WORD, false, take_type, NULL, NULL},
-    {"dims", GAL_TRITON_INT, true, take_dim, NULL, NULL},
-    {"zero_data", GAL_TRITON_FLAG, false, take_zero, NULL, NULL},
-    {"random_data", GAL_TRITON_FLAG, false, take_random, NULL, NULL},
-    {"input_data_file", GAL_TRITON_TEXT, false, take_file, NULL, NULL},
+    {"data_type", GAL_TRITON_WORD, GAL_TRITON_ONCE, take_type, NULL, NULL},
+    {"dims", GAL_TRITON_INT, GAL_TRITON_MANY, take_dim, NULL, NULL},
+    {"zero_data", GAL_TRITON_FLAG, GAL_TRITON_ONCE, take_zero, NULL, NULL},
+    {"random_data", GAL_TRITON_FLAG, GAL_TRITON_ONCE, take_random, NULL, NULL},
+    {"input_data_file", GAL_TRITON_TEXT, GAL_TRITON_ONCE, take_file, NULL, NULL},
 };
 static const struct gal_triton_table value_table =
     GAL_TRITON_TABLE("model_warmup.inputs.value.", value_fields);
@@ -98,8 +98,8 @@ static enum gal_status take_input_value(struct gal_triton *t, const struct gal_p
 }
 
 static const struct gal_triton_field entry_fields[] = {
-    {"key", GAL_TRITON_TEXT, false, take_input_key, NULL, NULL},
-    {"value", GAL_TRITON_MESSAGE, false, take_input_value, NULL, NULL},
+    {"key", GAL_TRITON_TEXT, GAL_TRITON_ONCE, take_input_key, NULL, NULL},
+    {"value", GAL_TRITON_MESSAGE, GAL_TRITON_ONCE, take_input_value, NULL, NULL},
 };
 static const struct gal_triton_table entry_table =
     GAL_TRITON_TABLE("model_warmup.inputs.", entry_fields);
@@ -163,10 +163,10 @@ static enum gal_status take_count(struct gal_triton *t, const struct gal_pbtxt *
 }
 
 static const struct gal_triton_field warmup_fields[] = {
-    {"name", GAL_TRITON_TEXT, false, take_name, NULL, NULL},
-    {"batch_size", GAL_TRITON_UINT, false, take_batch, NULL, NULL},
-    {"inputs", GAL_TRITON_MESSAGE, true, take_input, NULL, NULL},
-    {"count", GAL_TRITON_UINT, false, take_count, NULL, NULL},
+    {"name", GAL_TRITON_TEXT, GAL_TRITON_ONCE, take_name, NULL, NULL},
+    {"batch_size", GAL_TRITON_UINT, GAL_TRITON_ONCE, take_batch, NULL, NULL},
+    {"inputs", GAL_TRITON_MESSAGE, GAL_TRITON_MAP, take_input, NULL, NULL},
+    {"count", GAL_TRITON_UINT, GAL_TRITON_ONCE, take_count, NULL, NULL},
 };
 static const struct gal_triton_table warmup_table =
     GAL_TRITON_TABLE("model_warmup.", warmup_fields);

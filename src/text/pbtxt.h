@@ -22,6 +22,7 @@ struct gal_pbtxt {
     struct gal_str name; /* of the field; elements of a LIST have the list's; the root has none */
     struct gal_str text; /* TEXT: its bytes (a NUL may be among them); WORD: as written, a sign
                             in front. The arena's, NUL-terminated */
+    const char *where;   /* made from JSON: its path, "input[0].dims"; else NULL */
     struct gal_pbtxt *child; /* MESSAGE: first field, LIST: first element; in the file's order */
     struct gal_pbtxt *next;
 };
@@ -31,9 +32,18 @@ struct gal_pbtxt {
 enum gal_status gal_pbtxt_parse(struct gal_str text, const char *name, struct gal_arena *arena,
                                 struct gal_pbtxt **root, struct gal_err *err);
 
-/* What a WORD says as a number or bool; false when it is none, or does not fit. Integers may be
- * decimal, octal (017) or hexadecimal (0x1f); f64 takes them too, and inf, nan, 1.5f. bool: true,
- * True, t, 1 and their opposites. */
+/* The same tree from a message in protocol buffers' JSON: objects are MESSAGEs (a map too: its
+ * reader knows), arrays LISTs, text is TEXT (an enum's name and a 64-bit integer too), a null is
+ * left out. Names in lowerCamelCase become what they are in the text format. Parse errors have
+ * `name:line:column` as place; those of the bounds the path. */
+enum gal_status gal_pbtxt_from_json(struct gal_str text, const char *name, struct gal_arena *arena,
+                                    struct gal_pbtxt **root, struct gal_err *err);
+/* The name of a field as the text format has it: "maxBatchSize" is max_batch_size. Equal to n's? */
+bool gal_pbtxt_is(const struct gal_pbtxt *n, const char *name);
+
+/* What a WORD (from JSON a TEXT, but for bool) says as a number or bool; false when it is none, or
+ * does not fit. Integers may be decimal, octal (017) or hexadecimal (0x1f); f64 takes them too, and
+ * inf, nan, 1.5f. bool: true, True, t, 1 and their opposites. */
 bool gal_pbtxt_u64(const struct gal_pbtxt *n, uint64_t *out);
 bool gal_pbtxt_i64(const struct gal_pbtxt *n, int64_t *out);
 bool gal_pbtxt_f64(const struct gal_pbtxt *n, double *out);

@@ -20,15 +20,22 @@ static bool magnitude(const char *text, uint64_t *out)
     return errno == 0 && *end == '\0';
 }
 
+/* JSON has 64-bit integers, inf and nan as text. */
+static bool has_number(const struct gal_pbtxt *n)
+{
+    return n->type == GAL_PBTXT_WORD ||
+           (n->where && n->type == GAL_PBTXT_TEXT && strlen(n->text.p) == n->text.n);
+}
+
 bool gal_pbtxt_u64(const struct gal_pbtxt *n, uint64_t *out)
 {
-    return n->type == GAL_PBTXT_WORD && magnitude(n->text.p, out);
+    return has_number(n) && magnitude(n->text.p, out);
 }
 
 bool gal_pbtxt_i64(const struct gal_pbtxt *n, int64_t *out)
 {
     uint64_t v;
-    if (n->type != GAL_PBTXT_WORD)
+    if (!has_number(n))
         return false;
     bool minus = n->text.p[0] == '-';
     if (!magnitude(n->text.p + minus, &v) || v > (uint64_t)INT64_MAX + minus)
@@ -41,7 +48,7 @@ bool gal_pbtxt_f64(const struct gal_pbtxt *n, double *out)
 {
     uint64_t whole;
     char *end;
-    if (n->type != GAL_PBTXT_WORD)
+    if (!has_number(n))
         return false;
     bool minus = n->text.p[0] == '-';
     const char *text = n->text.p + minus;
@@ -79,7 +86,7 @@ bool gal_pbtxt_bool(const struct gal_pbtxt *n, bool *out)
 const struct gal_pbtxt *gal_pbtxt_get(const struct gal_pbtxt *message, const char *name)
 {
     for (const struct gal_pbtxt *n = message->child; n; n = n->next) {
-        if (gal_str_is(n->name, name))
+        if (gal_pbtxt_is(n, name))
             return n;
     }
     return NULL;

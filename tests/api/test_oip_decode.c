@@ -51,8 +51,8 @@ static void a_whole_request_is_taken_apart(void **state)
 
     assert_int_equal(
         decode(b,
-               "{\"id\":\"42\",\"parameters\":{\"timeout\":5000,\"priority\":2,\"sequence_id\":7,"
-               "\"sequence_start\":true,\"sequence_end\":false,\"a\":1.5,\"b\":\"x\"},"
+               "{\"id\":\"42\",\"parameters\":{\"timeout\":5000,\"priority\":2,\"sequence_id\":0,"
+               "\"sequence_start\":false,\"sequence_end\":false,\"a\":1.5,\"b\":\"x\"},"
                "\"inputs\":[{\"name\":\"x\",\"shape\":[1,2],\"datatype\":\"FP32\","
                "\"parameters\":{\"content_type\":\"np\"},\"data\":[[1,2.5]]},"
                "{\"data\":[true],\"datatype\":\"BOOL\",\"shape\":[1],\"name\":\"flag\"}],"
@@ -203,8 +203,16 @@ static const struct refusal refusals[] = {
     {BINARY("18446744073709551615"), GAL_INVALID, "inputs[0]", "unexpected size for input 'x'"},
     {BINARY("-1"), GAL_INVALID, "inputs[0].parameters.binary_data_size", "expected an integer"},
     {BINARY("0"), GAL_INVALID, "inputs[0]", ""},
-    {INPUT("\"parameters\":{\"shared_memory_region\":\"r\",\"shared_memory_byte_size\":8}"),
-     GAL_UNSUPPORTED, "inputs[0].parameters.shared_memory_region", "shared memory"},
+    {INPUT("\"data\":[1,2],\"parameters\":{\"shared_memory_region\":\"r\"}"), GAL_INVALID,
+     "inputs[0]", "data beside 'shared_memory_region'"},
+    {INPUT("\"parameters\":{\"shared_memory_region\":\"\"}"), GAL_INVALID,
+     "inputs[0].parameters.shared_memory_region", "expected a region's name"},
+    {INPUT("\"parameters\":{\"shared_memory_byte_size\":8}"), GAL_INVALID, "inputs[0].parameters",
+     "'shared_memory_region' is missing"},
+    {"{\"inputs\":[],\"parameters\":{\"sequence_id\":7}}", GAL_UNSUPPORTED,
+     "parameters.sequence_id", "no state between requests"},
+    {"{\"inputs\":[],\"parameters\":{\"sequence_end\":true}}", GAL_UNSUPPORTED,
+     "parameters.sequence_end", "no state between requests"},
     {INPUT("\"data\":[1,2],\"parameters\":{\"a\":[]}"), GAL_INVALID, "inputs[0].parameters.a",
      "expected a string, a number or a boolean, got array"},
     {"{\"inputs\":[],\"outputs\":{}}", GAL_INVALID, "outputs", "expected an array of objects"},
@@ -215,10 +223,10 @@ static const struct refusal refusals[] = {
      "outputs[0].shape", "unknown key 'shape'"},
     {"{\"inputs\":[],\"outputs\":[{\"name\":\"y\",\"parameters\":{\"binary_data\":\"yes\"}}]}",
      GAL_INVALID, "outputs[0].parameters.binary_data", "expected true or false"},
-    {"{\"inputs\":[],\"outputs\":[{\"name\":\"y\",\"parameters\":{\"classification\":3}}]}",
-     GAL_UNSUPPORTED, "outputs[0].parameters.classification", "'classification' of output 'y'"},
+    {"{\"inputs\":[],\"outputs\":[{\"name\":\"y\",\"parameters\":{\"classification\":-3}}]}",
+     GAL_INVALID, "outputs[0].parameters.classification", "expected a number of classes"},
     {"{\"inputs\":[],\"outputs\":[{\"name\":\"y\",\"parameters\":{\"shared_memory_offset\":3}}]}",
-     GAL_UNSUPPORTED, "outputs[0].parameters.shared_memory_offset", "shared memory"},
+     GAL_INVALID, "outputs[0].parameters", "'shared_memory_region' is missing"},
 };
 
 static void what_is_wrong_is_said_with_its_place(void **state)

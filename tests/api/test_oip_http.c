@@ -466,8 +466,11 @@ static const struct refusal refusals[] = {
      "unexpected inference output 'q' for model 'twice'"},
     {"{\"inputs\":[" ROW "],\"outputs\":[{\"name\":\"y\"},{\"name\":\"y\"}]}", 400,
      "output 'y' already exists in request"},
-    {"{\"inputs\":[" ROW "],\"outputs\":[{\"name\":\"y\",\"parameters\":{\"classification\":1}}]}",
-     501, "classification"},
+    {"{\"inputs\":[" ROW "],\"outputs\":[{\"name\":\"s\",\"parameters\":{\"classification\":1}}]}",
+     501, "class result not available for output 's' due to unsupported type 'BYTES'"},
+    {"{\"inputs\":[" ROW "],\"outputs\":[{\"name\":\"y\",\"parameters\":{"
+     "\"shared_memory_region\":\"r\",\"shared_memory_byte_size\":12}}]}",
+     501, "client shared memory is disabled"},
 };
 
 static void what_does_not_fit_the_model_is_said(void **state)

@@ -125,8 +125,6 @@ static void fields_without_effect_are_noted_with_line_and_reason(void **state)
         {"\noptimization { eager_batching: true }", "optimization.eager_batching"},
         {"\noptimization { input_pinned_memory { enable: true } }",
          "optimization.input_pinned_memory"},
-        {"\noutput { name: \"y\" data_type: TYPE_FP32 dims: 1 label_filename: \"l\" }",
-         "output.label_filename"},
         {"\ninput { name: \"y\" data_type: TYPE_FP32 dims: 1 format: FORMAT_NCHW }",
          "input.format"},
         {"\ninstance_group { rate_limiter { priority: 2 } }", "instance_group.rate_limiter"},

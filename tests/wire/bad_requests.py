@@ -123,6 +123,7 @@ TYPES = [
     ("reserved parameter", infer({**tensor(), "parameters": {"triton_x": 1}}), 400, "triton_"),
     ("shared memory", infer(tensor(data=None, parameters={"shared_memory_region": "r"})), 501,
      "shared memory"),
+    ("a sequence", infer({**tensor(), "parameters": {"sequence_id": 7}}), 501, "no state"),
     ("another model's name", infer({**tensor(), "model_name": "iris"}), 400, "iris"),
     ("outputs an object", infer({**tensor(), "outputs": {}}), 400, "outputs"),
     ("unknown output", infer({**tensor(), "outputs": [{"name": "z"}]}), 400, "'z'"),
@@ -130,7 +131,7 @@ TYPES = [
     ("output twice", infer({**tensor(), "outputs": [{"name": "y"}] * 2}), 400, "already exists"),
     ("2000 outputs", infer({**tensor(), "outputs": [{"name": "y"}] * 2000}), 400, "1024"),
     ("classification", infer({**tensor(), "outputs": [
-        {"name": "y", "parameters": {"classification": 1}}]}), 501, "classification"),
+        {"name": "y", "parameters": {"classification": -1}}]}), 400, "classification"),
     ("2000 inputs", infer({"inputs": tensor()["inputs"] * 2000}), 400, "1024"),
     ("input twice", infer({"inputs": tensor()["inputs"] * 2}), 400, "twice"),
     ("unknown input", infer(tensor(name="z")), 400, "'z'"),

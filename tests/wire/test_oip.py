@@ -225,8 +225,8 @@ def test_json_and_binary_inputs_mix(zoo):
 def test_unknown_parameters_are_carried_and_reserved_ones_refused(zoo):
     x = {"x": ("FP32", [1, 2], [1, 2])}
     assert zoo.infer("id-fp32", x, parameters={"mine": 1, "other": "x", "third": True,
-                                               "priority": 1, "sequence_id": 7,
-                                               "sequence_start": True}).status == 200
+                                               "priority": 1, "sequence_id": 0,
+                                               "sequence_start": False}).status == 200
     reply = zoo.infer("id-fp32", x, parameters={"triton_enable": True})
     assert reply.status == 400 and "triton_" in reply.json()["error"]
 
