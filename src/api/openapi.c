@@ -306,6 +306,8 @@ static void put_paths(struct doc *d)
     for (size_t i = 0; i < GAL_ROUTE_COUNT; i++) {
         const struct gal_route *r = &gal_routes[i];
 
+        if (r->dialect == GAL_DIALECT_GRPC)
+            continue;
         if (gal_link_has(r, "{model}"))
             put_model_paths(d, r);
         else if (!gal_link_has(r, "{"))

@@ -28,7 +28,8 @@ static void put_urls(struct gal_buf *out, const struct gal_model *m)
     for (size_t i = 0; i < GAL_ROUTE_COUNT; i++) {
         const struct gal_route *r = &gal_routes[i];
 
-        if (gal_link_has(r, "{model}") != (m != NULL) || gal_link_has(r, "{asset}"))
+        if (gal_link_has(r, "{model}") != (m != NULL) || gal_link_has(r, "{asset}") ||
+            r->dialect == GAL_DIALECT_GRPC)
             continue;
         gal_buf_puts(out, first ? "\"" : ",\"");
         first = false;

@@ -123,6 +123,8 @@ static void every_route_is_there_for_every_model(void **state)
     fetch();
     for (i = 0; i < GAL_ROUTE_COUNT; i++) {
         const char *p = gal_routes[i].pattern;
+        if (gal_routes[i].dialect == GAL_DIALECT_GRPC)
+            continue;
         expected += strstr(p, "{version}") ? COUNT : strstr(p, "{model}") ? COUNT - 1 : 1;
     }
     expected--; /* the explorer's files */
