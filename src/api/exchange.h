@@ -23,6 +23,7 @@
 #include "watch/metrics.h"
 
 struct gal_cache;
+struct gal_call;
 struct gal_control_ops;
 struct gal_repository;
 struct gal_trace;
@@ -94,6 +95,10 @@ struct gal_api {
     /* What the response cache has done for a model; NULL where there is none. */
     void (*cache_spans)(const struct gal_api *api, const struct gal_model *m,
                         struct gal_cache_spans *out);
+    /* Asked at the end of each head that came over HTTP/2: true when it has claimed the call
+     * (http/call.h), whose exchange x is, with its request, until the call's on_close; its arena is
+     * the claimer's to use. NULL: no call is claimed. */
+    bool (*claim)(struct gal_exchange *x, struct gal_call *call);
     struct gal_openapi *openapi; /* api/openapi.c's; gal_openapi_free */
 };
 

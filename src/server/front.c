@@ -25,13 +25,13 @@ static void end_turn(void *ctx)
     bool lost;
 
     if (gal_turn_gathers(f->api.turn)) {
-        gal_http_send_answers(f);
+        gal_outbox_send(&f->outbox);
         gal_loop_again(f->loop);
         return;
     }
     do { /* behind an answer a pipelined request may wait, which is a job again */
         gal_turn_run(f->api.turn);
-        gal_http_send_answers(f);
+        gal_outbox_send(&f->outbox);
     } while (gal_turn_waits(f->api.turn));
     lost = lines->failed;
     if (lines->n > 0)
@@ -45,16 +45,17 @@ static void end_turn(void *ctx)
 static void make_series(struct gal_front *f)
 {
     struct gal_metrics *m = f->api.metrics;
-    struct gal_str full = GAL_STR("connections"), slow = GAL_STR("timeout"), bad = GAL_STR("bad"),
-                   memory = GAL_STR("memory");
+    struct gal_str full = GAL_STR("connections"), abuse = GAL_STR("abuse"),
+                   slow = GAL_STR("timeout"), bad = GAL_STR("bad"), memory = GAL_STR("memory");
 
     f->received = gal_metrics_series(m, GAL_METRIC_HTTP_RECEIVED, NULL);
     f->sent = gal_metrics_series(m, GAL_METRIC_HTTP_SENT, NULL);
     f->refused_memory = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &memory);
-    f->rests = gal_metrics_series(m, GAL_METRIC_HTTP_PAUSES, NULL);
+    f->rests_begun = gal_metrics_series(m, GAL_METRIC_HTTP_PAUSES, NULL);
     f->log_dropped = gal_metrics_series(m, GAL_METRIC_LOG_DROPPED, NULL);
     f->refused_full = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &full);
     f->refused_slow = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &slow);
+    f->refused_abuse = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &abuse);
     f->refused_bad = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &bad);
 }
 
@@ -66,7 +67,6 @@ enum gal_status gal_front_new(const struct gal_front_setup *setup, struct gal_fr
 
     if (f == NULL)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for an event loop");
-    f->answers_end = &f->answers;
     f->options = setup->options;
     f->api.options = setup->api_options;
     f->api.process = setup->process;
@@ -80,8 +80,9 @@ enum gal_status gal_front_new(const struct gal_front_setup *setup, struct gal_fr
     gal_buf_init(&f->api.log_lines, LOG_LINES_BYTES_MAX);
     gal_rng_seed(&f->api.rng);
     st = gal_loop_new(&f->loop, err);
+    gal_outbox_init(&f->outbox, f->loop);
     if (st == GAL_OK)
-        st = gal_timer_new(f->loop, gal_http_end_rests, f, &f->rest_timer, err);
+        st = gal_rests_init(&f->rests, f->loop, err);
     if (st == GAL_OK)
         st = gal_metrics_shard(setup->metrics, &f->api.shard, err);
     if (st == GAL_OK)
@@ -143,12 +144,13 @@ void gal_front_free(struct gal_front *f)
         return;
     GAL_ASSERT(!f->started);
     gal_listener_free(f->listener);
-    gal_timer_free(f->rest_timer);
-    f->rest_timer = NULL;
+    gal_rests_release(&f->rests);
     gal_redis_free(f->api.redis);
     gal_loop_free(f->loop);
-    gal_http_send_answers(f); /* none has a stream now: this gives the connections back */
+    gal_outbox_send(&f->outbox); /* none has a stream now: this gives the connections back */
     gal_http_free_pools(f);
+    gal_http2_pool_free(f->h2_pool);
+    gal_free(f->h2_input);
     gal_turn_free(f->api.turn);
     gal_account_free(&f->api);
     gal_openapi_free(&f->api);
@@ -162,4 +164,18 @@ void gal_front_refuse(struct gal_front *f)
     gal_listener_free(f->listener);
     f->listener = NULL;
     gal_loop_drain_streams(f->loop);
+}
+
+struct gal_str gal_front_date(struct gal_front *f)
+{
+    uint64_t turn_us = gal_loop_turn_us(f->loop), now_s;
+
+    if (turn_us != f->date_turn_us) { /* one look at the clock a turn */
+        f->date_turn_us = turn_us;
+        now_s = gal_wall_us(f->api.clock) / 1000000;
+        if (now_s != f->date_s)
+            gal_http_date(now_s * 1000000, f->date);
+        f->date_s = now_s;
+    }
+    return (struct gal_str){f->date, GAL_HTTP_DATE_SIZE - 1};
 }

@@ -7,14 +7,17 @@
 
 #include "api/exchange.h"
 #include "http/http1.h"
+#include "http/http2.h"
 #include "net/stream.h"
-#include "server/pace.h"
+#include "server/outbox.h"
+#include "server/rest.h"
 
 #include <pthread.h>
 
 /* Immutable while a front uses it; replaced whole on reload. */
 struct gal_front_options {
     struct gal_http1_limits http1;
+    struct gal_http2_limits http2;
     size_t connections_max; /* of the process */
     uint64_t head_timeout_us, body_timeout_us, idle_timeout_us, write_timeout_us;
 };
@@ -31,18 +34,14 @@ struct gal_front {
     struct gal_api api;
     const struct gal_front_options *options; /* borrowed */
     struct gal_conn *free_conns;             /* owned, recycled */
-    struct gal_conn *answers, **answers_end; /* whose answers wait for the turn's end, in order */
-    unsigned answer_count;
-    uint64_t answers_since_us; /* the first of them waits since then */
-    size_t answer_bytes;       /* of their bodies */
-    bool sending;              /* gal_http_send_answers is on the stack */
-    struct gal_pace pace;
-    struct gal_conn *resting, *resting_last; /* in the order in which they go on */
-    struct gal_timer *rest_timer;
+    struct gal_outbox outbox;
+    struct gal_rests rests;
     struct gal_slot *free_slots; /* owned, recycled */
     unsigned free_slot_count;
-    gal_series received, sent, refused_full, refused_slow, refused_bad, refused_memory, rests,
-        log_dropped;
+    struct gal_http2_pool *h2_pool; /* owned; NULL before the first connection of HTTP/2, */
+    char *h2_input;                 /* as this: where all of them read */
+    gal_series received, sent, refused_full, refused_slow, refused_bad, refused_memory,
+        refused_abuse, rests_begun, log_dropped;
     struct gal_http_request no_request; /* stands in for one that did not arrive in time */
     char date[GAL_HTTP_DATE_SIZE];      /* of the second date_s */
     uint64_t date_s, date_turn_us;      /* looked up in that turn of the loop */
@@ -69,13 +68,11 @@ void gal_front_join(struct gal_front *f);
 void gal_front_free(struct gal_front *f); /* NULL is fine; not while its thread runs */
 /* Closes the listener and all connections without a request under way. */
 void gal_front_refuse(struct gal_front *f);
+/* Now, for the header Date: http1.h's form. */
+struct gal_str gal_front_date(struct gal_front *f);
 
 /* The connections (server/http_conn.c). */
 extern const struct gal_stream_ops gal_http_stream_ops; /* listener's ctx is the front */
-/* Hands the answers of this turn to the kernel; called at its end. */
-void gal_http_send_answers(struct gal_front *f);
-/* Goes on with the connections whose pause is over; on_fire of rest_timer. */
-void gal_http_end_rests(void *front);
 void gal_http_free_pools(struct gal_front *f);
 
 #endif

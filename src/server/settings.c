@@ -21,6 +21,13 @@ static void fill_front(struct gal_front_options *f, const struct gal_config *c)
 {
     f->http1.head_bytes_max = number(c, GAL_KEY_MAX_HEAD_BYTES);
     f->http1.body_bytes_max = number(c, GAL_KEY_MAX_BODY_BYTES);
+    f->http2 = (struct gal_http2_limits){
+        .head_bytes_max = f->http1.head_bytes_max,
+        .body_bytes_max = f->http1.body_bytes_max,
+        .streams_max = (unsigned)number(c, GAL_KEY_HTTP2_STREAMS),
+        .stream_window = GAL_HTTP2_STREAM_WINDOW,
+        .connection_window = GAL_HTTP2_CONNECTION_WINDOW,
+    };
     f->connections_max = number(c, GAL_KEY_MAX_CONNECTIONS);
     f->head_timeout_us = number(c, GAL_KEY_HEAD_TIMEOUT);
     f->body_timeout_us = number(c, GAL_KEY_BODY_TIMEOUT);

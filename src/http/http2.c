@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The session: what nghttp2 reports becomes calls, and frames that only cost are counted.
+ *
+ * A call: open [on_begin_headers] -> closed [on_stream_close] -> the carrier's [close_call, at once
+ * or behind gal_http2_sent when bytes of it are gathered]. */
+#include "http/http2_impl.h"
+
+#include "base/mem.h"
+
+/* The credit: what a peer may send at once of frames that ask for nothing, what time renews of it,
+ * and what the work that it lets us do earns. A client that cancels now and then, pings and opens
+ * windows stays far below; attacks need tens of thousands a second. */
+#define CREDIT_MAX 2000
+#define CREDIT_PER_S 200u
+#define FRAME_COST 1
+#define RESET_COST 20 /* a stream that was begun and got no answer */
+#define DATA_EARNS 4  /* a frame of ours, which its receiver may acknowledge */
+#define ANSWER_EARNS 16
+
+static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+struct gal_str gal_http2_preface(void)
+{
+    return (struct gal_str){preface, sizeof(preface) - 1};
+}
+
+void gal_http2_touch(struct gal_http2 *h, int rc)
+{
+    if (rc != 0 && nghttp2_is_fatal(rc))
+        h->broken = true;
+    if (!h->inside)
+        h->ops->on_output(h->user);
+}
+
+/* --- the credit --- */
+
+static void renew(struct gal_http2 *h, uint64_t now_us)
+{
+    uint64_t more = (now_us - h->credit_us) * CREDIT_PER_S / 1000000;
+
+    h->now_us = now_us;
+    if (more == 0)
+        return;
+    h->credit_us = now_us;
+    h->credit = more > CREDIT_MAX ? CREDIT_MAX : h->credit + (int64_t)more;
+    if (h->credit > CREDIT_MAX)
+        h->credit = CREDIT_MAX;
+}
+
+static void earn(struct gal_http2 *h, int n)
+{
+    if (h->credit < CREDIT_MAX)
+        h->credit += n;
+}
+
+/* Returns what a callback of nghttp2 returns. */
+static int pay(struct gal_http2 *h, int n)
+{
+    h->credit -= n;
+    if (h->credit >= 0)
+        return 0;
+    h->abused = true;
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+/* --- calls --- */
+
+/* Not the array of headers, which is most of it: header_count bounds what is read of it. */
+static void open_call(struct gal_http2 *h, struct gal_call *call, int32_t id)
+{
+    struct gal_http_request *r = &call->req;
+
+    r->method = GAL_METHOD_OTHER;
+    r->version_major = 2;
+    r->version_minor = 0;
+    r->target = r->path = r->query = r->body = (struct gal_str){NULL, 0};
+    memset(r->known, 0, sizeof(r->known));
+    r->header_count = 0;
+    r->content_length = -1;
+    r->chunked = r->expect_continue = false;
+    r->keep_alive = true;
+    call->h2 = h;
+    call->id = id;
+    call->code = 0;
+    call->opened_us = call->data_us = h->now_us;
+    call->received = call->head_bytes = 0;
+    call->has_path = call->has_authority = call->head_failed = false;
+    call->ended = call->faulted = call->answered = call->out_ended = false;
+    call->deferred = call->closed = false;
+    call->ops = NULL;
+    call->out = NULL;
+    call->out_tail = &call->out;
+    call->part = call->part_at = 0;
+    call->trailer_count = 0;
+    call->prev = NULL;
+    call->next = h->calls;
+    if (h->calls != NULL)
+        h->calls->prev = call;
+    h->calls = call;
+}
+
+static void delist(struct gal_http2 *h, struct gal_call *call)
+{
+    if (call->prev != NULL)
+        call->prev->next = call->next;
+    else
+        h->calls = call->next;
+    if (call->next != NULL)
+        call->next->prev = call->prev;
+}
+
+void gal_http2_close_call(struct gal_http2 *h, struct gal_call *call)
+{
+    gal_http2_drop_chunks(call);
+    if (call->ops != NULL)
+        call->ops->on_close(call->user, call->code);
+    h->ops->on_close(h->user, call, call->code);
+}
+
+static void end_call(struct gal_http2 *h, struct gal_call *call, uint32_t code)
+{
+    delist(h, call);
+    call->closed = true;
+    call->code = code;
+    if (h->out == NULL) {
+        gal_http2_close_call(h, call);
+        return;
+    }
+    call->next = h->closed;
+    h->closed = call;
+}
+
+static void fault(struct gal_http2 *h, struct gal_call *call, const struct gal_err *err)
+{
+    call->faulted = true;
+    h->ops->on_fault(h->user, call, err);
+}
+
+static void add_body(struct gal_http2 *h, struct gal_call *call, const char *p, size_t n)
+{
+    struct gal_err err;
+
+    if (call->received > h->limits.body_bytes_max)
+        gal_fail(&err, GAL_TOO_LARGE, "the body is larger than %zu bytes",
+                 h->limits.body_bytes_max);
+    gal_buf_put(call->body, p, n);
+    if (call->body->failed)
+        gal_fail(&err, GAL_NO_MEMORY, "there is no memory for the body");
+    else if (call->received <= h->limits.body_bytes_max)
+        return;
+    fault(h, call, &err);
+}
+
+static void end_request(struct gal_http2 *h, struct gal_call *call)
+{
+    call->ended = true;
+    if (call->ops != NULL) {
+        if (call->ops->on_end != NULL)
+            call->ops->on_end(call->user);
+    } else if (!call->faulted) {
+        call->req.body = gal_buf_str(call->body);
+        h->ops->on_request(h->user, call);
+    }
+}
+
+/* --- nghttp2's calls while it reads --- */
+
+static struct gal_call *call_of(nghttp2_session *session, int32_t id)
+{
+    return nghttp2_session_get_stream_user_data(session, id);
+}
+
+static bool is_request(const nghttp2_frame *frame)
+{
+    return frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST;
+}
+
+/* Every frame, also of unknown types, before its payload. */
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user)
+{
+    struct gal_http2 *h = user;
+
+    (void)session;
+    if (hd->type == NGHTTP2_HEADERS) {
+        h->head_since_us = h->now_us;
+        return 0;
+    }
+    if (hd->type == NGHTTP2_CONTINUATION)
+        return pay(h, FRAME_COST);
+    h->head_since_us = 0;
+    if (hd->type == NGHTTP2_DATA && (hd->length > 0 || (hd->flags & NGHTTP2_FLAG_END_STREAM) != 0))
+        return 0;
+    return pay(h, FRAME_COST);
+}
+
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct gal_http2 *h = user;
+    struct gal_call *call;
+
+    if (!is_request(frame))
+        return 0;
+    call = h->ops->on_open(h->user);
+    if (call == NULL) {
+        (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                                        NGHTTP2_REFUSED_STREAM);
+        return 0;
+    }
+    open_call(h, call, frame->hd.stream_id);
+    (void)nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, call);
+    return 0;
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name,
+                     nghttp2_rcbuf *value, uint8_t flags, void *user)
+{
+    struct gal_http2 *h = user;
+    struct gal_call *call = is_request(frame) ? call_of(session, frame->hd.stream_id) : NULL;
+    nghttp2_vec n = nghttp2_rcbuf_get_buf(name), v = nghttp2_rcbuf_get_buf(value);
+
+    (void)flags;
+    if (call == NULL || gal_http2_head_add(call, h->limits.head_bytes_max,
+                                           (struct gal_str){(const char *)n.base, n.len},
+                                           (struct gal_str){(const char *)v.base, v.len}))
+        return 0;
+    h->abused = true;
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+/* What nghttp2 would pass over makes a request malformed (RFC 9113 8.2.1). */
+static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame,
+                             nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags, void *user)
+{
+    (void)name, (void)value, (void)flags, (void)user;
+    (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                                    NGHTTP2_PROTOCOL_ERROR);
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *p,
+                         size_t n, void *user)
+{
+    struct gal_http2 *h = user;
+    struct gal_call *call = call_of(session, id);
+
+    (void)flags;
+    (void)nghttp2_session_consume_connection(session, n);
+    if (call == NULL || call->faulted)
+        return 0;
+    call->received += n;
+    call->data_us = h->now_us;
+    if (call->ops != NULL) {
+        call->ops->on_data(call->user, (const char *)p, n);
+        return 0;
+    }
+    (void)nghttp2_session_consume_stream(session, id, n);
+    add_body(h, call, (const char *)p, n);
+    return 0;
+}
+
+static void take_head(struct gal_http2 *h, struct gal_call *call)
+{
+    struct gal_err err;
+
+    if (gal_http2_head_end(call, &h->limits, &err) != GAL_OK)
+        fault(h, call, &err);
+    else
+        h->ops->on_head(h->user, call);
+}
+
+static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct gal_http2 *h = user;
+    struct gal_call *call;
+
+    if (frame->hd.type == NGHTTP2_HEADERS)
+        h->head_since_us = 0;
+    else if (frame->hd.type != NGHTTP2_DATA)
+        return 0;
+    call = call_of(session, frame->hd.stream_id);
+    if (call == NULL)
+        return 0;
+    if (is_request(frame)) {
+        call->ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+        take_head(h, call);
+    }
+    if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
+        end_request(h, call);
+    return 0;
+}
+
+static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *user)
+{
+    struct gal_http2 *h = user;
+    struct gal_call *call = call_of(session, id);
+    bool answered;
+
+    if (call == NULL)
+        return code == NGHTTP2_NO_ERROR ? 0 : pay(h, RESET_COST);
+    (void)nghttp2_session_set_stream_user_data(session, id, NULL);
+    answered = call->answered;
+    end_call(h, call, code);
+    return code == NGHTTP2_NO_ERROR || answered ? 0 : pay(h, RESET_COST);
+}
+
+/* --- and while it writes --- */
+
+/* The answer is out and the peer still sends: it may stop (RFC 9113 8.1). */
+static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct gal_http2 *h = user;
+    const struct gal_call *call;
+
+    if (frame->hd.type == NGHTTP2_DATA)
+        earn(h, DATA_EARNS);
+    else if (frame->hd.type != NGHTTP2_HEADERS)
+        return 0;
+    if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
+        return 0;
+    earn(h, ANSWER_EARNS);
+    call = call_of(session, frame->hd.stream_id);
+    if (call != NULL && !call->ended)
+        (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                                        NGHTTP2_NO_ERROR);
+    return 0;
+}
+
+/* --- life --- */
+
+static int make_callbacks(nghttp2_session_callbacks **out)
+{
+    nghttp2_session_callbacks *cb;
+
+    if (nghttp2_session_callbacks_new(&cb) != 0)
+        return NGHTTP2_ERR_NOMEM;
+    nghttp2_session_callbacks_set_on_begin_frame_callback(cb, on_begin_frame);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback2(cb, on_header);
+    nghttp2_session_callbacks_set_on_invalid_header_callback2(cb, on_invalid_header);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data_chunk);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
+    nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_sent);
+    nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
+    nghttp2_session_callbacks_set_send_data_callback(cb, gal_http2_on_send_data);
+    *out = cb;
+    return 0;
+}
+
+static int open_session(struct gal_http2 *h)
+{
+    nghttp2_session_callbacks *cb = NULL;
+    nghttp2_option *option = NULL;
+    int rc = make_callbacks(&cb);
+
+    if (rc == 0)
+        rc = nghttp2_option_new(&option);
+    if (rc == 0) {
+        nghttp2_option_set_no_auto_window_update(option, 1);
+        nghttp2_option_set_max_reserved_remote_streams(option, 0);
+        /* Closed ones would be kept for priorities, which nobody uses any more. */
+        nghttp2_option_set_no_closed_streams(option, 1);
+        rc = nghttp2_session_server_new3(&h->session, cb, h, option, gal_http2_pool_mem(h->pool));
+    }
+    nghttp2_option_del(option);
+    nghttp2_session_callbacks_del(cb);
+    return rc;
+}
+
+static int say_settings(struct gal_http2 *h)
+{
+    const struct gal_http2_limits *l = &h->limits;
+    const nghttp2_settings_entry entries[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, l->streams_max},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, l->stream_window},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)l->head_bytes_max},
+    };
+    int rc = nghttp2_submit_settings(h->session, NGHTTP2_FLAG_NONE, entries,
+                                     sizeof(entries) / sizeof(entries[0]));
+
+    if (rc == 0)
+        rc = nghttp2_session_set_local_window_size(h->session, NGHTTP2_FLAG_NONE, 0,
+                                                   (int32_t)l->connection_window);
+    return rc;
+}
+
+enum gal_status gal_http2_new(struct gal_http2 **out, struct gal_http2_pool *pool,
+                              const struct gal_http2_limits *limits,
+                              const struct gal_http2_ops *ops, void *user, struct gal_err *err)
+{
+    struct gal_http2 *h = gal_calloc(1, sizeof(*h));
+
+    if (h == NULL)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for a connection of HTTP/2");
+    h->pool = pool;
+    h->limits = *limits;
+    h->ops = ops;
+    h->user = user;
+    h->credit = CREDIT_MAX;
+    h->sent_tail = &h->sent;
+    h->inside = true;
+    if (open_session(h) != 0 || say_settings(h) != 0) {
+        gal_http2_free(h);
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for a connection of HTTP/2");
+    }
+    h->inside = false;
+    *out = h;
+    return GAL_OK;
+}
+
+void gal_http2_free(struct gal_http2 *h)
+{
+    if (h == NULL)
+        return;
+    h->inside = true;
+    while (h->sent != NULL) {
+        struct gal_call_chunk *c = h->sent;
+        h->sent = c->next;
+        c->on_sent(c, false);
+    }
+    gal_http2_sent(h);
+    while (h->calls != NULL)
+        end_call(h, h->calls, GAL_CALL_CANCEL);
+    nghttp2_session_del(h->session);
+    gal_free(h);
+}
+
+/* --- from outside --- */
+
+bool gal_http2_feed(struct gal_http2 *h, const char *p, size_t n, uint64_t now_us)
+{
+    ssize_t taken;
+
+    GAL_ASSERT(!h->inside);
+    renew(h, now_us);
+    h->inside = true;
+    taken = nghttp2_session_mem_recv(h->session, (const uint8_t *)p, n);
+    h->inside = false;
+    if (taken >= 0)
+        return true;
+    gal_http2_abort(h, h->abused || taken == NGHTTP2_ERR_FLOODED ? GAL_CALL_CALM
+                                                                 : GAL_CALL_PROTOCOL_ERROR);
+    return false;
+}
+
+bool gal_http2_wants_send(const struct gal_http2 *h)
+{
+    return !h->broken && nghttp2_session_want_write(h->session);
+}
+
+bool gal_http2_is_over(const struct gal_http2 *h)
+{
+    return h->broken ||
+           (!nghttp2_session_want_read(h->session) && !nghttp2_session_want_write(h->session));
+}
+
+bool gal_http2_is_abused(const struct gal_http2 *h)
+{
+    return h->abused;
+}
+
+void gal_http2_shut_down(struct gal_http2 *h, bool notice)
+{
+    if (notice)
+        gal_http2_touch(h, nghttp2_submit_shutdown_notice(h->session));
+    else
+        gal_http2_touch(h,
+                        nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE,
+                                              nghttp2_session_get_last_proc_stream_id(h->session),
+                                              NGHTTP2_NO_ERROR, NULL, 0));
+}
+
+void gal_http2_abort(struct gal_http2 *h, enum gal_call_code code)
+{
+    h->abused |= code == GAL_CALL_CALM;
+    gal_http2_touch(h, nghttp2_session_terminate_session(h->session, code));
+}
+
+struct gal_call *gal_http2_calls(const struct gal_http2 *h)
+{
+    return h->calls;
+}
+
+uint64_t gal_http2_head_since_us(const struct gal_http2 *h)
+{
+    return h->head_since_us;
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The requests of a connection that speaks HTTP/2. What a slot's stream waits for:
+ *
+ *   its body      [on_head]      until body_timeout, as HTTP/1.1's
+ *   its exchange  [on_request, reject]  until the job's own deadline
+ *   its way out   [on_finished]  until write_timeout and a second for each 64 KiB
+ *   its claimer   [on_head, claimed]    for ever: the claimer has its own
+ * The stream may end before its job [on_close]: then the slot is without a connection, the job is
+ * cancelled, and on_finished gives the slot back. */
+#include "server/h2_conn.h"
+
+#define WRITE_BYTES_PER_S 65536u
+
+static struct gal_slot *slot_of(struct gal_call *call)
+{
+    return (struct gal_slot *)(void *)((char *)call - offsetof(struct gal_slot, call));
+}
+
+static struct gal_front *front_of(struct gal_api *api)
+{
+    return (struct gal_front *)(void *)((char *)api - offsetof(struct gal_front, api));
+}
+
+static void give(struct gal_front *f, struct gal_slot *s)
+{
+    if (s->in_flight)
+        f->api.process->in_flight--;
+    s->in_flight = false;
+    s->h2 = NULL;
+    gal_slot_give(f, s);
+}
+
+static struct gal_call *on_open(void *user)
+{
+    struct gal_h2_conn *c = user;
+    struct gal_slot *s = gal_slot_take(c->front);
+
+    if (s == NULL)
+        return NULL;
+    s->h2 = c;
+    s->head.max = c->front->options->http2.head_bytes_max;
+    s->in.max = c->front->options->http2.body_bytes_max;
+    s->call.head = &s->head;
+    s->call.body = &s->in;
+    return &s->call;
+}
+
+/* Who is refused waits before it is heard again, when the loop refuses much: the connection is not
+ * read from, which holds up its other streams' bodies too. Who sees 429 has to slow down as one. */
+static void pace(struct gal_h2_conn *c, const struct gal_exchange *x)
+{
+    struct gal_front *f = c->front;
+    uint64_t now_us, handled_us, us;
+
+    if (x->resp.status != 429 && x->resp.status != 503)
+        return;
+    now_us = gal_loop_now_us(f->loop);
+    handled_us = c->reading && now_us > x->began_us ? now_us - x->began_us : 0;
+    us = gal_pace_refused(&f->rests.pace, now_us, gal_pace_cost(handled_us, x->req->body.n));
+    if (us > c->rest_us)
+        c->rest_us = us;
+}
+
+static void on_finished(struct gal_exchange *x)
+{
+    struct gal_slot *s = x->carrier;
+    struct gal_h2_conn *c = s->h2;
+    struct gal_front *f = front_of(x->api);
+    size_t bytes = x->resp.body_bytes;
+
+    if (c == NULL) { /* the client has gone meanwhile */
+        give(f, s);
+        return;
+    }
+    pace(c, x);
+    gal_shard_add(f->api.shard, f->sent, bytes);
+    if (x->outcome == GAL_NO_MEMORY && !x->submitted)
+        gal_shard_add(f->api.shard, f->refused_memory, 1);
+    s->due_us = gal_loop_turn_us(f->loop) + f->options->write_timeout_us +
+                bytes * 1000000 / WRITE_BYTES_PER_S;
+    gal_h2_arm(c, s->due_us);
+    gal_http2_answer(&s->call, &x->resp, gal_front_date(f));
+    if (f->api.process->draining && !c->told_drain) {
+        c->told_drain = true;
+        gal_http2_shut_down(c->http2, true);
+    }
+    gal_outbox_add(&f->outbox, &c->outbox, 1, bytes);
+}
+
+static void begin(struct gal_slot *s)
+{
+    struct gal_front *f = s->h2->front;
+    struct gal_exchange *x = &s->x;
+
+    if (!s->in_flight)
+        f->api.process->in_flight++;
+    s->in_flight = true;
+    x->req = &s->call.req;
+    x->carrier = s;
+    x->on_finished = on_finished;
+    x->peer = gal_stream_peer(s->h2->stream);
+    x->arrived_us = gal_loop_turn_us(f->loop);
+}
+
+static void reject(struct gal_slot *s, const struct gal_err *err, gal_series counter)
+{
+    gal_shard_add(s->h2->front->api.shard, counter, 1);
+    begin(s);
+    gal_api_reject(&s->x, err);
+}
+
+/* When the body of a unary call is late: each byte gives it another while, but not for ever. */
+static uint64_t body_due(const struct gal_h2_conn *c, const struct gal_call *call)
+{
+    uint64_t more_us = c->front->options->body_timeout_us;
+    uint64_t at_us = call->data_us + more_us;
+    uint64_t last_us = call->opened_us + more_us + call->received * 1000000 / GAL_BODY_RATE_MIN;
+
+    return at_us < last_us ? at_us : last_us;
+}
+
+static void on_head(void *user, struct gal_call *call)
+{
+    struct gal_h2_conn *c = user;
+    struct gal_slot *s = slot_of(call);
+    struct gal_api *api = &c->front->api;
+    struct gal_err err;
+
+    if (api->claim != NULL) {
+        begin(s);
+        if (api->claim(&s->x, call))
+            return;
+        api->process->in_flight--;
+        s->in_flight = false;
+    }
+    if (call->ended)
+        return;
+    if (call->req.content_length > 0 &&
+        gal_slot_admit(c->front, &s->in, (size_t)call->req.content_length, &err) != GAL_OK) {
+        gal_http2_refuse(call);
+        reject(s, &err, 0);
+        return;
+    }
+    gal_http2_continue(call);
+    gal_h2_arm(c, body_due(c, call));
+}
+
+static void on_request(void *user, struct gal_call *call)
+{
+    struct gal_h2_conn *c = user;
+    struct gal_slot *s = slot_of(call);
+
+    begin(s);
+    gal_api_handle(&s->x);
+    /* Nothing is sent while the connection is read from: the slot is still its stream's. */
+    if (s->x.job_running && s->x.job.expires_us != 0)
+        gal_h2_arm(c, s->x.job.expires_us);
+}
+
+static void on_fault(void *user, struct gal_call *call, const struct gal_err *err)
+{
+    struct gal_h2_conn *c = user;
+    struct gal_slot *s = slot_of(call);
+    struct gal_err memory;
+
+    if (err->code != GAL_NO_MEMORY) {
+        reject(s, err, c->front->refused_bad);
+        return;
+    }
+    gal_slots_free_kept(c->front);
+    (void)gal_slot_fail_memory(c->front, s->in.n, &memory);
+    reject(s, &memory, 0);
+}
+
+static void on_close(void *user, struct gal_call *call, uint32_t code)
+{
+    struct gal_h2_conn *c = user;
+    struct gal_slot *s = slot_of(call);
+
+    (void)code;
+    if (gal_http2_calls(c->http2) == NULL)
+        c->idle_since_us = gal_loop_turn_us(c->front->loop);
+    s->h2 = NULL;
+    if (s->x.job_running)
+        gal_slot_abandon(s);
+    else
+        give(c->front, s);
+}
+
+static void on_output(void *user)
+{
+    struct gal_h2_conn *c = user;
+
+    gal_outbox_add(&c->front->outbox, &c->outbox, 0, 0);
+}
+
+const struct gal_http2_ops gal_h2_ops = {
+    .on_open = on_open,
+    .on_head = on_head,
+    .on_request = on_request,
+    .on_fault = on_fault,
+    .on_close = on_close,
+    .on_output = on_output,
+};
+
+/* --- time --- */
+
+/* When something of the call is due; 0: nothing is. */
+static uint64_t due_of(const struct gal_h2_conn *c, struct gal_call *call)
+{
+    const struct gal_slot *s = slot_of(call);
+
+    if (call->ops != NULL)
+        return 0;
+    if (call->answered)
+        return s->due_us;
+    if (s->x.job_running)
+        return s->x.job.expires_us;
+    return call->ended || call->faulted ? 0 : body_due(c, call);
+}
+
+static void end_due(struct gal_h2_conn *c, struct gal_call *call)
+{
+    struct gal_slot *s = slot_of(call);
+    struct gal_err err;
+
+    if (call->answered) {
+        gal_call_reset(call, GAL_CALL_CANCEL);
+    } else if (s->x.job_running) {
+        gal_exchange_expire(&s->x);
+    } else {
+        gal_http2_refuse(call);
+        gal_fail(&err, GAL_TIMEOUT_CLIENT, "the request did not arrive in time");
+        reject(s, &err, c->front->refused_slow);
+    }
+}
+
+void gal_h2_check_calls(struct gal_h2_conn *c, uint64_t now_us)
+{
+    struct gal_call *next;
+
+    /* What ends here is sent and closed by the outbox, whose turn is not now. */
+    for (struct gal_call *call = gal_http2_calls(c->http2); call != NULL; call = next) {
+        uint64_t due_us = due_of(c, call);
+
+        next = call->next;
+        if (due_us != 0 && due_us <= now_us) {
+            end_due(c, call);
+            due_us = due_of(c, call);
+        }
+        if (due_us > now_us)
+            gal_h2_arm(c, due_us);
+    }
+}
+
+void gal_h2_drain_calls(struct gal_h2_conn *c)
+{
+    struct gal_call *next;
+
+    for (struct gal_call *call = gal_http2_calls(c->http2); call != NULL; call = next) {
+        next = call->next;
+        if (call->ops != NULL && call->ops->on_drain != NULL)
+            call->ops->on_drain(call->user);
+    }
+}
