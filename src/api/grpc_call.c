@@ -88,14 +88,36 @@ void gal_grpc_finish(struct gal_exchange *x)
     gal_grpc_finish_parts(x, parts, x->out.n > 0 ? 2 : 1);
 }
 
-/* message (at place); hint */
+/* message (at place); hint. It is a string of protobuf, and what it quotes is a client's. */
 static struct gal_str sentence(struct gal_exchange *x, const struct gal_err *err)
 {
-    const char *text =
+    char *text =
         gal_arena_printf(&x->arena, "%s%s%s%s%s%s", err->message, err->place[0] ? " (at " : "",
                          err->place, err->place[0] ? ")" : "", err->hint[0] ? "; " : "", err->hint);
 
-    return gal_str_of(text != NULL ? text : err->message);
+    if (text == NULL)
+        return GAL_STR("no memory for the error");
+    if (!gal_utf8_valid(gal_str_of(text)))
+        for (char *p = text; *p != '\0'; p++)
+            if ((uint8_t)*p >= 0x80)
+                *p = '?';
+    return gal_str_of(text);
+}
+
+/* In a stream of inferences an error is an answer, ModelStreamInferResponse.error_message; whether
+ * the status goes out in its place is the carrier's matter. NULL when memory is out. */
+static struct gal_str *error_message(struct gal_exchange *x, struct gal_str text)
+{
+    struct gal_str *part = gal_arena_small(&x->arena, sizeof(*part));
+    char prefix[GAL_GRPC_PREFIX_BYTES];
+
+    gal_grpc_prefix(prefix, false, gal_pb_bytes_size(1, text.n));
+    gal_buf_put(&x->out, prefix, sizeof(prefix));
+    gal_pb_put_bytes(&x->out, 1, text);
+    if (part == NULL || x->out.failed)
+        return NULL;
+    *part = gal_buf_str(&x->out);
+    return part;
 }
 
 void gal_grpc_fail(struct gal_exchange *x, const struct gal_err *err)
@@ -104,7 +126,7 @@ void gal_grpc_fail(struct gal_exchange *x, const struct gal_err *err)
                                                               : gal_status_grpc(err->code);
     struct gal_str text = sentence(x, err);
     struct gal_str message = gal_grpc_message(text, &x->arena);
-    struct gal_str details = {NULL, 0};
+    struct gal_str details = {NULL, 0}, *part = NULL;
     char *number = gal_arena_small(&x->arena, GAL_U64_CHARS_MAX);
 
     x->resp.trailer_count = 0;
@@ -123,5 +145,7 @@ void gal_grpc_fail(struct gal_exchange *x, const struct gal_err *err)
     if (err->code == GAL_UNSUPPORTED)
         gal_http_response_header(&x->resp, GAL_STR("grpc-accept-encoding"),
                                  GAL_STR(GAL_GRPC_ACCEPT_ENCODING));
-    gal_exchange_finish_parts(x, 200, GAL_TYPE_GRPC, NULL, 0);
+    if (x->route != NULL && x->route->id == GAL_ROUTE_GRPC_STREAM_INFER)
+        part = error_message(x, text);
+    gal_exchange_finish_parts(x, 200, GAL_TYPE_GRPC, part, part != NULL ? 1 : 0);
 }
