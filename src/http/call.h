@@ -32,6 +32,7 @@ enum gal_call_code {
     GAL_CALL_NO_ERROR = 0x0,
     GAL_CALL_PROTOCOL_ERROR = 0x1,
     GAL_CALL_INTERNAL_ERROR = 0x2,
+    GAL_CALL_STREAM_CLOSED = 0x5,
     GAL_CALL_REFUSED = 0x7, /* nothing was done: the client may send it again */
     GAL_CALL_CANCEL = 0x8,
     GAL_CALL_CALM = 0xb, /* the client sends what only costs */

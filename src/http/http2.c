@@ -53,14 +53,12 @@ static void earn(struct gal_http2 *h, int n)
         h->credit += n;
 }
 
-/* Returns what a callback of nghttp2 returns. */
-static int pay(struct gal_http2 *h, int n)
+/* False when there is too little left. */
+static bool pay(struct gal_http2 *h, int n)
 {
     h->credit -= n;
-    if (h->credit >= 0)
-        return 0;
-    h->abused = true;
-    return NGHTTP2_ERR_CALLBACK_FAILURE;
+    h->abused |= h->credit < 0;
+    return !h->abused;
 }
 
 /* --- calls --- */
@@ -175,24 +173,6 @@ static bool is_request(const nghttp2_frame *frame)
     return frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST;
 }
 
-/* Every frame, also of unknown types, before its payload. */
-static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user)
-{
-    struct gal_http2 *h = user;
-
-    (void)session;
-    if (hd->type == NGHTTP2_HEADERS) {
-        h->head_since_us = h->now_us;
-        return 0;
-    }
-    if (hd->type == NGHTTP2_CONTINUATION)
-        return pay(h, FRAME_COST);
-    h->head_since_us = 0;
-    if (hd->type == NGHTTP2_DATA && (hd->length > 0 || (hd->flags & NGHTTP2_FLAG_END_STREAM) != 0))
-        return 0;
-    return pay(h, FRAME_COST);
-}
-
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     struct gal_http2 *h = user;
@@ -273,9 +253,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     struct gal_http2 *h = user;
     struct gal_call *call;
 
-    if (frame->hd.type == NGHTTP2_HEADERS)
-        h->head_since_us = 0;
-    else if (frame->hd.type != NGHTTP2_DATA)
+    if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
         return 0;
     call = call_of(session, frame->hd.stream_id);
     if (call == NULL)
@@ -296,11 +274,13 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     bool answered;
 
     if (call == NULL)
-        return code == NGHTTP2_NO_ERROR ? 0 : pay(h, RESET_COST);
+        return code == NGHTTP2_NO_ERROR || pay(h, RESET_COST) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
     (void)nghttp2_session_set_stream_user_data(session, id, NULL);
     answered = call->answered;
     end_call(h, call, code);
-    return code == NGHTTP2_NO_ERROR || answered ? 0 : pay(h, RESET_COST);
+    return code == NGHTTP2_NO_ERROR || answered || pay(h, RESET_COST)
+               ? 0
+               : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 /* --- and while it writes --- */
@@ -333,7 +313,6 @@ static int make_callbacks(nghttp2_session_callbacks **out)
 
     if (nghttp2_session_callbacks_new(&cb) != 0)
         return NGHTTP2_ERR_NOMEM;
-    nghttp2_session_callbacks_set_on_begin_frame_callback(cb, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback2(cb, on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback2(cb, on_invalid_header);
@@ -397,6 +376,7 @@ enum gal_status gal_http2_new(struct gal_http2 **out, struct gal_http2_pool *poo
     h->user = user;
     h->credit = CREDIT_MAX;
     h->sent_tail = &h->sent;
+    gal_http2_frames_init(&h->frames, gal_http2_preface().n);
     h->inside = true;
     if (open_session(h) != 0 || say_settings(h) != 0) {
         gal_http2_free(h);
@@ -426,19 +406,83 @@ void gal_http2_free(struct gal_http2 *h)
 
 /* --- from outside --- */
 
+/* What nghttp2 cannot tell of streams that are over. */
+static uint32_t check_stream(struct gal_http2 *h, const struct gal_http2_frame *f)
+{
+    bool ends = f->type == NGHTTP2_RST_STREAM || (f->flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    enum gal_http2_id is = gal_http2_ids_find(&h->ids, f->stream);
+
+    if (f->type == NGHTTP2_HEADERS && is == GAL_HTTP2_ID_SKIPPED)
+        return NGHTTP2_PROTOCOL_ERROR;
+    if (f->type != NGHTTP2_RST_STREAM && is == GAL_HTTP2_ID_ENDED)
+        return NGHTTP2_STREAM_CLOSED;
+    if (f->type == NGHTTP2_HEADERS && is == GAL_HTTP2_ID_NEW)
+        gal_http2_ids_begin(&h->ids, f->stream);
+    if (ends)
+        gal_http2_ids_end(&h->ids, f->stream);
+    return NGHTTP2_NO_ERROR;
+}
+
+static uint32_t check_frame(struct gal_http2 *h, const struct gal_http2_frame *f)
+{
+    bool ends_head = (f->flags & NGHTTP2_FLAG_END_HEADERS) != 0;
+    uint32_t error = NGHTTP2_NO_ERROR;
+
+    if (f->type == NGHTTP2_HEADERS && h->head_since_us == 0)
+        h->head_since_us = h->now_us;
+    h->head_ends = (f->type == NGHTTP2_HEADERS || f->type == NGHTTP2_CONTINUATION) && ends_head;
+    if (f->type == NGHTTP2_DATA || f->type == NGHTTP2_HEADERS || f->type == NGHTTP2_RST_STREAM)
+        error = check_stream(h, f);
+    if (error != NGHTTP2_NO_ERROR || f->type == NGHTTP2_HEADERS)
+        return error;
+    if (f->type == NGHTTP2_DATA && (f->length > 0 || (f->flags & NGHTTP2_FLAG_END_STREAM) != 0))
+        return NGHTTP2_NO_ERROR;
+    return pay(h, FRAME_COST) ? NGHTTP2_NO_ERROR : NGHTTP2_ENHANCE_YOUR_CALM;
+}
+
+/* Returns how many bytes are good: up to the first frame that is not, which h->error says. */
+static size_t check_frames(struct gal_http2 *h, const char *bytes, size_t n)
+{
+    const char *p = bytes, *end = bytes + n;
+    struct gal_http2_frame f;
+
+    while (gal_http2_frames_next(&h->frames, &p, end, &f)) {
+        if (h->head_ends)
+            h->head_since_us = 0;
+        h->error = check_frame(h, &f);
+        if (h->error == NGHTTP2_NO_ERROR)
+            continue;
+        n = (size_t)(p - bytes);
+        return n > GAL_HTTP2_FRAME_HEAD_BYTES ? n - GAL_HTTP2_FRAME_HEAD_BYTES : 0;
+    }
+    if (h->head_ends && gal_http2_frames_at_end(&h->frames))
+        h->head_since_us = 0;
+    return n;
+}
+
+static enum gal_call_code reason(const struct gal_http2 *h, ssize_t rc)
+{
+    if (h->abused || rc == NGHTTP2_ERR_FLOODED)
+        return GAL_CALL_CALM;
+    return h->error != NGHTTP2_NO_ERROR ? (enum gal_call_code)h->error : GAL_CALL_PROTOCOL_ERROR;
+}
+
 bool gal_http2_feed(struct gal_http2 *h, const char *p, size_t n, uint64_t now_us)
 {
-    ssize_t taken;
+    ssize_t rc;
 
     GAL_ASSERT(!h->inside);
+    if (h->failed)
+        return false;
     renew(h, now_us);
+    n = check_frames(h, p, n);
     h->inside = true;
-    taken = nghttp2_session_mem_recv(h->session, (const uint8_t *)p, n);
+    rc = nghttp2_session_mem_recv(h->session, (const uint8_t *)p, n);
     h->inside = false;
-    if (taken >= 0)
+    if (rc >= 0 && h->error == NGHTTP2_NO_ERROR && !h->abused)
         return true;
-    gal_http2_abort(h, h->abused || taken == NGHTTP2_ERR_FLOODED ? GAL_CALL_CALM
-                                                                 : GAL_CALL_PROTOCOL_ERROR);
+    h->failed = true;
+    gal_http2_abort(h, reason(h, rc));
     return false;
 }
 

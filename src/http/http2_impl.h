@@ -4,6 +4,8 @@
 #define GAL_HTTP_HTTP2_IMPL_H
 
 #include "http/http2.h"
+#include "http/http2_frames.h"
+#include "http/http2_ids.h"
 
 #include <nghttp2/nghttp2.h>
 
@@ -30,9 +32,14 @@ struct gal_http2 {
     int64_t credit;         /* for frames that only cost */
     uint64_t credit_us;     /* renewed then */
     uint64_t head_since_us; /* a header block that has not ended; 0: none */
-    bool inside;            /* feed or gather is on the stack */
-    bool abused;            /* the credit has run out */
-    bool broken;            /* memory was out where nothing else helps */
+    struct gal_http2_frames frames;
+    struct gal_http2_ids ids;
+    uint32_t error; /* of a frame that nghttp2 has not been shown; 0: none */
+    bool head_ends; /* the header block ends with the present frame */
+    bool failed;    /* nothing more is read */
+    bool inside;    /* feed or gather is on the stack */
+    bool abused;    /* the credit has run out */
+    bool broken;    /* memory was out where nothing else helps */
 };
 
 /* --- http2_pool.c --- */

@@ -33,8 +33,14 @@ static void close_now(struct gal_h2_conn *c)
 /* All that is to be said has been. */
 static void end(struct gal_h2_conn *c)
 {
+    struct gal_front *f = c->front;
+
+    if (gal_http2_is_abused(c->http2))
+        gal_shard_add(f->api.shard, f->refused_abuse, 1);
+    else if (c->failed)
+        gal_shard_add(f->api.shard, f->refused_bad, 1);
     c->closing = true;
-    gal_rest_leave(&c->front->rests, &c->rest);
+    gal_rest_leave(&f->rests, &c->rest);
     gal_stream_deadline(c->stream, 0);
     gal_stream_finish(c->stream);
 }
@@ -101,9 +107,7 @@ static void feed(struct gal_h2_conn *c, const char *p, size_t n)
     uint64_t head_us;
 
     c->reading = true;
-    if (!gal_http2_feed(c->http2, p, n, gal_loop_turn_us(f->loop)))
-        gal_shard_add(f->api.shard,
-                      gal_http2_is_abused(c->http2) ? f->refused_abuse : f->refused_bad, 1);
+    c->failed = !gal_http2_feed(c->http2, p, n, gal_loop_turn_us(f->loop));
     c->reading = false;
     head_us = gal_http2_head_since_us(c->http2);
     if (head_us != 0)
@@ -121,7 +125,7 @@ static char *on_space(void *user, size_t *n)
 
     if (c->closing)
         return NULL;
-    if (c->rest.resting) {
+    if (c->rest.resting || c->failed) {
         c->read_stopped = true;
         return NULL;
     }

@@ -21,6 +21,7 @@ struct gal_h2_conn {
     bool reading;           /* gal_http2_feed is on the stack */
     bool writing; /* the kernel has not taken all: gal_stream_write's on_written follows */
     bool read_stopped;
+    bool failed;     /* what the peer sent was wrong: nothing more is read */
     bool closing;    /* only on_close is left */
     bool told_drain; /* the client knows that the process is about to stop */
 };
