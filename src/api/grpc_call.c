@@ -91,10 +91,16 @@ void gal_grpc_finish(struct gal_exchange *x)
 /* message (at place); hint. It is a string of protobuf, and what it quotes is a client's. */
 static struct gal_str sentence(struct gal_exchange *x, const struct gal_err *err)
 {
-    char *text =
-        gal_arena_printf(&x->arena, "%s%s%s%s%s%s", err->message, err->place[0] ? " (at " : "",
-                         err->place, err->place[0] ? ")" : "", err->hint[0] ? "; " : "", err->hint);
+    struct gal_str path = x->req->path;
+    char *text;
 
+    if (x->route == NULL && err->code == GAL_NOT_FOUND)
+        text = gal_arena_printf(&x->arena, "unknown method '%.*s'; reflection lists the services",
+                                (int)(path.n < 128 ? path.n : 128), path.p);
+    else
+        text = gal_arena_printf(&x->arena, "%s%s%s%s%s%s", err->message,
+                                err->place[0] ? " (at " : "", err->place, err->place[0] ? ")" : "",
+                                err->hint[0] ? "; " : "", err->hint);
     if (text == NULL)
         return GAL_STR("no memory for the error");
     if (!gal_utf8_valid(gal_str_of(text)))

@@ -15,14 +15,14 @@ static bool is_dialect(struct gal_str type)
 
 bool gal_grpc_is_type(struct gal_str type)
 {
-    struct gal_str coding;
+    struct gal_str rest, coding;
 
     if (!is_dialect(type))
         return false;
-    coding = (struct gal_str){type.p + 16, type.n - 16};
-    if (coding.n == 0)
+    rest = (struct gal_str){type.p + 16, type.n - 16};
+    if (rest.n == 0)
         return true;
-    gal_str_cut(&coding, ';', &coding);
+    gal_str_cut(&rest, ';', &coding);
     coding = gal_str_trim(coding);
     return coding.n == 0 || gal_str_ieq(coding, GAL_STR("+proto"));
 }

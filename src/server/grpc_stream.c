@@ -520,10 +520,18 @@ static bool wants_status(const struct gal_http_request *req)
 
 static void send_head(struct gal_exchange *x, struct gal_call *call)
 {
+    enum gal_coding coding = gal_coding_parse(x->req->known[GAL_HDR_GRPC_ENCODING]);
+
     x->resp.status = 200;
     gal_http_response_header(&x->resp, GAL_STR("Content-Type"), GAL_STR("application/grpc"));
     gal_http_response_header(&x->resp, GAL_STR("grpc-accept-encoding"),
                              GAL_STR(GAL_GRPC_ACCEPT_ENCODING));
+    /* Said for the whole call; which messages are compressed, each says itself. */
+    if (x->api->options->compress && coding != GAL_CODING_IDENTITY &&
+        coding != GAL_CODING_UNKNOWN &&
+        gal_grpc_accepts(x->req->known[GAL_HDR_GRPC_ACCEPT_ENCODING], coding))
+        gal_http_response_header(&x->resp, GAL_STR("grpc-encoding"),
+                                 gal_str_of(gal_coding_name(coding)));
     gal_call_head(call, &x->resp);
 }
 
