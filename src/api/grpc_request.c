@@ -100,11 +100,11 @@ struct decoder {
     bool in_stream;
 };
 
-/* One parameter, or a list's element: what reads it, with what it belongs to. */
-typedef enum gal_status (*take_param_fn)(struct decoder *d, const struct gal_grpc_param *p,
-                                         void *owner, struct gal_err *err);
-
-static enum gal_status read_param(struct decoder *d, struct gal_str entry, take_param_fn take,
+/* `take` is what a request, an input or an output does with one of its parameters. */
+static enum gal_status read_param(struct decoder *d, struct gal_str entry,
+                                  enum gal_status (*take)(struct decoder *d,
+                                                          const struct gal_grpc_param *p,
+                                                          void *owner, struct gal_err *err),
                                   void *owner, struct gal_err *err)
 {
     struct gal_grpc_param p;
