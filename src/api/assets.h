@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files that are part of the binary, gzip-compressed (serve them with "Content-Encoding: gzip").
+ * Files that are part of the binary, gzip-compressed (serve them with "Content-Encoding: gzip")
+ * unless they say else.
  * tools/embed makes them when galley is built. A size of 0 means that the file could not be had at
  * that time: show something simpler in its place. Read-only, valid for the life of the process,
  * safe from any thread.
@@ -8,7 +9,7 @@
 #ifndef GAL_API_ASSETS_H
 #define GAL_API_ASSETS_H
 
-#include <stddef.h>
+#include "base/str.h"
 
 /* What starts the explorer on its page (src/api/assets/explorer.js), text/javascript. */
 extern const unsigned char gal_asset_explorer_js[];
@@ -25,5 +26,9 @@ extern const size_t gal_asset_swagger_ui_css_size;
 /* Swagger UI's licence (Apache-2.0), text/plain: it must go where Swagger UI goes. */
 extern const unsigned char gal_asset_swagger_ui_license[];
 extern const size_t gal_asset_swagger_ui_license_size;
+
+/* google.protobuf.FileDescriptorSet of proto/, not compressed. */
+extern const unsigned char gal_asset_descriptors[];
+extern const size_t gal_asset_descriptors_size;
 
 #endif

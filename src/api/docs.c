@@ -57,6 +57,8 @@ static void put_list(struct gal_buf *out)
         const struct gal_route *r = &gal_routes[i];
         bool link = r->method == GAL_METHOD_GET && !gal_link_has(r, "{");
 
+        if (r->dialect == GAL_DIALECT_GRPC)
+            continue;
         gal_buf_puts(out, "<tr><td>");
         gal_buf_puts(out, gal_method_name(r->method));
         gal_buf_puts(out, "</td><td>");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Errors in the dialect of the route. */
 #include "api/exchange.h"
+#include "api/grpc.h"
 #include "api/route.h"
 #include "text/json.h"
 
@@ -13,6 +14,8 @@
 
 static enum gal_dialect dialect_of(const struct gal_exchange *x)
 {
+    if (x->route == NULL ? gal_grpc_speaks(x->req) : x->route->dialect == GAL_DIALECT_GRPC)
+        return gal_grpc_speaks(x->req) ? GAL_DIALECT_GRPC : GAL_DIALECT_NATIVE;
     if (x->route != NULL)
         return x->route->dialect;
     if (gal_str_is(x->req->path, "/v2") || gal_str_starts(x->req->path, GAL_STR("/v2/")))
@@ -118,7 +121,12 @@ void gal_exchange_fail(struct gal_exchange *x, const struct gal_err *err)
     x->outcome = err->code;
     snprintf(x->outcome_text, sizeof(x->outcome_text), "%.*s", (int)sizeof(x->outcome_text) - 1,
              err->message);
+    x->render = NULL;
     gal_buf_clear(&x->out, GAL_ARENA_KEEP_BYTES);
+    if (dialect_of(x) == GAL_DIALECT_GRPC) {
+        gal_grpc_fail(x, err);
+        return;
+    }
     if (dialect_of(x) == GAL_DIALECT_OIP) {
         gal_buf_puts(&x->out, "{\"error\":");
         put_sentence(x, err, true);

@@ -7,6 +7,7 @@
 #include "api/route.h"
 #include "api/shm.h"
 #include "http/coding.h"
+#include "http/grpc.h"
 #include "http/url.h"
 #include "text/json.h"
 
@@ -72,6 +73,7 @@ void gal_exchange_reset(struct gal_exchange *x)
     x->state = NULL;
     x->message = GAL_MESSAGE_NONE;
     x->message_id = (struct gal_str){NULL, 0};
+    x->render = NULL;
     x->rows = 0;
     x->submitted = false;
     x->outcome = GAL_OK;
@@ -143,6 +145,17 @@ static enum gal_status find_route(struct gal_exchange *x, struct gal_err *err)
     return st;
 }
 
+/* Its messages have an encoding of their own, the body has none. */
+static enum gal_status check_grpc(struct gal_exchange *x, struct gal_err *err)
+{
+    x->body = x->req->body;
+    if (gal_grpc_speaks(x->req))
+        return GAL_OK;
+    gal_fail(err, GAL_MEDIA_TYPE, "this is a method of gRPC");
+    gal_err_hint(err, "call it over HTTP/2 with content-type application/grpc");
+    return GAL_MEDIA_TYPE;
+}
+
 static void set_start(struct gal_exchange *x)
 {
     x->began_us = gal_mono_us(x->api->clock);
@@ -158,7 +171,7 @@ void gal_api_handle(struct gal_exchange *x)
     identify(x);
     st = find_route(x, &err);
     if (st == GAL_OK)
-        st = decode_body(x, &err);
+        st = x->route->dialect == GAL_DIALECT_GRPC ? check_grpc(x, &err) : decode_body(x, &err);
     if (st == GAL_OK)
         x->route->handle(x);
     else
@@ -254,8 +267,14 @@ void gal_exchange_finish_parts(struct gal_exchange *x, int status, struct gal_st
 void gal_exchange_finish(struct gal_exchange *x, int status, struct gal_str content_type)
 {
     struct gal_str *part = gal_arena_small(&x->arena, sizeof(*part));
+    void (*render)(struct gal_exchange *) = x->render;
     struct gal_err err;
 
+    if (render != NULL) {
+        x->render = NULL;
+        render(x);
+        return;
+    }
     if (x->out.failed || part == NULL) {
         if (x->out.starved)
             gal_fail(&err, GAL_NO_MEMORY, "there is no memory for the answer");

@@ -146,6 +146,8 @@ struct gal_exchange {
     struct gal_cached *cached; /* its place in the response cache (api/cached.h); NULL: none */
     struct gal_str message_id; /* of a message, for its error; p NULL: not known */
     void *state;               /* the handler's own, in the arena */
+    void (*render)(struct gal_exchange *x); /* gal_exchange_finish hands x->out here instead, once:
+                                               a dialect that says it in other words. NULL: none */
     struct gal_shm_region **regions; /* that the tensors lie in, in the arena; let go by reset */
     size_t region_count;
     struct gal_buf packed; /* the compressed body, when there is one */

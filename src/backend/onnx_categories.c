@@ -5,7 +5,7 @@
  * all. Field numbers: onnx.proto of the ONNX project. */
 #include "backend/onnx_internal.h"
 
-#include "backend/protobuf.h"
+#include "text/protobuf.h"
 
 /* Steps from an input to its encoder that are followed. */
 #define STEPS_MAX 16

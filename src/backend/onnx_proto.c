@@ -3,7 +3,7 @@
 #include "backend/onnx_internal.h"
 
 #include "backend/onnx.h"
-#include "backend/protobuf.h"
+#include "text/protobuf.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

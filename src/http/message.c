@@ -41,8 +41,12 @@ enum gal_known_header gal_known_header_find(struct gal_str name)
     case 11:
         return same(name, "traceparent", GAL_HDR_TRACEPARENT);
     case 12:
+        if (first == 'g')
+            return same(name, "grpc-timeout", GAL_HDR_GRPC_TIMEOUT);
         return first == 'c' ? same(name, "content-type", GAL_HDR_CONTENT_TYPE)
                             : same(name, "x-request-id", GAL_HDR_X_REQUEST_ID);
+    case 13:
+        return same(name, "grpc-encoding", GAL_HDR_GRPC_ENCODING);
     case 14:
         return same(name, "content-length", GAL_HDR_CONTENT_LENGTH);
     case 15:
@@ -54,6 +58,8 @@ enum gal_known_header gal_known_header_find(struct gal_str name)
     case 18:
         return same(name, "x-request-priority", GAL_HDR_X_REQUEST_PRIORITY);
     case 20:
+        if (first == 'g')
+            return same(name, "grpc-accept-encoding", GAL_HDR_GRPC_ACCEPT_ENCODING);
         return same(name, "x-request-timeout-ms", GAL_HDR_X_REQUEST_TIMEOUT_MS);
     case 30:
         return same(name, "x-envoy-expected-rq-timeout-ms", GAL_HDR_X_ENVOY_TIMEOUT_MS);

@@ -39,6 +39,9 @@ enum gal_known_header {
     GAL_HDR_X_REQUEST_TIMEOUT_MS,
     GAL_HDR_X_REQUEST_PRIORITY,
     GAL_HDR_X_ENVOY_TIMEOUT_MS, /* X-Envoy-Expected-Rq-Timeout-Ms */
+    GAL_HDR_GRPC_TIMEOUT,
+    GAL_HDR_GRPC_ENCODING,
+    GAL_HDR_GRPC_ACCEPT_ENCODING,
     GAL_HDR_COUNT
 };
 /* GAL_HDR_COUNT when the name is none of them. Names compare without case. */

@@ -7,6 +7,7 @@
 #include "base/thread.h"
 #include "sched/turn.h"
 #include "server/caching.h"
+#include "server/grpc_stream.h"
 
 #include <stdio.h>
 
@@ -112,6 +113,7 @@ enum gal_status gal_front_new(const struct gal_front_setup *setup, struct gal_fr
     if (st == GAL_OK)
         st = gal_turn_new(&gal_clock_system, &f->api.turn, err);
     f->api.loop = f->loop;
+    f->api.claim = gal_grpc_claim;
     if (st == GAL_OK)
         st = gal_caching_join(setup->caching, &f->api, err);
     if (st != GAL_OK) {

@@ -9,7 +9,7 @@
 
 #include "backend/onnx.h"
 #include "backend/onnx_internal.h"
-#include "backend/protobuf.h"
+#include "text/protobuf.h"
 #include "base/mem.h"
 #include "support/onnx_model.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/onnx_case.h"
 
-#include "backend/protobuf.h"
+#include "text/protobuf.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The three formats. Protobuf is read back with the reader that looks into model files. */
-#include "backend/protobuf.h"
+#include "text/protobuf.h"
 #include "base/mem.h"
 #include "watch/exposition.h"
 

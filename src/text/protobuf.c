@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "backend/protobuf.h"
+#include "text/protobuf.h"
 
+#define VARINT_BYTES_MAX 10
 #define FIELD_NUMBER_MAX ((1u << 29) - 1)
 
 static enum gal_pb_next read_varint(struct gal_str *rest, uint64_t *value)
@@ -86,4 +87,70 @@ enum gal_pb_next gal_pb_next(struct gal_str *rest, struct gal_pb_field *field)
 bool gal_pb_packed_varint(struct gal_str *rest, uint64_t *value)
 {
     return rest->n > 0 && read_varint(rest, value) == GAL_PB_FIELD;
+}
+
+size_t gal_pb_varint_size(uint64_t v)
+{
+    unsigned bits = 64 - (unsigned)__builtin_clzll(v | 1);
+
+    return (bits + 6) / 7;
+}
+
+char *gal_pb_varint_write(char *p, uint64_t v)
+{
+    for (; v >= 0x80; v >>= 7)
+        *p++ = (char)(uint8_t)(v | 0x80);
+    *p++ = (char)(uint8_t)v;
+    return p;
+}
+
+size_t gal_pb_bytes_size(uint32_t number, size_t n)
+{
+    return gal_pb_varint_size((uint64_t)number << 3) + gal_pb_varint_size(n) + n;
+}
+
+void gal_pb_put_varint(struct gal_buf *out, uint64_t v)
+{
+    char *p = gal_buf_reserve(out, VARINT_BYTES_MAX);
+
+    if (p != NULL)
+        out->n += (size_t)(gal_pb_varint_write(p, v) - p);
+}
+
+void gal_pb_put_tag(struct gal_buf *out, uint32_t number, enum gal_pb_wire wire)
+{
+    gal_pb_put_varint(out, (uint64_t)number << 3 | wire);
+}
+
+void gal_pb_put_u64(struct gal_buf *out, uint32_t number, uint64_t v)
+{
+    gal_pb_put_tag(out, number, GAL_PB_VARINT);
+    gal_pb_put_varint(out, v);
+}
+
+void gal_pb_put_head(struct gal_buf *out, uint32_t number, size_t n)
+{
+    gal_pb_put_tag(out, number, GAL_PB_BYTES);
+    gal_pb_put_varint(out, n);
+}
+
+void gal_pb_put_bytes(struct gal_buf *out, uint32_t number, struct gal_str bytes)
+{
+    gal_pb_put_head(out, number, bytes.n);
+    if (bytes.n > 0)
+        gal_buf_put_str(out, bytes);
+}
+
+void gal_pb_wrap(struct gal_buf *out, size_t start, uint32_t number)
+{
+    size_t n = out->n - start;
+    size_t head = gal_pb_bytes_size(number, n) - n;
+    char *p;
+
+    if (gal_buf_reserve(out, head) == NULL)
+        return;
+    memmove(out->p + start + head, out->p + start, n);
+    p = gal_pb_varint_write(out->p + start, (uint64_t)number << 3 | GAL_PB_BYTES);
+    gal_pb_varint_write(p, n);
+    out->n += head;
 }
