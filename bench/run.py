@@ -15,7 +15,8 @@ import tempfile
 
 from lib import context, machine, report
 
-SCENARIOS = ("first", "batched", "single", "overload", "target", "neighbours", "servers", "cache", "clients", "curves")
+SCENARIOS = ("first", "batched", "single", "overload", "target", "neighbours", "servers", "cache", "clients", "curves",
+             "grpc", "tensors", "tls", "idle")
 
 
 def module(name):

@@ -34,7 +34,6 @@ endfunction()
 gal_static(hiredis hiredis/async.h libhiredis.a hiredis)
 gal_static(nghttp2 nghttp2/nghttp2.h libnghttp2.a nghttp2)         # HTTP/2
 gal_static(protobuf_c protobuf-c/protobuf-c.h libprotobuf-c.a protobuf-c)
-gal_static(wslay wslay/wslay.h libwslay.a wslay)                   # WebSocket frames
 gal_static(jpeg jpeglib.h libjpeg.a jpeg)                          # libjpeg-turbo
 gal_static(png png.h libpng.a png)
 target_link_libraries(gal_png INTERFACE gal::zlib m)

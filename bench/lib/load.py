@@ -31,14 +31,14 @@ def bare(folder, model, rows, seconds, threads=1):
     return {"rps": runs * rows, "median_us": median_us}
 
 
-def start_wrk(folder, port, request, seconds, connections):
+def start_wrk(folder, port, request, seconds, connections, scheme="http"):
     body = os.path.join(folder, f"body-{port}-{connections}")
     with open(body, "wb") as f:
         f.write(request.body)
     headers = "\n".join(f"{k}: {v}" for k, v in request.headers.items())
     return subprocess.Popen(
         ["taskset", "-c", machine.CLIENT_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s",
-         "--latency", "-s", machine.path("bench/post.lua"), f"http://127.0.0.1:{port}{request.path}"],
+         "--latency", "-s", machine.path("bench/post.lua"), f"{scheme}://127.0.0.1:{port}{request.path}"],
         stdout=subprocess.PIPE, text=True, env={**os.environ, "BENCH_BODY": body, "BENCH_HEADERS": headers})
 
 
@@ -55,9 +55,9 @@ def end_wrk(process, refusals=False):
     return {"rps": requests / us * 1e6, "p50_us": p50, "p99_us": p99, "refused": refused}
 
 
-def wrk(folder, port, request, seconds, connections, refusals=False):
+def wrk(folder, port, request, seconds, connections, refusals=False, scheme="http"):
     """A closed loop: each connection asks again when it has its answer."""
-    return end_wrk(start_wrk(folder, port, request, seconds, connections), refusals)
+    return end_wrk(start_wrk(folder, port, request, seconds, connections, scheme), refusals)
 
 
 class Phase:

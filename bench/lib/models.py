@@ -14,7 +14,8 @@ class Model:
 
     def __init__(self, name, committed=False):
         self.name = name
-        self.columns = int(name.split("-")[1])
+        self.shape = list(map(int, name.split("-")[1].split("x")))  # of one row
+        self.columns = self.shape[0]
         self.folder = machine.path("bench/models" if committed else "build/bench-models", name)
         self.file = os.path.join(self.folder, "model.onnx")
         self.infer_path = f"/v2/models/{name}/infer"
@@ -33,6 +34,9 @@ class Model:
 SMALL = Model("mlp-30-64-32-1", committed=True)
 BATCHED = Model("mlp-512-1024-1024-10")
 SLOW = Model("mlp-512-1024x48-10")
+
+
+IMAGE = Model("identity-224x224x3")
 
 
 def row_of(model):

@@ -110,6 +110,16 @@ class MlServer(OipRival):
         return [python, "-m", "mlserver.cli.main", "start", own], "/v2/health/ready", {"PYTHONPATH": self.folder}
 
 
+class GrpcIo(Rival):
+    def launch(self, python, model, port, own, batch):
+        return [python, os.path.join(self.folder, "app.py")], servers.accepts, {}
+
+    def request(self, model):
+        raise NotImplementedError("lib/h2.py writes its requests")
+
+
+GRPCIO = GrpcIo("grpcio", "grpcio (Python)", "none")
+
 ALL = [
     FastApi("fastapi", "FastAPI", "none: FastAPI has no batching"),
     BentoMl("bentoml", "BentoML", "batchable API, adaptive"),

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-from lib import machine
+from lib import load, machine
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # for every server alike
 READY_S, STOP_S = 180, 40
@@ -23,6 +23,15 @@ def answers(port, path):
         with socket.create_connection(("127.0.0.1", port), timeout=1) as s:
             s.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
             return s.recv(64).startswith(b"HTTP/1.1 200")
+    except OSError:
+        return False
+
+
+def accepts(port):
+    """True when somebody listens: for servers that speak no HTTP/1.1."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
     except OSError:
         return False
 
@@ -69,7 +78,7 @@ class Server:
         self.process = subprocess.Popen(["taskset", "-c", machine.SERVER_CORE, *command], stdout=self.log,
                                         stderr=self.log, cwd=cwd, env={**os.environ, **(env or {})})
         try:
-            while not answers(port, ready):
+            while not (ready(port) if callable(ready) else answers(port, ready)):
                 if self.process.poll() is not None or time.perf_counter() - start > READY_S:
                     raise machine.Skip(f"{name} does not start ({self.last_words()}): {' '.join(command)}")
                 time.sleep(0.0005)
@@ -99,6 +108,13 @@ class Server:
         before = self._ticks()
         time.sleep(seconds)
         return (self._ticks() - before) / os.sysconf("SC_CLK_TCK") / seconds
+
+    def busy(self, measure):
+        """What measure() returns, with "busy": the share of a core that the server used meanwhile."""
+        start, ticks = time.perf_counter(), self._ticks()
+        found = measure()
+        used = (self._ticks() - ticks) / os.sysconf("SC_CLK_TCK")
+        return {**found, "busy": used / (time.perf_counter() - start)}
 
     def _ticks(self):
         pids = tree(self.process.pid)
@@ -142,6 +158,12 @@ class Server:
 
     def __exit__(self, *_):
         self.stop()
+
+
+def echo(folder):
+    """bench/echo.c: reads a body, copies it once, answers with it."""
+    port = machine.free_port()
+    return Server("bare C server (echo)", [load.compile_tool("echo", folder), str(port)], port, ready=accepts)
 
 
 def galley(paths, *options, name="galley"):

@@ -3,6 +3,7 @@
 
     make.py                      bench/models/mlp-30-64-32-1 (committed)
     make.py mlp-512-1024-1024-10 build/bench-models/mlp-512-1024-1024-10 (6 MB, never committed)
+    make.py identity-224x224x3   its input, unchanged (never committed)
     make.py mlp-512-1024x48-10   a slow one: 48 layers of 1024, whose weights are one matrix (6 MB)
 
 A name is its layer sizes; SIZExN are N layers of that size, one square matrix between all of them.
@@ -63,12 +64,25 @@ def mlp(name):
     return model
 
 
+def identity(name):
+    """input [batch, ...] -> Identity -> output, of the shape in the name: a model that costs one copy."""
+    shape = ["batch", *map(int, name.removeprefix("identity-").split("x"))]
+    graph = helper.make_graph([helper.make_node("Identity", ["input"], ["output"])], name,
+                              [helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)],
+                              [helper.make_tensor_value_info("output", TensorProto.FLOAT, shape)])
+    model = helper.make_model(graph, producer_name="galley bench/models/make.py", ir_version=8,
+                              opset_imports=[helper.make_opsetid("", 18)])
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
 def main():
     for name in sys.argv[1:] or [COMMITTED]:
         folder = ROOT / ("bench/models" if name == COMMITTED else "build/bench-models") / name
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "model.onnx"
-        path.write_bytes(mlp(name).SerializeToString(deterministic=True))
+        model = identity(name) if name.startswith("identity-") else mlp(name)
+        path.write_bytes(model.SerializeToString(deterministic=True))
         print(f"{path.relative_to(ROOT)}: {path.stat().st_size} bytes")
 
 

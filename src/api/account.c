@@ -2,6 +2,7 @@
 #include "api/account.h"
 
 #include "api/route.h"
+#include "api/trace_log.h"
 #include "base/mem.h"
 
 #include <stdio.h>
@@ -220,6 +221,7 @@ static void write_access(struct gal_exchange *x, uint64_t now_us)
         put_number(&f, "rows", rows, x->rows);
     }
     put_text(&f, "peer", gal_str_of(x->peer));
+    put_text(&f, "client", x->client_name);
     put_text(&f, "error", gal_str_of(x->outcome_text));
     gal_log_render(x->api->log, &x->api->log_lines,
                    x->resp.status == 500 ? GAL_LOG_ERROR : GAL_LOG_INFO, "request", f.at, f.n);
@@ -239,6 +241,8 @@ void gal_account(struct gal_exchange *x)
         count_inference(x, now_us);
     else if (x->model != NULL && x->outcome != GAL_OK)
         count_refusal(x);
+    if (x->submitted && gal_trace_on(x->api->trace))
+        gal_trace_request(x, now_us);
     if (access_wanted(x))
         write_access(x, now_us);
 }

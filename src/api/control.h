@@ -30,7 +30,10 @@ struct gal_control_request {
     enum gal_status status; /* UNAVAILABLE: not in explicit mode; NOT_FOUND; INVALID; INTERNAL: the
                                load failed, err says why */
     struct gal_err err;
-    struct gal_task task; /* the way home */
+    /* of who fills the table */
+    struct gal_task task; /* the way there, and home */
+    struct gal_control_request *next;
+    void *ctx;
 };
 
 /* Thread: any loop's. */

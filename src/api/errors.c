@@ -54,6 +54,49 @@ static void put_native(struct gal_exchange *x, const struct gal_err *err)
     gal_buf_putc(&x->out, '}');
 }
 
+/* MLflow's names for its errors; what it has none for goes by the status's kind. */
+static const char *mlflow_code(enum gal_status code)
+{
+    switch (code) {
+    case GAL_NOT_FOUND:
+        return "RESOURCE_DOES_NOT_EXIST";
+    case GAL_OVERLOADED:
+        return "REQUEST_LIMIT_EXCEEDED";
+    case GAL_CANCELLED:
+        return "CANCELLED";
+    case GAL_UNSUPPORTED:
+        return "NOT_IMPLEMENTED";
+    case GAL_UNAVAILABLE:
+    case GAL_NO_MEMORY:
+        return "TEMPORARILY_UNAVAILABLE";
+    case GAL_DEADLINE:
+        return "DEADLINE_EXCEEDED";
+    default:
+        return gal_status_http(code) >= 500 ? "INTERNAL_ERROR" : "BAD_REQUEST";
+    }
+}
+
+static void put_mlflow(struct gal_exchange *x, const struct gal_err *err)
+{
+    gal_buf_puts(&x->out, "{\"error_code\":\"");
+    gal_buf_puts(&x->out, mlflow_code(err->code));
+    gal_buf_puts(&x->out, "\",\"message\":");
+    put_sentence(x, err, true);
+    gal_buf_putc(&x->out, '}');
+}
+
+/* A message has no status line and no place of its own: both go into the text. */
+static void put_message_fields(struct gal_exchange *x, int status)
+{
+    gal_buf_puts(&x->out, ",\"status\":");
+    gal_buf_put_u64(&x->out, (uint64_t)status);
+    if (x->message_id.p != NULL) {
+        gal_buf_puts(&x->out, ",\"id\":");
+        gal_json_put_str(&x->out, x->message_id);
+    }
+    x->message = GAL_MESSAGE_TEXT;
+}
+
 /* When what now waits for the model will have run, where its scheduler can tell. */
 static void put_retry_after(struct gal_exchange *x)
 {
@@ -87,7 +130,11 @@ void gal_exchange_fail(struct gal_exchange *x, const struct gal_err *err)
     if (dialect_of(x) == GAL_DIALECT_OIP) {
         gal_buf_puts(&x->out, "{\"error\":");
         put_sentence(x, err, true);
+        if (x->message != GAL_MESSAGE_NONE)
+            put_message_fields(x, status);
         gal_buf_putc(&x->out, '}');
+    } else if (dialect_of(x) == GAL_DIALECT_MLFLOW) {
+        put_mlflow(x, err);
     } else {
         if (err->code == GAL_INVALID && x->route != NULL)
             status = 422;

@@ -72,6 +72,8 @@ void gal_exchange_reset(struct gal_exchange *x)
     x->region_count = 0;
     x->state = NULL;
     x->render = NULL;
+    x->message = GAL_MESSAGE_NONE;
+    x->message_id = (struct gal_str){NULL, 0};
     x->rows = 0;
     x->submitted = false;
     x->outcome = GAL_OK;

@@ -43,6 +43,9 @@ enum gal_dialect {
     GAL_DIALECT_MLFLOW, /* {"error_code": "...", "message": "..."} */
 };
 
+/* A request may be a message of a connection that carries many (api/websocket.h). */
+enum gal_message { GAL_MESSAGE_NONE, GAL_MESSAGE_TEXT, GAL_MESSAGE_BINARY };
+
 /* What all loops share; written by server/ only. */
 struct gal_process {
     _Atomic bool draining; /* readiness is 503 */
@@ -51,12 +54,16 @@ struct gal_process {
     uint64_t start_wall_us, start_mono_us;
     _Atomic uint64_t in_flight;   /* requests between their last byte and their answer's */
     _Atomic uint64_t connections; /* open */
+    _Atomic uint64_t websockets;  /* those of them that speak WebSocket */
     _Atomic uint64_t catalog_age; /* bumped with each new catalog */
     _Atomic uint32_t cpu_ppm; /* share of the machine's processors that was busy in the last second,
                                  millionths; kept while some options say triton_metrics */
     struct gal_check check;   /* deep health */
     struct gal_budget memory; /* of all requests: bodies, arenas, answers */
 };
+
+/* Whose habits /invocations keeps where MLflow's and SageMaker's differ (docs/mlflow.md). */
+enum gal_invocations { GAL_INVOCATIONS_MLFLOW, GAL_INVOCATIONS_SAGEMAKER };
 
 /* Immutable while a loop uses it; replaced whole on reload. */
 struct gal_api_options {
@@ -70,6 +77,7 @@ struct gal_api_options {
     bool compress;               /* honour Accept-Encoding */
     bool triton_metrics;         /* /metrics has Triton's names too */
     bool client_settings;        /* clients may change trace and log settings */
+    enum gal_invocations invocations;
 };
 
 /* One a loop. */
@@ -111,6 +119,8 @@ struct gal_exchange {
     void *carrier;
     const char *peer;           /* may be NULL */
     struct gal_str client_name; /* of the client's certificate, verified; p NULL: it showed none */
+    enum gal_message message; /* the carrier says what the request is, the handler what the answer
+                                 is; NONE: HTTP's own */
     uint64_t arrived_us; /* monotonic, the loop found the request; 0: unknown. What a long turn lets
                             wait counts from its start */
 
@@ -134,6 +144,7 @@ struct gal_exchange {
     struct gal_job job;
     struct gal_infer *infer;   /* of an inference; its outputs are given back by reset */
     struct gal_cached *cached; /* its place in the response cache (api/cached.h); NULL: none */
+    struct gal_str message_id; /* of a message, for its error; p NULL: not known */
     void *state;               /* the handler's own, in the arena */
     void (*render)(struct gal_exchange *x); /* gal_exchange_finish hands x->out here instead, once:
                                                a dialect that says it in other words. NULL: none */

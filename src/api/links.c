@@ -59,6 +59,25 @@ bool gal_link_has(const struct gal_route *route, const char *parameter)
     return strstr(route->pattern, parameter) != NULL;
 }
 
+bool gal_link_serves(const struct gal_api *api, const struct gal_route *route)
+{
+    if (route->dialect == GAL_DIALECT_GRPC)
+        return false;
+    if (route->handle == gal_handle_cuda_shm || route->handle == gal_handle_repository_named)
+        return false;
+    if (api == NULL)
+        return true;
+    if (route->handle == gal_handle_repository_load ||
+        route->handle == gal_handle_repository_unload)
+        return api->control != NULL;
+    if (route->handle == gal_handle_shm_status || route->handle == gal_handle_shm_register ||
+        route->handle == gal_handle_shm_unregister)
+        return api->shm != NULL;
+    if (route->handle == gal_handle_trace_set || route->handle == gal_handle_logging_set)
+        return api->options->client_settings;
+    return true;
+}
+
 void gal_html_put(struct gal_buf *out, struct gal_str text)
 {
     for (size_t i = 0; i < text.n; i++) {

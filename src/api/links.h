@@ -15,6 +15,9 @@ void gal_link_put_path(struct gal_buf *out, const struct gal_route *route, struc
 void gal_link_put_tail(struct gal_buf *out, const char *text);
 /* The pattern has this parameter, "{model}". */
 bool gal_link_has(const struct gal_route *route, const char *parameter);
+/* Does this server do it, or is there but an answer that says why not? api NULL: one with all that
+ * can be configured. */
+bool gal_link_serves(const struct gal_api *api, const struct gal_route *route);
 /* Text of an HTML element or of an attribute in quotes. */
 void gal_html_put(struct gal_buf *out, struct gal_str text);
 /* "LOADING", "READY", "FAILED". */

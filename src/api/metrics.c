@@ -9,6 +9,8 @@ static void set_gauges(struct gal_metrics *m, const struct gal_process *p)
     gal_gauge_set(m, gal_metrics_series(m, GAL_METRIC_HTTP_IN_FLIGHT, NULL), (double)p->in_flight);
     gal_gauge_set(m, gal_metrics_series(m, GAL_METRIC_HTTP_CONNECTIONS, NULL),
                   (double)p->connections);
+    gal_gauge_set(m, gal_metrics_series(m, GAL_METRIC_WEBSOCKET_CONNECTIONS, NULL),
+                  (double)p->websockets);
     gal_gauge_set(m, gal_metrics_series(m, GAL_METRIC_REQUEST_MEMORY, NULL),
                   (double)p->memory.used);
 }

@@ -2,6 +2,7 @@
 /* The native endpoints: from the body to a job, from its outputs to the answer. */
 #include "api/native.h"
 
+#include "api/image_body.h"
 #include "api/route.h"
 
 #include <stdio.h>
@@ -135,6 +136,31 @@ static enum gal_status prepare(struct gal_exchange *x, yyjson_val *root, bool ba
     return gal_native_decode(x->model, n, &x->arena, (*out)->inputs, err);
 }
 
+/* The body is the only row, as an encoded image. */
+static void predict_image(struct gal_exchange *x, struct gal_native *n)
+{
+    struct gal_infer *inf = NULL;
+    struct gal_err err;
+    enum gal_status st;
+
+    memset(n, 0, sizeof(*n));
+    n->rows = 1;
+    gal_err_clear(&err);
+    st = gal_infer_resolve(x, x->params[0], x->params[1], &err);
+    if (st == GAL_OK) {
+        inf = gal_infer_new(x);
+        st = inf != NULL ? gal_image_decode_body(x, inf, &err)
+                         : gal_fail(&err, GAL_NO_MEMORY, "no memory for the request");
+    }
+    if (st != GAL_OK) {
+        gal_exchange_fail(x, &err);
+        return;
+    }
+    inf->encode = encode;
+    inf->state = n;
+    gal_infer_run(x, inf);
+}
+
 static void predict(struct gal_exchange *x, bool batch)
 {
     struct gal_native *n = gal_arena_small(&x->arena, sizeof(*n));
@@ -146,6 +172,8 @@ static void predict(struct gal_exchange *x, bool batch)
     if (n == NULL) {
         gal_fail(&err, GAL_NO_MEMORY, "no memory for the request");
         gal_exchange_fail(x, &err);
+    } else if (!batch && gal_image_is_body(x)) {
+        predict_image(x, n);
     } else if (!is_json_type(x->req->known[GAL_HDR_CONTENT_TYPE])) {
         gal_fail(&err, GAL_MEDIA_TYPE, "the body's type is not JSON");
         gal_err_hint(&err, "send Content-Type: application/json");

@@ -45,6 +45,12 @@ struct gal_native {
     yyjson_val *data; /* the row, or the array of rows */
     size_t rows;
     struct gal_str version; /* `model_version`; empty when absent or null */
+    /* Of other dialects' requests, empty in a native one. */
+    struct gal_str root;           /* where errors say that the rows stand; p NULL: by the form */
+    const struct gal_str *columns; /* names of the values of rows that are arrays; NULL: none */
+    size_t column_count;           /* of columns */
+    struct gal_str columns_root;   /* where errors say that the columns stand */
+    struct gal_str unwrap;         /* a row {UNWRAP: row} stands for the row; p NULL: none */
     struct gal_native_errors errors;
 };
 
@@ -60,6 +66,8 @@ enum gal_status gal_native_decode(const struct gal_model *m, struct gal_native *
 /* Notes an error of the body's key `root` (empty: of the body). message is copied. */
 void gal_native_wrong(struct gal_native *n, struct gal_arena *arena, struct gal_str root,
                       const char *type, const char *message);
+/* instances[3].hour_of_day[0], cut to size. Returns out. */
+const char *gal_native_error_place(const struct gal_native_error *e, char *out, size_t size);
 /* Appends {"detail": [...], "request_id": ...}. */
 void gal_native_put_errors(const struct gal_native_errors *errors, const char *request_id,
                            struct gal_buf *out);
@@ -79,6 +87,22 @@ struct gal_native_answer {
 };
 enum gal_status gal_native_encode(const struct gal_native_answer *a, struct gal_buf *out,
                                   struct gal_err *err);
+
+/* Appends rows as a JSON array: an object of all outputs a row, or where `bare` the value itself of
+ * a single output of one element a row. */
+enum gal_status gal_native_put_rows(const struct gal_native_answer *a, bool bare,
+                                    struct gal_buf *out, struct gal_err *err);
+/* True when every output has a part for each row. */
+bool gal_native_all_in_rows(const struct gal_native_answer *a);
+/* Appends {"OUTPUT": value, ...}, tensors whole and nested by their shapes. */
+enum gal_status gal_native_put_whole(const struct gal_native_answer *a, struct gal_buf *out,
+                                     struct gal_err *err);
+
+/* The sizes of `spec` with open ones as v (may be NULL) tells: nested as spec, or flat when one is
+ * open. False when v does not tell; they are 1 then. */
+bool gal_native_settle(const int64_t *spec, size_t rank, yyjson_val *v, int64_t *out);
+/* Lengths of the arrays that v begins with, one a level; returns how many levels. */
+size_t gal_native_nesting(yyjson_val *v, size_t lens[GAL_RANK_MAX]);
 
 /* A port's shape for one row: without the batch dimension, where the model has one. */
 const int64_t *gal_native_row_shape(const struct gal_model *m, const struct gal_port *port,

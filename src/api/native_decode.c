@@ -38,8 +38,10 @@ struct decode {
     const struct gal_model *m;
     struct gal_native *n;
     struct gal_arena *arena;
-    struct table inputs; /* a field an input */
-    struct table names;  /* a field an element of the only input; count 0: it has no names */
+    struct table inputs;   /* a field an input */
+    struct table names;    /* a field an element of the only input; count 0: it has no names */
+    struct field **mapped; /* the columns' fields; NULL: rows have none */
+    struct gal_str root;
     size_t row;
 };
 
@@ -73,7 +75,7 @@ __attribute__((format(printf, 5, 6))) static void wrong(struct decode *d, const 
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    gal_native_wrong(d->n, d->arena, roots[d->n->form], type, text);
+    gal_native_wrong(d->n, d->arena, d->root.p != NULL ? d->root : roots[d->n->form], type, text);
     e = &d->n->errors.at[d->n->errors.count - 1];
     if (d->n->form == GAL_NATIVE_INSTANCES)
         e->row = d->row;
@@ -128,8 +130,7 @@ size_t gal_native_name_count(const struct gal_model *m)
     return open == 0 && count == m->feature_count ? count : 0;
 }
 
-/* Lengths of the arrays that v begins with, one a level. */
-static size_t nesting(yyjson_val *v, size_t lens[GAL_RANK_MAX])
+size_t gal_native_nesting(yyjson_val *v, size_t lens[GAL_RANK_MAX])
 {
     size_t depth = 0;
 
@@ -140,11 +141,9 @@ static size_t nesting(yyjson_val *v, size_t lens[GAL_RANK_MAX])
     return depth;
 }
 
-/* Fills `out` with the sizes of `spec`, open ones taken from v (may be NULL): nested as spec says,
- * or flat when one size is open. False when v does not tell them; they are 1 then. */
-static bool settle(const int64_t *spec, size_t rank, yyjson_val *v, int64_t *out)
+bool gal_native_settle(const int64_t *spec, size_t rank, yyjson_val *v, int64_t *out)
 {
-    size_t lens[GAL_RANK_MAX], depth = nesting(v, lens), open = 0, last = 0, known = 1;
+    size_t lens[GAL_RANK_MAX], depth = gal_native_nesting(v, lens), open = 0, last = 0, known = 1;
     bool told = true;
 
     for (size_t i = 0; i < rank; i++) {
@@ -423,6 +422,36 @@ static void put_object(struct decode *d, yyjson_val *row)
 
 /* --- rows --- */
 
+/* The row that {UNWRAP: row} stands for, else the row itself. */
+static yyjson_val *unwrap(const struct gal_native *n, yyjson_val *row)
+{
+    yyjson_val *inner = NULL;
+
+    if (n->unwrap.p != NULL && yyjson_is_obj(row) && yyjson_obj_size(row) == 1)
+        inner = yyjson_obj_getn(row, n->unwrap.p, n->unwrap.n);
+    return inner != NULL ? inner : row;
+}
+
+static void put_mapped(struct decode *d, yyjson_val *row)
+{
+    size_t i, max;
+    yyjson_val *v;
+
+    if (!yyjson_is_arr(row) || yyjson_arr_size(row) != d->n->column_count) {
+        wrong(d, &at_row, "", yyjson_is_arr(row) ? "length" : "type",
+              "expected an array of %zu values, one a column", d->n->column_count);
+        return;
+    }
+    yyjson_arr_foreach(row, i, max, v)
+    {
+        const struct at at = {d->n->columns[i], SIZE_MAX};
+
+        put_value(d, d->mapped[i], &at, v);
+        if (is_full(d))
+            return;
+    }
+}
+
 static void put_columns(struct decode *d, yyjson_val *row)
 {
     size_t i, max;
@@ -445,7 +474,10 @@ static void put_columns(struct decode *d, yyjson_val *row)
 
 static void put_row(struct decode *d, yyjson_val *row)
 {
-    if (yyjson_is_obj(row))
+    row = unwrap(d->n, row);
+    if (d->mapped != NULL)
+        put_mapped(d, row);
+    else if (yyjson_is_obj(row))
         put_object(d, row);
     else if (d->inputs.count == 1)
         put_value(d, &d->inputs.fields[0], &at_row, row);
@@ -479,7 +511,7 @@ static void put_rows(struct decode *d)
 
 static yyjson_val *first_row(const struct gal_native *n)
 {
-    return n->form == GAL_NATIVE_INSTANCES ? yyjson_arr_get_first(n->data) : n->data;
+    return unwrap(n, n->form == GAL_NATIVE_INSTANCES ? yyjson_arr_get_first(n->data) : n->data);
 }
 
 /* Input i in the first row; NULL when it is not there, or by names of its elements. */
@@ -488,6 +520,14 @@ static yyjson_val *sample_of(const struct decode *d, size_t i)
     yyjson_val *row = first_row(d->n);
     const struct gal_str *name = &d->m->info->inputs[i].name;
 
+    if (d->m->info->input_count > 1 &&
+        d->n->column_count > d->m->info->input_count + GAL_NATIVE_ERRORS_MAX)
+        return NULL; /* they do not fit, which is told below: not worth the time */
+    for (size_t k = 0; k < d->n->column_count; k++)
+        if (gal_str_eq(d->n->columns[k], *name))
+            return yyjson_arr_get(row, k);
+    if (d->n->column_count > 0 && d->m->info->input_count > 1)
+        return NULL;
     if (d->m->info->input_count == 1)
         return yyjson_is_obj(row) ? only_input(d, row) : row;
     if (yyjson_is_obj(row))
@@ -509,7 +549,7 @@ static enum gal_status prepare_shape(struct decode *d, size_t i, struct gal_valu
         open = open || port->shape[k] < 0;
     sample = open || port->optional ? sample_of(d, i) : NULL;
     if (!port->shape_known)
-        rank = nesting(sample, lens);
+        rank = gal_native_nesting(sample, lens);
     shape = gal_arena_small(d->arena, (rank + 1) * sizeof(*shape));
     if (shape == NULL)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for the request");
@@ -517,7 +557,8 @@ static enum gal_status prepare_shape(struct decode *d, size_t i, struct gal_valu
         shape[0] = (int64_t)d->n->rows;
     for (size_t k = 0; !port->shape_known && k < rank; k++)
         shape[k] = (int64_t)lens[k];
-    if (port->shape_known && !settle(port->shape + skip, rank - skip, sample, shape + skip)) {
+    if (port->shape_known &&
+        !gal_native_settle(port->shape + skip, rank - skip, sample, shape + skip)) {
         size_t names = gal_native_name_count(d->m);
 
         f->unsettled = names == 0 || sample != NULL;
@@ -586,11 +627,25 @@ static enum gal_status take_memory(struct decode *d, struct gal_value *inputs, s
     return GAL_OK;
 }
 
+/* The only input has no names for its elements, and there is a column for each: their order counts.
+ */
+static bool columns_are_elements(const struct decode *d)
+{
+    const struct gal_port *port = &d->m->info->inputs[0];
+
+    return d->n->columns != NULL && d->inputs.count == 1 && !gal_native_is_bare(d->m, port) &&
+           !(d->n->column_count == 1 && gal_str_eq(d->n->columns[0], port->name)) &&
+           d->n->column_count == d->inputs.fields[0].count;
+}
+
 static enum gal_status prepare_names(struct decode *d, struct gal_err *err)
 {
     const struct field *whole = &d->inputs.fields[0];
     size_t size, count = gal_native_name_count(d->m);
+    bool by_order = count == 0 && columns_are_elements(d);
 
+    if (by_order)
+        count = d->n->column_count;
     if (count == 0 || count != whole->count)
         return GAL_OK;
     d->names.fields = gal_arena_array(d->arena, count, sizeof(*d->names.fields));
@@ -599,7 +654,7 @@ static enum gal_status prepare_names(struct decode *d, struct gal_err *err)
     size = gal_dtype_size(whole->dtype);
     for (size_t i = 0; i < count; i++)
         d->names.fields[i] = (struct field){
-            .name = gal_str_of(d->m->feature_names[i]),
+            .name = by_order ? d->n->columns[i] : gal_str_of(d->m->feature_names[i]),
             .dtype = whole->dtype,
             .count = 1,
             .data = whole->data != NULL ? whole->data + i * size : NULL,
@@ -615,9 +670,45 @@ static bool decode_at_once(struct decode *d, struct gal_value *in)
     yyjson_val *row = first_row(d->n);
     yyjson_val *data = d->m->batch_dim ? d->n->data : row;
 
-    return d->inputs.count == 1 && !d->inputs.fields[0].absent && !d->inputs.fields[0].unsettled &&
-           !yyjson_is_obj(row) && !yyjson_is_obj(data) &&
+    return d->inputs.count == 1 && d->n->columns == NULL && !d->inputs.fields[0].absent &&
+           !d->inputs.fields[0].unsettled && !yyjson_is_obj(row) && !yyjson_is_obj(data) &&
            gal_tensor_from_json(data, &in->tensor, "", d->arena, NULL) == GAL_OK;
+}
+
+/* Finds the field of each column; false when something is wrong with them. */
+static bool map_columns(struct decode *d)
+{
+    const struct gal_native *n = d->n;
+    struct table *t = d->names.count > 0 ? &d->names : &d->inputs;
+    size_t next = 0;
+
+    d->root = n->columns_root;
+    d->row = SIZE_MAX; /* no row */
+    if (d->inputs.count == 1 && n->column_count == 1 &&
+        gal_str_eq(n->columns[0], d->inputs.fields[0].name))
+        t = &d->inputs; /* whole rows in one column */
+    for (size_t i = 0; i < n->column_count && !is_full(d); i++) {
+        const struct at at = {n->columns[i], SIZE_MAX};
+        struct field *f = find(d, t, at.key, next);
+
+        d->mapped[i] = f;
+        if (f == NULL) {
+            wrong_unknown(d, t, &at);
+            continue;
+        }
+        next = (size_t)(f - t->fields) + 1;
+        if (f->seen != 0)
+            wrong(d, &at, "", "duplicate", "the column is given twice");
+        f->seen = 1;
+    }
+    for (size_t i = 0; i < t->count && !is_full(d); i++) {
+        const struct at at = {t->fields[i].name, SIZE_MAX};
+
+        if (t->fields[i].seen == 0 && !t->fields[i].absent)
+            wrong(d, &at, "", "missing", "missing column");
+    }
+    d->root = n->root;
+    return n->errors.count == 0;
 }
 
 static enum gal_status decode_rows(struct decode *d, struct gal_value *inputs, struct gal_err *err)
@@ -626,9 +717,15 @@ static enum gal_status decode_rows(struct decode *d, struct gal_value *inputs, s
 
     if (st == GAL_OK && d->inputs.count == 1)
         st = prepare_names(d, err);
+    if (st == GAL_OK && d->n->columns != NULL) {
+        d->mapped = gal_arena_array(d->arena, d->n->column_count, sizeof(struct field *));
+        if (d->mapped == NULL)
+            st = gal_fail(err, GAL_NO_MEMORY, "no memory for the request");
+    }
     if (st != GAL_OK)
         return st;
-    put_rows(d);
+    if (d->mapped == NULL || map_columns(d))
+        put_rows(d);
     if (d->n->errors.count > 0)
         return gal_fail(err, GAL_INVALID, "%s", d->n->errors.at[0].message);
     for (size_t i = 0; i < d->inputs.count; i++)
@@ -642,7 +739,7 @@ enum gal_status gal_native_decode(const struct gal_model *m, struct gal_native *
                                   struct gal_arena *arena, struct gal_value *inputs,
                                   struct gal_err *err)
 {
-    struct decode d = {.m = m, .n = n, .arena = arena};
+    struct decode d = {.m = m, .n = n, .arena = arena, .root = n->root};
     size_t count = m->info->input_count;
 
     if (!m->batch_dim && n->rows != 1) {

@@ -160,6 +160,50 @@ static enum gal_status put_object(const struct gal_native_answer *a, size_t row,
     return st;
 }
 
+enum gal_status gal_native_put_rows(const struct gal_native_answer *a, bool bare,
+                                    struct gal_buf *out, struct gal_err *err)
+{
+    enum form only = bare && a->output_count == 1 ? form_of(a, 0) : FORM_ABSENT;
+    enum gal_status st = GAL_OK;
+
+    gal_buf_putc(out, '[');
+    for (size_t row = 0; st == GAL_OK && row < a->rows && !out->failed; row++) {
+        if (row > 0)
+            gal_buf_putc(out, ',');
+        if (only == FORM_BARE)
+            st = put_output(a, 0, only, row, out, err);
+        else
+            st = put_object(a, row, false, out, err);
+    }
+    gal_buf_putc(out, ']');
+    return st;
+}
+
+bool gal_native_all_in_rows(const struct gal_native_answer *a)
+{
+    for (size_t i = 0; i < a->output_count; i++)
+        if (!in_row(form_of(a, i)))
+            return false;
+    return true;
+}
+
+enum gal_status gal_native_put_whole(const struct gal_native_answer *a, struct gal_buf *out,
+                                     struct gal_err *err)
+{
+    enum gal_status st = GAL_OK;
+
+    gal_buf_putc(out, '{');
+    for (size_t i = 0; st == GAL_OK && i < a->output_count; i++) {
+        if (i > 0)
+            gal_buf_putc(out, ',');
+        gal_json_put_str(out, a->model->info->outputs[i].name);
+        gal_buf_putc(out, ':');
+        st = put_value(&a->outputs[i], out, err);
+    }
+    gal_buf_putc(out, '}');
+    return st;
+}
+
 /* `"predictions":[...]`; *items is where the items begin and end. */
 static enum gal_status put_predictions(const struct gal_native_answer *a, struct gal_buf *out,
                                        size_t items[2], struct gal_err *err)

@@ -106,7 +106,9 @@ enum gal_status gal_native_envelope(yyjson_val *root, bool batch, struct gal_are
     n->data = NULL;
     n->rows = 0;
     n->form = GAL_NATIVE_FLAT;
-    n->version = (struct gal_str){NULL, 0};
+    n->version = n->root = n->columns_root = n->unwrap = (struct gal_str){NULL, 0};
+    n->columns = NULL;
+    n->column_count = 0;
     n->errors.count = 0;
     if (!yyjson_is_obj(root)) {
         wrong_type(n, arena, (struct gal_str){NULL, 0},
@@ -155,8 +157,7 @@ static void put_loc(const struct gal_native_error *e, struct gal_buf *out)
             gal_buf_putc(out, *p == '[' ? ',' : *p);
 }
 
-/* instances[3].hour_of_day[0] */
-static const char *field_text(const struct gal_native_error *e, char *out, size_t size)
+const char *gal_native_error_place(const struct gal_native_error *e, char *out, size_t size)
 {
     struct gal_str root = cut(e->root), key = cut(e->key);
     char row[32] = "";
@@ -180,7 +181,7 @@ void gal_native_put_errors(const struct gal_native_errors *errors, const char *r
         gal_buf_puts(out, i > 0 ? ",{\"loc\":[" : "{\"loc\":[");
         put_loc(e, out);
         gal_buf_puts(out, "],\"field\":");
-        gal_json_put_str(out, gal_str_of(field_text(e, field, sizeof(field))));
+        gal_json_put_str(out, gal_str_of(gal_native_error_place(e, field, sizeof(field))));
         gal_buf_puts(out, ",\"msg\":");
         gal_json_put_str(out, gal_str_of(e->message));
         gal_buf_puts(out, ",\"type\":");

@@ -8,6 +8,7 @@
 
 #include "api/infer.h"
 #include "model/labels.h"
+#include "text/json.h"
 
 /* Where a tensor lies in a registered region; region.p NULL: it is in the message. */
 struct gal_oip_place {
@@ -31,6 +32,8 @@ struct gal_oip_request {
     struct gal_oip_place *input_places; /* as many as inputs; NULL: none is in shared memory. An
                                            input with a place has no data yet */
     size_t input_count;
+    struct gal_str content_type;   /* MLServer's parameter of the request; p NULL: none */
+    struct gal_str *content_types; /* of the inputs, each p NULL: none; NULL: no input has one */
     struct gal_oip_output *outputs;
     size_t output_count;                                           /* 0: all outputs */
     void (*encode)(struct gal_exchange *x, struct gal_infer *inf); /* gal_oip_run's */
@@ -43,12 +46,28 @@ enum gal_status gal_oip_decode(struct gal_str model, struct gal_str json, struct
                                struct gal_arena *arena, struct gal_oip_request *out,
                                struct gal_err *err);
 
+/* The same without the short way for arrays of numbers, to compare with. */
+enum gal_status gal_oip_decode_tree(struct gal_str model, struct gal_str json,
+                                    struct gal_str binary, struct gal_arena *arena,
+                                    struct gal_oip_request *out, struct gal_err *err);
+
+/* One of the request's parameters; the error's place is its key. */
+enum gal_status gal_oip_take_parameter(struct gal_str key, yyjson_val *v, struct gal_oip_request *r,
+                                       struct gal_err *err);
+
 /* A raw request (Inference-Header-Content-Length: 0): body is the bytes of the model's only input,
  * all outputs are binary. The first dimension, when it is open, is 1 if another one is open too;
  * one open dimension is computed from the size. BYTES: the body is the only element. */
 enum gal_status gal_oip_decode_raw(const struct gal_model *m, struct gal_str body,
                                    struct gal_arena *arena, struct gal_oip_request *out,
                                    struct gal_err *err);
+
+/* Whether the request, or one of its inputs, has a content type. */
+bool gal_oip_has_content(const struct gal_oip_request *req);
+/* gal_infer_set for all inputs of a request that has content types: np, str, base64, datetime of an
+ * input; np, str, pd of the request (docs/content-types.md). INVALID carries the place. */
+enum gal_status gal_oip_fill_content(struct gal_exchange *x, struct gal_infer *inf,
+                                     const struct gal_oip_request *req, struct gal_err *err);
 
 /* The answer's body: JSON (in `out`), then the binary outputs (in the backend's memory or the
  * arena), unpadded. */

@@ -151,6 +151,15 @@ static enum gal_status take_other(yyjson_val *v, struct gal_err *err)
     return fail_type(v, "a string, a number or a boolean", "", err);
 }
 
+/* MLServer's: looked at by whoever fills the model's inputs (api/oip_content.c). */
+static enum gal_status take_content_type(yyjson_val *v, struct gal_str *out, struct gal_err *err)
+{
+    if (!unsafe_yyjson_is_str(v))
+        return fail_type(v, "a string", "", err);
+    *out = text_of(v);
+    return GAL_OK;
+}
+
 /* Where a tensor lies in a client's memory; *is_ours tells whether the key says so. */
 static enum gal_status take_place(struct gal_str key, yyjson_val *v, struct gal_oip_place *place,
                                   bool *is_ours, struct gal_err *err)
@@ -211,6 +220,8 @@ static enum gal_status take_request_param(struct gal_str key, yyjson_val *v, voi
         return take_u64(v, &r->timeout_us, err);
     if (gal_str_is(key, "priority"))
         return take_u64(v, &r->priority, err);
+    if (gal_str_is(key, "content_type"))
+        return take_content_type(v, &r->content_type, err);
     if (gal_str_is(key, "binary_data_output"))
         return take_bool(v, &r->binary_output, err);
     if (gal_str_starts(key, GAL_STR("sequence_")))
@@ -223,10 +234,21 @@ static enum gal_status take_request_param(struct gal_str key, yyjson_val *v, voi
     return take_other(v, err);
 }
 
+enum gal_status gal_oip_take_parameter(struct gal_str key, yyjson_val *v, struct gal_oip_request *r,
+                                       struct gal_err *err)
+{
+    enum gal_status st = take_request_param(key, v, r, err);
+
+    if (st != GAL_OK && err != NULL)
+        gal_err_place(err, "%.*s", SHOWN(key));
+    return st;
+}
+
 struct input_params {
     uint64_t binary_size;
     bool is_binary;
     struct gal_oip_place place;
+    struct gal_str content_type;
 };
 
 static enum gal_status take_input_param(struct gal_str key, yyjson_val *v, void *owner,
@@ -240,6 +262,8 @@ static enum gal_status take_input_param(struct gal_str key, yyjson_val *v, void 
         p->is_binary = true;
         return take_u64(v, &p->binary_size, err);
     }
+    if (gal_str_is(key, "content_type"))
+        return take_content_type(v, &p->content_type, err);
     st = take_place(key, v, &p->place, &is_place, err);
     return st != GAL_OK || is_place ? st : take_other(v, err);
 }
@@ -261,6 +285,9 @@ static enum gal_status take_output_param(struct gal_str key, yyjson_val *v, void
 
     if (gal_str_is(key, "binary_data"))
         return take_bool(v, &out->binary, err);
+    if (gal_str_is(key, "content_type") && !yyjson_equals_str(v, "np") &&
+        !yyjson_equals_str(v, "str"))
+        return gal_fail(err, GAL_UNSUPPORTED, "outputs have the content types np and str");
     if (gal_str_is(key, "classification"))
         return take_classes(v, &out->classes, err);
     st = take_place(key, v, &out->place, &is_place, err);
@@ -271,9 +298,11 @@ static enum gal_status take_output_param(struct gal_str key, yyjson_val *v, void
 
 struct decoder {
     struct gal_str model;
-    struct gal_str binary; /* not taken by an input yet */
+    struct gal_str binary;          /* not taken by an input yet */
+    struct gal_json_arrays *arrays; /* of numbers, beside the tree; NULL: all is in the tree */
     struct gal_arena *arena;
     struct gal_oip_request *out;
+    size_t input_max; /* inputs that the request has */
 };
 
 static enum gal_status read_datatype(yyjson_val *v, struct gal_tensor *t, struct gal_err *err)
@@ -347,11 +376,29 @@ static enum gal_status take_binary(struct decoder *d, struct gal_tensor *t, uint
     return gal_tensor_from_raw(t, raw, d->arena, err);
 }
 
+/* Of the input that is being read; the array is as long as the inputs. */
+static enum gal_status note_content_type(struct decoder *d, struct gal_str type,
+                                         struct gal_err *err)
+{
+    struct gal_oip_request *r = d->out;
+    size_t bytes = d->input_max * sizeof(*r->content_types);
+
+    if (r->content_types == NULL) {
+        r->content_types = gal_arena_small(d->arena, bytes);
+        if (r->content_types == NULL)
+            return gal_fail(err, GAL_NO_MEMORY, "no memory for content types");
+        memset(r->content_types, 0, bytes);
+    }
+    r->content_types[r->input_count] = type;
+    return GAL_OK;
+}
+
 /* An input has its data in one place of three. */
 static enum gal_status take_data(struct decoder *d, yyjson_val *data, struct gal_tensor *t,
                                  const struct input_params *p, struct gal_err *err)
 {
     bool is_placed = p->place.region.p != NULL;
+    struct gal_json_numbers *numbers;
 
     if (!absent(data) + p->is_binary + is_placed != 1)
         return gal_fail(err, GAL_INVALID, "input '%.*s' has %s", SHOWN(t->name),
@@ -361,6 +408,9 @@ static enum gal_status take_data(struct decoder *d, yyjson_val *data, struct gal
                                                       : "both 'data' and 'binary_data_size'");
     if (p->is_binary)
         return take_binary(d, t, p->binary_size, err);
+    numbers = d->arrays != NULL && !is_placed ? gal_json_numbers_of(d->arrays, data) : NULL;
+    if (numbers != NULL)
+        return gal_tensor_from_numbers(numbers, t) ? GAL_OK : GAL_INVALID; /* see gal_oip_decode */
     if (!is_placed)
         return gal_tensor_from_json(data, t, "data", d->arena, err);
     t->data = NULL; /* gal_oip_run's matter */
@@ -385,6 +435,8 @@ static enum gal_status read_input(struct decoder *d, yyjson_val *v, struct gal_t
         st = read_shape(at[SHAPE], t, d->arena, err);
     if (st == GAL_OK && at[PARAMETERS] != NULL)
         st = read_params(at[PARAMETERS], take_input_param, &params, err);
+    if (st == GAL_OK && params.content_type.p != NULL)
+        st = note_content_type(d, params.content_type, err);
     if (st == GAL_OK)
         st = check_place(&params.place, err);
     if (st == GAL_OK)
@@ -438,6 +490,7 @@ static enum gal_status read_inputs(struct decoder *d, yyjson_val *list, struct g
     places = gal_arena_small(d->arena, count * sizeof(*places));
     if (r->inputs == NULL || places == NULL)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for %zu inputs", count);
+    d->input_max = count;
     v = unsafe_yyjson_get_first(list);
     for (; r->input_count < count; r->input_count++, v = unsafe_yyjson_get_next(v)) {
         st = read_input(d, v, &r->inputs[r->input_count], &places[r->input_count], err);
@@ -509,30 +562,57 @@ static enum gal_status check_model_name(yyjson_val *v, struct gal_str model, str
     return GAL_INVALID;
 }
 
-enum gal_status gal_oip_decode(struct gal_str model, struct gal_str json, struct gal_str binary,
-                               struct gal_arena *arena, struct gal_oip_request *out,
-                               struct gal_err *err)
+static enum gal_status read_request(struct decoder *d, yyjson_val *root, struct gal_err *err)
 {
     static const struct gal_str keys[] = {KEY("inputs"), KEY("id"), KEY("outputs"),
                                           KEY("parameters"), KEY("model_name")};
     enum { INPUTS, ID, OUTPUTS, PARAMETERS, MODEL_NAME, COUNT };
-    struct decoder d = {model, binary, arena, out};
-    yyjson_val *root, *at[KEYS_MAX];
+    struct gal_oip_request *out = d->out;
+    yyjson_val *at[KEYS_MAX];
+    enum gal_status st = read_members(root, keys, COUNT, at, err);
+
+    if (st == GAL_OK)
+        st = read_id(at[ID], &out->id, err);
+    if (st == GAL_OK)
+        st = check_model_name(at[MODEL_NAME], d->model, err);
+    if (st == GAL_OK)
+        st = read_params(at[PARAMETERS], take_request_param, out, err);
+    if (st == GAL_OK)
+        st = read_outputs(d, at[OUTPUTS], err); /* for their default the parameters come first */
+    if (st == GAL_OK)
+        st = read_inputs(d, at[INPUTS], err);
+    return st;
+}
+
+enum gal_status gal_oip_decode_tree(struct gal_str model, struct gal_str json,
+                                    struct gal_str binary, struct gal_arena *arena,
+                                    struct gal_oip_request *out, struct gal_err *err)
+{
+    struct decoder d = {.model = model, .binary = binary, .arena = arena, .out = out};
+    yyjson_val *root;
     enum gal_status st;
 
     memset(out, 0, sizeof(*out));
     st = gal_json_read(json, arena, GAL_JSON_DEPTH_MAX, &root, err);
-    if (st == GAL_OK)
-        st = read_members(root, keys, COUNT, at, err);
-    if (st == GAL_OK)
-        st = read_id(at[ID], &out->id, err);
-    if (st == GAL_OK)
-        st = check_model_name(at[MODEL_NAME], model, err);
-    if (st == GAL_OK)
-        st = read_params(at[PARAMETERS], take_request_param, out, err);
-    if (st == GAL_OK)
-        st = read_outputs(&d, at[OUTPUTS], err); /* for their default the parameters come first */
-    if (st == GAL_OK)
-        st = read_inputs(&d, at[INPUTS], err);
-    return st;
+    return st == GAL_OK ? read_request(&d, root, err) : st;
+}
+
+/* What does not work out with the arrays beside the tree is done again with all in it: there is
+ * one place that refuses requests and finds the words. */
+enum gal_status gal_oip_decode(struct gal_str model, struct gal_str json, struct gal_str binary,
+                               struct gal_arena *arena, struct gal_oip_request *out,
+                               struct gal_err *err)
+{
+    struct gal_json_arrays arrays;
+    struct decoder d = {
+        .model = model, .binary = binary, .arrays = &arrays, .arena = arena, .out = out};
+    const struct gal_arena_mark before = gal_arena_mark(arena);
+    yyjson_val *root;
+
+    memset(out, 0, sizeof(*out));
+    if (gal_json_read_numbers(json, GAL_STR("data"), arena, GAL_JSON_DEPTH_MAX, &root, &arrays) &&
+        read_request(&d, root, NULL) == GAL_OK && arrays.taken == arrays.count)
+        return GAL_OK;
+    gal_arena_rewind(arena, before);
+    return gal_oip_decode_tree(model, json, binary, arena, out, err);
 }

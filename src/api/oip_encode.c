@@ -9,6 +9,7 @@ struct encoder {
     struct gal_str *parts;
     size_t part_count;
     bool binary; /* some output is */
+    bool typed;  /* outputs have MLServer's content types, as the request has */
 };
 
 static void put_shape(struct gal_buf *out, const int64_t *shape, size_t rank)
@@ -110,8 +111,13 @@ static enum gal_status put_tensor(struct encoder *e, const struct gal_tensor *t,
     gal_buf_puts(out, gal_dtype_name(t->dtype));
     gal_buf_putc(out, '"');
     put_shape(out, t->shape, t->rank);
-    if (labels != NULL || binary)
+    if (labels != NULL || binary || e->typed)
         gal_buf_puts(out, ",\"parameters\":{");
+    if (e->typed) {
+        gal_buf_puts(out, t->dtype == GAL_DT_BYTES ? "\"content_type\":\"str\""
+                                                   : "\"content_type\":\"np\"");
+        gal_buf_puts(out, labels != NULL || binary ? "," : "");
+    }
     if (labels != NULL)
         st = put_labels(e, labels, err);
     if (st == GAL_OK && binary) {
@@ -120,7 +126,7 @@ static enum gal_status put_tensor(struct encoder *e, const struct gal_tensor *t,
         gal_buf_put_u64(out, bytes);
         st = add_part(e, t, bytes, err);
     }
-    if (labels != NULL || binary)
+    if (labels != NULL || binary || e->typed)
         gal_buf_putc(out, '}');
     if (st == GAL_OK && !binary) {
         gal_buf_puts(out, ",\"data\":");
@@ -204,6 +210,11 @@ static void put_head(struct gal_buf *out, const struct gal_model *m,
     gal_json_put_str(out, gal_str_of(m->name));
     gal_buf_puts(out, ",\"model_version\":");
     gal_json_put_str(out, gal_str_of(m->version));
+    if (req->content_type.p != NULL) {
+        gal_buf_puts(out, ",\"parameters\":{\"content_type\":");
+        gal_json_put_str(out, req->content_type);
+        gal_buf_putc(out, '}');
+    }
     gal_buf_puts(out, ",\"outputs\":[");
 }
 
@@ -213,7 +224,7 @@ enum gal_status gal_oip_encode(const struct gal_model *m, const struct gal_oip_r
                                struct gal_err *err)
 {
     const struct gal_oip_output untold = {.binary = req->binary_output};
-    struct encoder e = {arena, out, NULL, 1, false};
+    struct encoder e = {arena, out, NULL, 1, false, gal_oip_has_content(req)};
     size_t parts_max = 1;
     enum gal_status st = GAL_OK;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* POST /v2/models/{model}[/versions/{version}]/infer */
+#include "api/image_body.h"
 #include "api/oip.h"
 #include "api/route.h"
 
@@ -73,6 +74,11 @@ static enum gal_status fill(struct gal_exchange *x, struct gal_infer *inf,
 {
     if (req->input_places != NULL && gal_oip_fetch(x, req, err) != GAL_OK)
         return err->code;
+    if (gal_oip_has_content(req)) {
+        if (gal_oip_fill_content(x, inf, req, err) != GAL_OK || want(x, inf, req, err) != GAL_OK)
+            return err->code;
+        return gal_oip_hold(x, req, err);
+    }
     for (size_t i = 0; i < req->input_count; i++) {
         enum gal_status st = gal_infer_set(x, inf, &req->inputs[i], err);
 
@@ -181,6 +187,17 @@ void gal_oip_run(struct gal_exchange *x, struct gal_infer *inf, struct gal_oip_r
     gal_infer_run(x, inf);
 }
 
+/* An encoded image goes straight into its input; every output is wanted, as JSON. */
+static enum gal_status take_body(struct gal_exchange *x, struct gal_infer *inf,
+                                 struct gal_oip_request *req, struct gal_err *err)
+{
+    if (!gal_image_is_body(x))
+        return decode(x, req, err);
+    memset(req, 0, sizeof(*req));
+    gal_err_clear(err);
+    return gal_image_decode_body(x, inf, err);
+}
+
 void gal_handle_oip_infer(struct gal_exchange *x)
 {
     struct gal_oip_request *req = gal_arena_small(&x->arena, sizeof(*req));
@@ -191,7 +208,7 @@ void gal_handle_oip_infer(struct gal_exchange *x)
         inf = NULL;
         gal_fail(&err, GAL_NO_MEMORY, "no memory for the request");
     }
-    if (inf != NULL && decode(x, req, &err) == GAL_OK)
+    if (inf != NULL && take_body(x, inf, req, &err) == GAL_OK)
         gal_oip_run(x, inf, req, encode);
     else
         gal_exchange_fail(x, &err);

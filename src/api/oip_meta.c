@@ -13,8 +13,14 @@ static void finish(struct gal_exchange *x, int status)
 void gal_handle_oip_server(struct gal_exchange *x)
 {
     gal_buf_puts(&x->out, "{\"name\":\"galley\",\"version\":\"" GAL_VERSION
-                          "\",\"extensions\":[\"binary_tensor_data\",\"model_configuration\","
-                          "\"parameters\",\"statistics\"]}");
+                          "\",\"extensions\":[\"classification\",");
+    if (x->api->control != NULL)
+        gal_buf_puts(&x->out, "\"model_repository\",\"model_repository(unload_dependents)\",");
+    gal_buf_puts(&x->out, "\"schedule_policy\",\"model_configuration\",");
+    if (x->api->shm != NULL)
+        gal_buf_puts(&x->out, "\"system_shared_memory\",");
+    gal_buf_puts(&x->out, "\"binary_tensor_data\",\"parameters\",\"statistics\",\"trace\",");
+    gal_buf_puts(&x->out, "\"logging\"]}");
     finish(x, 200);
 }
 

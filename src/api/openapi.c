@@ -19,6 +19,7 @@ struct gal_openapi {
 
 struct doc {
     struct gal_buf *out;
+    const struct gal_api *api; /* what it serves; NULL: everything */
     const struct gal_catalog *catalog;
     const struct gal_model *fallback; /* the default model; NULL: none */
     const char *fallback_prefix;
@@ -124,41 +125,63 @@ static void put_example(struct doc *d, const char *name, const struct gal_model 
         d->out->n = before;
 }
 
+/* What a body may be beside JSON. */
+static void put_other_types(struct doc *d, const struct gal_route *r, const struct gal_model *m)
+{
+    if (r->dialect == GAL_DIALECT_OIP)
+        gal_doc_raw(d->out, "application/octet-stream", "{}");
+    if (r->dialect == GAL_DIALECT_MLFLOW) {
+        gal_doc_raw(d->out, "text/csv", "{\"schema\":{\"type\":\"string\"}}");
+        gal_doc_raw(d->out, "application/jsonlines", "{\"schema\":{\"type\":\"string\"}}");
+    }
+    if (is_ready(m) && m->config.image.on && r->handle != gal_handle_predict_batch) {
+        gal_doc_raw(d->out, "image/png", "{}");
+        gal_doc_raw(d->out, "image/jpeg", "{}");
+    }
+}
+
 static void put_request(struct doc *d, const struct gal_route *r, const struct subject *s)
 {
-    bool oip = r->dialect == GAL_DIALECT_OIP;
+    bool oip = r->dialect == GAL_DIALECT_OIP, mlflow = r->dialect == GAL_DIALECT_MLFLOW;
     bool batch = r->handle == gal_handle_predict_batch;
 
     gal_doc_open(d->out, "requestBody", '{');
     gal_doc_raw(d->out, "required", "true");
     gal_doc_open(d->out, "content", '{');
     gal_doc_open(d->out, "application/json", '{');
-    gal_doc_ref(d->out, "schema", "schemas", is_ready(s->model) ? s->prefix : "",
-                oip     ? "InferRequest"
+    gal_doc_ref(d->out, "schema", "schemas", is_ready(s->model) && !mlflow ? s->prefix : "",
+                mlflow  ? "ScoringRequest"
+                : oip   ? "InferRequest"
                 : batch ? "PredictBatchRequest"
                         : "PredictRequest");
     if (is_ready(s->model)) {
         gal_doc_open(d->out, "examples", '{');
         if (oip)
             put_example(d, "row", s->model, GAL_DOC_INFER);
-        else if (!batch)
+        else if (!batch && !mlflow)
             put_example(d, "row", s->model, GAL_DOC_FEATURES);
         if (!oip)
             put_example(d, "instances", s->model, GAL_DOC_INSTANCES);
         gal_doc_close(d->out, '}');
     }
     gal_doc_close(d->out, '}');
-    if (oip)
-        gal_doc_raw(d->out, "application/octet-stream", "{}");
+    put_other_types(d, r, s->model);
     gal_doc_close(d->out, '}');
     gal_doc_close(d->out, '}');
+}
+
+/* How components/responses begin in a dialect. */
+static const char *error_prefix(const struct gal_route *r)
+{
+    if (r->dialect == GAL_DIALECT_MLFLOW)
+        return "Scoring";
+    return r->dialect == GAL_DIALECT_OIP ? "Infer" : "Native";
 }
 
 static void put_errors(struct gal_buf *out, const struct gal_route *r, const char *const *codes)
 {
     for (; *codes != NULL; codes++)
-        gal_doc_ref(out, *codes, "responses", r->dialect == GAL_DIALECT_OIP ? "Infer" : "Native",
-                    *codes);
+        gal_doc_ref(out, *codes, "responses", error_prefix(r), *codes);
 }
 
 static void put_answers(struct doc *d, const struct gal_route *r, const struct subject *s)
@@ -167,17 +190,21 @@ static void put_answers(struct doc *d, const struct gal_route *r, const struct s
                                          "500", "501", "503", "504", NULL};
     static const char *const oip[] = {"400", "404", "413", "415", "429",
                                       "500", "501", "503", "504", NULL};
-    bool is_oip = r->dialect == GAL_DIALECT_OIP;
+    bool is_oip = r->dialect == GAL_DIALECT_OIP, mlflow = r->dialect == GAL_DIALECT_MLFLOW;
 
     gal_doc_open(d->out, "responses", '{');
     gal_doc_raw(d->out, "200",
                 "{\"description\":\"The model's answer\",\"headers\":{"
                 "\"X-Request-ID\":{\"$ref\":\"#/components/headers/RequestId\"}},"
                 "\"content\":{\"application/json\":{\"schema\":");
-    gal_doc_ref(d->out, NULL, "schemas", is_ready(s->model) ? s->prefix : "",
-                is_oip ? "InferResponse" : "PredictResponse");
-    gal_buf_puts(d->out, is_oip ? "},\"application/octet-stream\":{}}}" : "}}}");
-    put_errors(d->out, r, is_oip ? oip : native);
+    gal_doc_ref(d->out, NULL, "schemas", is_ready(s->model) && !mlflow ? s->prefix : "",
+                mlflow   ? "ScoringResponse"
+                : is_oip ? "InferResponse"
+                         : "PredictResponse");
+    gal_buf_puts(d->out, mlflow   ? "},\"text/csv\":{\"schema\":{\"type\":\"string\"}}}}"
+                         : is_oip ? "},\"application/octet-stream\":{}}}"
+                                  : "}}}");
+    put_errors(d->out, r, is_oip || mlflow ? oip : native);
     gal_doc_close(d->out, '}');
 }
 
@@ -191,7 +218,7 @@ static void put_plain_content(struct doc *d, const struct gal_route *r)
 {
     const char *type = "application/json";
 
-    if (r->id == GAL_ROUTE_METRICS)
+    if (r->id == GAL_ROUTE_METRICS || r->id == GAL_ROUTE_VERSION || r->id == GAL_ROUTE_PING)
         type = "text/plain";
     else if (r->id == GAL_ROUTE_DOCS)
         type = "text/html";
@@ -216,20 +243,88 @@ static void put_plain_content(struct doc *d, const struct gal_route *r)
 static void put_plain_answers(struct doc *d, const struct gal_route *r)
 {
     static const char *const model[] = {"404", "503", NULL};
+    bool upgrades = r->handle == gal_handle_websocket;
 
     gal_doc_open(d->out, "responses", '{');
-    gal_doc_open(d->out, "200", '{');
+    gal_doc_open(d->out, upgrades ? "101" : "200", '{');
     gal_doc_text(d->out, "description", r->summary);
-    put_plain_content(d, r);
+    if (!upgrades)
+        put_plain_content(d, r);
     gal_doc_close(d->out, '}');
+    if (upgrades)
+        gal_doc_raw(d->out, "426",
+                    "{\"description\":\"The request is no WebSocket handshake of version 13\"}");
     if (gal_link_has(r, "{model}"))
         put_errors(d->out, r, model);
     else if (r->handle == gal_handle_health || r->handle == gal_handle_ready ||
-             r->handle == gal_handle_startup || r->handle == gal_handle_oip_ready)
+             r->handle == gal_handle_startup || r->handle == gal_handle_oip_ready ||
+             r->handle == gal_handle_ping)
         gal_doc_raw(d->out, "503",
                     "{\"description\":\"Not so; the body says why\",\"content\":{"
                     "\"application/json\":{\"schema\":{\"type\":\"object\"}}}}");
     gal_doc_close(d->out, '}');
+}
+
+/* An inference, with a body that the model's schemas describe? */
+static bool is_inference(const struct gal_route *r)
+{
+    return r->handle == gal_handle_oip_infer || r->handle == gal_handle_predict ||
+           r->handle == gal_handle_predict_batch || r->dialect == GAL_DIALECT_MLFLOW;
+}
+
+static bool is_generate(const struct gal_route *r)
+{
+    return r->handle == gal_handle_generate || r->handle == gal_handle_generate_stream;
+}
+
+/* The body of what manages the server, and generate's: an object, which the documentation tells. */
+static void put_object_request(struct doc *d, const struct gal_route *r)
+{
+    gal_doc_open(d->out, "requestBody", '{');
+    gal_doc_raw(d->out, "required", is_generate(r) ? "true" : "false");
+    gal_doc_raw(d->out, "content", "{\"application/json\":{\"schema\":{\"type\":\"object\"}}}");
+    gal_doc_close(d->out, '}');
+}
+
+static void put_managing_answers(struct doc *d, const struct gal_route *r)
+{
+    static const char *const codes[] = {"400", "404", "500", "501", "503", NULL};
+
+    gal_doc_open(d->out, "responses", '{');
+    gal_doc_open(d->out, "200", '{');
+    gal_doc_text(d->out, "description", r->summary);
+    gal_doc_raw(d->out, "content",
+                r->handle == gal_handle_generate_stream
+                    ? "{\"text/event-stream\":{\"schema\":{\"type\":\"string\"}}}"
+                : r->handle == gal_handle_repository_index || r->handle == gal_handle_shm_status
+                    ? "{\"application/json\":{\"schema\":{\"type\":\"array\",\"items\":{"
+                      "\"type\":\"object\"}}}}"
+                    : "{\"application/json\":{\"schema\":{\"type\":\"object\"}}}");
+    gal_doc_close(d->out, '}');
+    put_errors(d->out, r, codes);
+    gal_doc_close(d->out, '}');
+}
+
+/* `{region}`: the path stands as a template. */
+static void put_path_parameters(struct doc *d, const struct gal_route *r)
+{
+    const char *p = r->pattern;
+
+    while ((p = strchr(p, '{')) != NULL) {
+        size_t n = strcspn(++p, "}");
+
+        if (strncmp(p, "model}", 6) == 0 || strncmp(p, "version}", 8) == 0)
+            continue;
+        gal_doc_open(d->out, NULL, '{');
+        gal_doc_str(d->out, "name", (struct gal_str){p, n});
+        gal_doc_raw(d->out, "in", "\"path\",\"required\":true,\"schema\":{\"type\":\"string\"}");
+        gal_doc_close(d->out, '}');
+    }
+}
+
+static bool manages(const struct gal_route *r)
+{
+    return (r->method == GAL_METHOD_POST && !is_inference(r)) || r->handle == gal_handle_shm_status;
 }
 
 static void put_parameters(struct doc *d, const struct gal_route *r)
@@ -237,15 +332,18 @@ static void put_parameters(struct doc *d, const struct gal_route *r)
     gal_doc_open(d->out, "parameters", '[');
     gal_doc_ref(d->out, NULL, "parameters", "", "RequestId");
     gal_doc_ref(d->out, NULL, "parameters", "", "CorrelationId");
-    if (r->method == GAL_METHOD_POST && !gal_link_has(r, "{version}"))
+    put_path_parameters(d, r);
+    if ((is_inference(r) || is_generate(r)) && !gal_link_has(r, "{version}"))
         gal_doc_ref(d->out, NULL, "parameters", "", "ModelVersion");
-    if (r->method == GAL_METHOD_POST) {
+    if (is_inference(r) || is_generate(r)) {
         gal_doc_ref(d->out, NULL, "parameters", "", "Timeout");
         gal_doc_ref(d->out, NULL, "parameters", "", "ProxyTimeout");
         gal_doc_ref(d->out, NULL, "parameters", "", "Priority");
     }
     if (r->handle == gal_handle_health)
         gal_doc_ref(d->out, NULL, "parameters", "", "Deep");
+    if (r->handle == gal_handle_websocket)
+        gal_doc_ref(d->out, NULL, "parameters", "", "Ordered");
     gal_doc_close(d->out, ']');
 }
 
@@ -261,29 +359,49 @@ static void put_operation_id(struct doc *d, const struct gal_route *r, const str
     gal_buf_putc(d->out, '"');
 }
 
-static void put_path(struct doc *d, const struct gal_route *r, const struct subject *s)
+static void put_operation(struct doc *d, const struct gal_route *r, const struct subject *s)
 {
     bool named = gal_link_has(r, "{model}");
-    struct gal_str none = {NULL, 0};
 
-    GAL_ASSERT(!named || s->model != NULL);
-    gal_doc_raw(d->out, NULL, "\"");
-    gal_link_put_path(d->out, r, named ? gal_str_of(s->model->name) : none,
-                      named ? gal_str_of(s->model->version) : none);
-    gal_buf_puts(d->out, r->method == GAL_METHOD_GET ? "\":{\"get\":{" : "\":{\"post\":{");
+    gal_doc_open(d->out, r->method == GAL_METHOD_GET ? "get" : "post", '{');
     gal_doc_open(d->out, "tags", '[');
     gal_doc_text(d->out, NULL, named ? s->model->name : SERVER_TAG);
     gal_doc_close(d->out, ']');
     gal_doc_text(d->out, "summary", r->summary);
     put_operation_id(d, r, s->model);
     put_parameters(d, r);
-    if (r->method == GAL_METHOD_POST) {
+    if (r->method == GAL_METHOD_POST && is_inference(r))
         put_request(d, r, s);
+    else if (r->method == GAL_METHOD_POST)
+        put_object_request(d, r);
+    if (manages(r))
+        put_managing_answers(d, r);
+    else if (r->method == GAL_METHOD_POST)
         put_answers(d, r, s);
-    } else {
+    else
         put_plain_answers(d, r);
-    }
-    gal_buf_puts(d->out, "}}");
+    gal_doc_close(d->out, '}');
+}
+
+/* The route's path with every method that it has; nothing when an earlier route has said it. */
+static void put_path(struct doc *d, const struct gal_route *r, const struct subject *s)
+{
+    bool named = gal_link_has(r, "{model}");
+    struct gal_str none = {NULL, 0};
+
+    GAL_ASSERT(!named || s->model != NULL);
+    for (size_t i = 0; i < r->id; i++)
+        if (strcmp(gal_routes[i].pattern, r->pattern) == 0)
+            return;
+    gal_doc_raw(d->out, NULL, "\"");
+    gal_link_put_path(d->out, r, named ? gal_str_of(s->model->name) : none,
+                      named ? gal_str_of(s->model->version) : none);
+    gal_buf_puts(d->out, "\":{");
+    for (size_t i = r->id; i < GAL_ROUTE_COUNT; i++)
+        if (strcmp(gal_routes[i].pattern, r->pattern) == 0 &&
+            gal_link_serves(d->api, &gal_routes[i]))
+            put_operation(d, &gal_routes[i], s);
+    gal_buf_putc(d->out, '}');
 }
 
 static void put_model_paths(struct doc *d, const struct gal_route *r)
@@ -306,11 +424,11 @@ static void put_paths(struct doc *d)
     for (size_t i = 0; i < GAL_ROUTE_COUNT; i++) {
         const struct gal_route *r = &gal_routes[i];
 
-        if (r->dialect == GAL_DIALECT_GRPC)
+        if (gal_link_has(r, "{asset}") || !gal_link_serves(d->api, r))
             continue;
         if (gal_link_has(r, "{model}"))
             put_model_paths(d, r);
-        else if (!gal_link_has(r, "{"))
+        else
             put_path(d, r, &(struct subject){d->fallback, d->fallback_prefix});
     }
     gal_doc_close(d->out, '}');
@@ -353,15 +471,19 @@ static void put_responses(struct gal_buf *out)
         {"504", "The deadline passed"},
     };
 
+    static const char *const dialects[][2] = {
+        {"Native", "Error"}, {"Infer", "InferError"}, {"Scoring", "ScoringError"}};
+
     gal_doc_open(out, "responses", '{');
-    for (int oip = 0; oip < 2; oip++)
+    for (size_t k = 0; k < sizeof(dialects) / sizeof(dialects[0]); k++)
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-            gal_doc_raw(out, NULL, oip ? "\"Infer" : "\"Native");
+            gal_doc_raw(out, NULL, "\"");
+            gal_buf_puts(out, dialects[k][0]);
             gal_buf_puts(out, rows[i][0]);
             gal_buf_puts(out, "\":{");
             gal_doc_text(out, "description", rows[i][1]);
             gal_doc_raw(out, "content", "{\"application/json\":{\"schema\":");
-            gal_doc_ref(out, NULL, "schemas", "", oip ? "InferError" : "Error");
+            gal_doc_ref(out, NULL, "schemas", "", dialects[k][1]);
             gal_buf_puts(out, "}}}");
         }
     gal_doc_close(out, '}');
@@ -400,17 +522,20 @@ static void put_components(struct doc *d)
         "the last\",\"schema\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":"
         "999999999999999}},\"Deep\":{"
         "\"name\":\"deep\",\"in\":\"query\",\"required\":false,\"description\":\"1 runs the "
-        "models\",\"schema\":{\"type\":\"string\",\"enum\":[\"0\",\"1\"]}}}");
+        "models\",\"schema\":{\"type\":\"string\",\"enum\":[\"0\",\"1\"]}},\"Ordered\":{"
+        "\"name\":\"ordered\",\"in\":\"query\",\"required\":false,\"description\":\"true: answers "
+        "come in the order of the requests\",\"schema\":{\"type\":\"boolean\"}}}");
     gal_doc_raw(d->out, "headers",
                 "{\"RequestId\":{\"description\":\"the request's identifier\",\"schema\":{"
                 "\"type\":\"string\"}}}");
     gal_doc_close(d->out, '}');
 }
 
-enum gal_status gal_openapi_write(const struct gal_catalog *catalog, struct gal_str default_model,
-                                  struct gal_arena *arena, struct gal_buf *out, struct gal_err *err)
+enum gal_status gal_openapi_write(const struct gal_api *api, const struct gal_catalog *catalog,
+                                  struct gal_str default_model, struct gal_arena *arena,
+                                  struct gal_buf *out, struct gal_err *err)
 {
-    struct doc d = {.out = out, .catalog = catalog};
+    struct doc d = {.out = out, .api = api, .catalog = catalog};
 
     if (make_prefixes(&d, arena, err) != GAL_OK)
         return GAL_NO_MEMORY;
@@ -421,7 +546,8 @@ enum gal_status gal_openapi_write(const struct gal_catalog *catalog, struct gal_
         out, "info",
         "{\"title\":\"galley\",\"version\":\"" GAL_VERSION
         "\",\"description\":\"Predictions by the models that this server has loaded: native "
-        "REST and the Open Inference Protocol.\",\"license\":{\"name\":\"Apache-2.0\","
+        "REST, the Open Inference Protocol, MLflow's and SageMaker's "
+        "scoring.\",\"license\":{\"name\":\"Apache-2.0\","
         "\"identifier\":\"Apache-2.0\"}}");
     gal_doc_raw(out, "servers", "[{\"url\":\"/\"}]");
     put_tags(&d);
@@ -460,7 +586,8 @@ static enum gal_status refresh(struct gal_exchange *x, struct gal_openapi *o, st
         o->failed == failed)
         return GAL_OK;
     gal_buf_clear(&o->text, DOCUMENT_BYTES_MAX);
-    st = gal_openapi_write(api->catalog, api->options->default_model, &x->arena, &o->text, err);
+    st =
+        gal_openapi_write(api, api->catalog, api->options->default_model, &x->arena, &o->text, err);
     if (st != GAL_OK) {
         gal_buf_clear(&o->text, 0);
         return st;

@@ -7,9 +7,9 @@
 #include "api/exchange.h"
 
 /* Appends the whole document. NO_MEMORY, or TOO_LARGE when out is full. */
-enum gal_status gal_openapi_write(const struct gal_catalog *catalog, struct gal_str default_model,
-                                  struct gal_arena *arena, struct gal_buf *out,
-                                  struct gal_err *err);
+enum gal_status gal_openapi_write(const struct gal_api *api, const struct gal_catalog *catalog,
+                                  struct gal_str default_model, struct gal_arena *arena,
+                                  struct gal_buf *out, struct gal_err *err);
 /* Gives back what the loop has kept. */
 void gal_openapi_free(struct gal_api *api);
 

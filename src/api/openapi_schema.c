@@ -532,6 +532,29 @@ static void put_config_schemas(struct gal_buf *out)
         "\"data_type\",\"dims\"]}");
 }
 
+static void put_scoring_schemas(struct gal_buf *out)
+{
+#define LIST "{\"type\":\"array\",\"items\":{}}"
+#define ROWS "{\"type\":\"array\",\"items\":{},\"minItems\":1}"
+    gal_doc_raw(out, "ScoringRequest",
+                "{\"type\":\"object\",\"description\":\"exactly one of dataframe_split, "
+                "dataframe_records, instances and inputs\",\"properties\":{\"dataframe_split\":{"
+                "\"type\":\"object\",\"properties\":{\"columns\":" LIST ",\"index\":" LIST
+                ",\"data\":" ROWS "},\"required\":[\"data\"]},\"dataframe_records\":" ROWS
+                ",\"instances\":" ROWS ",\"inputs\":{\"description\":\"tensors by name, or the "
+                "only input's\"},\"params\":{\"type\":[\"object\",\"null\"]}},"
+                "\"additionalProperties\":false}");
+#undef ROWS
+#undef LIST
+    gal_doc_raw(out, "ScoringResponse",
+                "{\"type\":\"object\",\"properties\":{\"predictions\":{\"description\":\"an item "
+                "a row, or whole tensors by name for instances and inputs\"}},\"required\":["
+                "\"predictions\"]}");
+    gal_doc_raw(out, "ScoringError",
+                "{\"type\":\"object\",\"properties\":{\"error_code\":{\"type\":\"string\"},"
+                "\"message\":{\"type\":\"string\"}},\"required\":[\"error_code\",\"message\"]}");
+}
+
 static void put_error_schemas(struct gal_buf *out)
 {
     gal_doc_raw(out, "Error",
@@ -590,5 +613,6 @@ void gal_doc_shared_schemas(struct gal_buf *out)
                 "\"type\":\"object\"},\"outputs\":{\"type\":\"array\",\"items\":{}}},\"required\":["
                 "\"model_name\",\"outputs\"]}");
     put_error_schemas(out);
+    put_scoring_schemas(out);
     put_config_schemas(out);
 }

@@ -20,7 +20,7 @@ static const struct gal_model *serving(const struct gal_catalog *c,
 /* --- JSON --- */
 
 /* "urls": all routes of the server, or all of a model with its names in their places. */
-static void put_urls(struct gal_buf *out, const struct gal_model *m)
+static void put_urls(struct gal_buf *out, const struct gal_api *api, const struct gal_model *m)
 {
     bool first = true;
 
@@ -29,7 +29,7 @@ static void put_urls(struct gal_buf *out, const struct gal_model *m)
         const struct gal_route *r = &gal_routes[i];
 
         if (gal_link_has(r, "{model}") != (m != NULL) || gal_link_has(r, "{asset}") ||
-            r->dialect == GAL_DIALECT_GRPC)
+            !gal_link_serves(api, r))
             continue;
         gal_buf_puts(out, first ? "\"" : ",\"");
         first = false;
@@ -42,10 +42,10 @@ static void put_urls(struct gal_buf *out, const struct gal_model *m)
     gal_buf_putc(out, '}');
 }
 
-static void put_model(struct gal_buf *out, const struct gal_catalog *c,
+static void put_model(struct gal_buf *out, const struct gal_api *api,
                       const struct gal_catalog_entry *e)
 {
-    const struct gal_model *m = serving(c, e);
+    const struct gal_model *m = serving(api->catalog, e);
 
     gal_buf_puts(out, "{\"name\":");
     gal_json_put_str(out, e->name);
@@ -69,7 +69,7 @@ static void put_model(struct gal_buf *out, const struct gal_catalog *c,
         gal_oip_put_ports(out, "inputs", m->info->inputs, m->info->input_count);
         gal_oip_put_ports(out, "outputs", m->info->outputs, m->info->output_count);
     }
-    put_urls(out, m);
+    put_urls(out, api, m);
     gal_buf_putc(out, '}');
 }
 
@@ -83,10 +83,10 @@ static void answer_json(struct gal_exchange *x)
     for (size_t i = 0; i < c->count; i++) {
         if (i > 0)
             gal_buf_putc(&x->out, ',');
-        put_model(&x->out, c, &c->entries[i]);
+        put_model(&x->out, x->api, &c->entries[i]);
     }
     gal_buf_putc(&x->out, ']');
-    put_urls(&x->out, NULL);
+    put_urls(&x->out, x->api, NULL);
     gal_buf_putc(&x->out, '}');
     gal_exchange_finish(x, 200, GAL_TYPE_JSON);
 }

@@ -11,7 +11,18 @@ const struct gal_route gal_routes[GAL_ROUTE_COUNT] = {
 #undef GAL_ROUTE_ROW
 };
 
-/* Walks pattern and path together; a `{name}` takes one non-empty segment. */
+/* The verb that ends a pattern's segment, as `:predict` in "{model}:predict". */
+static size_t verb_bytes(const char *p)
+{
+    size_t n = 0;
+
+    while (p[n] != '\0' && p[n] != '/')
+        n++;
+    return n;
+}
+
+/* Walks pattern and path together; a `{name}` takes one non-empty segment, but for the verb that
+ * stands behind it in the pattern. A name may have colons: only the verb ends it. */
 static bool match(const char *pattern, struct gal_str path,
                   struct gal_str params[GAL_PATH_PARAMS_MAX])
 {
@@ -24,15 +35,17 @@ static bool match(const char *pattern, struct gal_str path,
             i++;
             continue;
         }
-        size_t from = i;
+        size_t from = i, verb;
         while (i < path.n && path.p[i] != '/')
             i++;
-        if (i == from)
-            return false;
-        GAL_ASSERT(found < GAL_PATH_PARAMS_MAX);
-        params[found++] = (struct gal_str){path.p + from, i - from};
         while (*p != '}')
             p++;
+        verb = verb_bytes(p + 1);
+        if (i - from <= verb)
+            return false;
+        i -= verb; /* compared by the walk */
+        GAL_ASSERT(found < GAL_PATH_PARAMS_MAX);
+        params[found++] = (struct gal_str){path.p + from, i - from};
     }
     return i == path.n;
 }

@@ -195,7 +195,7 @@ static const char *describe(yyjson_val *v, char *out, size_t size)
     default:
         if (!unsafe_yyjson_is_str(v) || unsafe_yyjson_get_len(v) > 40)
             return gal_json_type_name(v);
-        snprintf(out, size, "\"%s\"", unsafe_yyjson_get_str(v));
+        snprintf(out, size, "\"%.*s\"", (int)unsafe_yyjson_get_len(v), unsafe_yyjson_get_str(v));
         return out;
     }
     *end = '\0';
@@ -271,35 +271,43 @@ static enum gal_status fail_count(const struct walk *w, yyjson_val *data, struct
     return GAL_INVALID;
 }
 
-/* Finds the levels of nesting by the first child of each: flat, or arrays whose lengths are the
- * sizes of the shape, neighbouring ones possibly joined. */
-static enum gal_status measure(struct walk *w, yyjson_val *data, struct gal_err *err)
+bool gal_levels_fit(const struct gal_tensor *t, const size_t *lens, size_t depth)
 {
-    const struct gal_tensor *t = w->t;
     size_t d = 0;
 
-    for (yyjson_val *v = data;;) {
-        size_t n = unsafe_yyjson_get_len(v), product = 1;
+    for (size_t level = 0; level < depth; level++) {
+        size_t n = lens[level], product = 1;
 
-        if (d == t->rank && (t->rank > 0 || w->depth > 0 || n != 1))
-            return fail_count(w, data, err);
+        if (d == t->rank && (t->rank > 0 || level > 0 || n != 1))
+            return false;
         if (d < t->rank) {
             do
                 product *= (size_t)t->shape[d++];
             while (product < n && d < t->rank);
         }
         if (product != n)
-            return fail_count(w, data, err);
-        w->lens[w->depth++] = n;
-        v = unsafe_yyjson_get_first(v);
-        if (!unsafe_yyjson_is_arr(v))
-            break;
+            return false;
     }
     for (; d < t->rank; d++)
         if (t->shape[d] != 1)
+            return false;
+    return true;
+}
+
+/* Finds the levels of nesting by the first child of each. */
+static enum gal_status measure(struct walk *w, yyjson_val *data, struct gal_err *err)
+{
+    for (yyjson_val *v = data; unsafe_yyjson_is_arr(v); v = unsafe_yyjson_get_first(v)) {
+        if (w->depth == GAL_RANK_MAX)
             return fail_count(w, data, err);
+        w->lens[w->depth++] = unsafe_yyjson_get_len(v);
+        if (unsafe_yyjson_get_len(v) == 0)
+            break;
+    }
+    if (!gal_levels_fit(w->t, w->lens, w->depth))
+        return fail_count(w, data, err);
     /* The text must hold as many values as the shape says before memory is taken for them. */
-    if ((size_t)(unsafe_yyjson_get_next(data) - data) <= t->count)
+    if ((size_t)(unsafe_yyjson_get_next(data) - data) <= w->t->count)
         return fail_count(w, data, err);
     return GAL_OK;
 }

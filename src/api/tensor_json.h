@@ -4,7 +4,7 @@
 #define GAL_API_TENSOR_JSON_H
 
 #include "tensor/tensor.h"
-#include "text/json.h"
+#include "text/json_numbers.h"
 
 /* Decodes `data` for t's dtype, rank, shape and count (set by the caller, bounded by it) into arena
  * memory and sets t->data. Flat, or nested exactly as the shape says (also any depth between, when
@@ -14,6 +14,12 @@
  * the offending element and what was expected and found. */
 enum gal_status gal_tensor_from_json(yyjson_val *data, struct gal_tensor *t, const char *where,
                                      struct gal_arena *arena, struct gal_err *err);
+/* The same for numbers read past the tree; they become the tensor's data where they are. False when
+ * gal_tensor_from_json would refuse them: it knows why. */
+bool gal_tensor_from_numbers(struct gal_json_numbers *numbers, struct gal_tensor *t);
+/* True when arrays of these lengths, level by level, are t's shape: flat, or its sizes,
+ * neighbouring ones possibly joined. */
+bool gal_levels_fit(const struct gal_tensor *t, const size_t *lens, size_t depth);
 /* One JSON scalar into element `index` of t's writable data; the rules above. Used by row
  * assembly. */
 enum gal_status gal_element_from_json(yyjson_val *v, enum gal_dtype dtype, void *data, size_t index,

@@ -182,6 +182,36 @@ void *gal_arena_grow(struct gal_arena *a, void *p, size_t from, size_t to)
     return moved;
 }
 
+void gal_arena_trim(struct gal_arena *a, void *p, size_t from, size_t to)
+{
+    struct gal_arena_block *b = a->head;
+    GAL_ASSERT(b && to <= from);
+    if ((char *)p + from != b->bytes + b->used)
+        return;
+    b->used -= from - to;
+    a->used -= from - to;
+    ASAN_POISON_MEMORY_REGION(b->bytes + b->used, from - to);
+}
+
+struct gal_arena_mark gal_arena_mark(const struct gal_arena *a)
+{
+    return (struct gal_arena_mark){a->head, a->head ? a->head->used : 0, a->used};
+}
+
+void gal_arena_rewind(struct gal_arena *a, struct gal_arena_mark mark)
+{
+    while (a->head != mark.head) {
+        struct gal_arena_block *b = a->head;
+        a->head = b->next;
+        block_free(a, b);
+    }
+    a->used = mark.used;
+    if (!a->head)
+        return;
+    ASAN_POISON_MEMORY_REGION(a->head->bytes + mark.head_used, a->head->used - mark.head_used);
+    a->head->used = mark.head_used;
+}
+
 char *gal_arena_strdup(struct gal_arena *a, struct gal_str s)
 {
     char *copy = s.n < SIZE_MAX ? gal_arena_small(a, s.n + 1) : NULL;

@@ -42,6 +42,17 @@ void *gal_arena_array(struct gal_arena *a, size_t count, size_t bytes); /* NULL 
  * and its block has room, else as a copy (the old piece stays taken). NULL as for alloc: the piece
  * is then as it was. */
 void *gal_arena_grow(struct gal_arena *a, void *p, size_t from, size_t to);
+/* The latest piece gives back what it does not need: `from` bytes become `to` <= from. Any other
+ * piece stays as it is. */
+void gal_arena_trim(struct gal_arena *a, void *p, size_t from, size_t to);
+/* Where the arena stands, to forget all pieces taken since: for an attempt that came to nothing. No
+ * clear may lie between the two. */
+struct gal_arena_mark {
+    struct gal_arena_block *head;
+    size_t head_used, used;
+};
+struct gal_arena_mark gal_arena_mark(const struct gal_arena *a);
+void gal_arena_rewind(struct gal_arena *a, struct gal_arena_mark mark);
 char *gal_arena_strdup(struct gal_arena *a, struct gal_str s); /* NUL-terminated copy */
 char *gal_arena_printf(struct gal_arena *a, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

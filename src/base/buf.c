@@ -2,6 +2,7 @@
 #include "base/buf.h"
 
 #include "base/mem.h"
+#include "base/word.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -163,11 +164,27 @@ static void put_escape(struct gal_buf *b, unsigned char c)
         gal_buf_put(b, text, letter == 'u' ? 6 : 2);
 }
 
+/* True when the eight bytes at p are ASCII that may stand in a JSON string as it is. */
+static bool is_clean_word(const char *p)
+{
+    uint64_t w;
+    memcpy(&w, p, sizeof w);
+    uint64_t control = (w - GAL_EACH_BYTE(0x20)) & ~w;
+    return ((w | control) & GAL_EACH_BYTE(0x80)) == 0 &&
+           gal_word_zero(w ^ GAL_EACH_BYTE('"')) == 0 &&
+           gal_word_zero(w ^ GAL_EACH_BYTE('\\')) == 0 &&
+           gal_word_zero(w ^ GAL_EACH_BYTE(0x7f)) == 0;
+}
+
 /* Bytes at p that may stand in a JSON string as they are. */
 static size_t clean_run(const char *p, size_t n)
 {
     size_t i = 0;
     while (i < n) {
+        if (n - i >= sizeof(uint64_t) && is_clean_word(p + i)) {
+            i += sizeof(uint64_t);
+            continue;
+        }
         unsigned char c = (unsigned char)p[i];
         size_t step = c >= 0x80 ? gal_utf8_next(p + i, n - i) : !escape_of(c);
         if (step == 0)

@@ -57,6 +57,15 @@ enum gal_status gal_sha256_bytes(struct gal_str s, char hex[GAL_SHA256_HEX_SIZE]
     return sha256(NULL, s, hex, err);
 }
 
+enum gal_status gal_sha1_bytes(struct gal_str s, unsigned char out[GAL_SHA1_BYTES],
+                               struct gal_err *err)
+{
+    gal_err_clear(err);
+    if (EVP_Digest(s.p, s.n, out, NULL, EVP_sha1(), NULL) == 1)
+        return GAL_OK;
+    return gal_fail(err, GAL_INTERNAL, "SHA-1 cannot be computed");
+}
+
 void gal_rng_seed(struct gal_rng *r)
 {
     size_t got = 0;

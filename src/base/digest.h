@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SHA-256 (over OpenSSL's EVP), random bytes and identifiers. Any thread. */
+/* SHA-256 and SHA-1 (over OpenSSL's EVP), random bytes and identifiers. Any thread. */
 #ifndef GAL_BASE_DIGEST_H
 #define GAL_BASE_DIGEST_H
 
@@ -12,6 +12,10 @@ enum gal_status gal_sha256_file(const char *path, char hex[GAL_SHA256_HEX_SIZE],
                                 struct gal_err *err);
 enum gal_status gal_sha256_bytes(struct gal_str s, char hex[GAL_SHA256_HEX_SIZE],
                                  struct gal_err *err);
+/* Only where a protocol asks for it (RFC 6455 4.2.2): nobody is to rely on it. */
+#define GAL_SHA1_BYTES 20
+enum gal_status gal_sha1_bytes(struct gal_str s, unsigned char out[GAL_SHA1_BYTES],
+                               struct gal_err *err);
 /* xoshiro256** state of one thread or loop: fast identifiers that need not be secret. */
 struct gal_rng {
     uint64_t s[4];

@@ -23,6 +23,12 @@
 #define GAL_IDLE_TIMEOUT_MS 75000u  /* keep-alive between requests; idle_timeout */
 #define GAL_WRITE_TIMEOUT_MS 30000u /* no byte of the answer taken for so long; write_timeout */
 
+/* WebSocket; a message is bounded as a body is */
+#define GAL_WS_IN_FLIGHT_MAX                                                                       \
+    64u                           /* requests of a connection that are not answered: then no more  \
+                                     are read */
+#define GAL_WS_CONTROLS_MAX 1000u /* pings and pongs of a connection in 10 seconds: no flood */
+
 /* json, yaml, protobuf text */
 #define GAL_JSON_DEPTH_MAX 64u        /* nesting of a request's JSON: far over any tensor's rank */
 #define GAL_YAML_BYTES_MAX (1u << 20) /* a configuration file */
@@ -38,6 +44,14 @@
 #define GAL_NAME_BYTES_MAX 256u       /* name of a model, tensor or version */
 #define GAL_REQUEST_ID_BYTES_MAX 128u /* `id`, X-Request-ID, X-Correlation-ID */
 #define GAL_INSTANCES_MAX 65536u      /* rows of a native request; max_instances */
+
+/* images */
+#define GAL_IMAGE_PIXELS_MAX                                                                       \
+    (32u << 20) /* of one that is sent: a decoder's bomb ends here; max_pixels */
+#define GAL_IMAGE_PIXELS_MOST (256u << 20)   /* and as much as may be asked for */
+#define GAL_IMAGE_SIDE_MAX 65500u            /* what JPEG allows */
+#define GAL_IMAGE_CHUNK_BYTES_MAX (8u << 20) /* of a PNG's text or profile */
+#define GAL_IMAGE_SCANS_MAX 100              /* of a progressive JPEG: each costs a pass */
 
 /* memory of a request; of all together max_request_memory (base/budget.h) */
 #define GAL_ARENA_FIRST_BYTES 65536u    /* first block of a request's arena */

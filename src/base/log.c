@@ -28,8 +28,12 @@ static const struct level levels[] = {
 void gal_log_init(struct gal_log *log, int fd, enum gal_log_level level, enum gal_log_format format,
                   bool colour, const struct gal_clock *clock)
 {
-    *log = (struct gal_log){
-        .fd = fd, .level = (int)level, .format = format, .colour = colour, .clock = clock};
+    *log = (struct gal_log){.fd = fd,
+                            .level = (int)level,
+                            .format = (int)format,
+                            .format_first = format,
+                            .colour = colour,
+                            .clock = clock};
 }
 
 static void render_json(struct gal_buf *out, const char *time, enum gal_log_level level,

@@ -12,10 +12,11 @@ enum gal_log_level { GAL_LOG_DEBUG, GAL_LOG_INFO, GAL_LOG_WARN, GAL_LOG_ERROR, G
 enum gal_log_format { GAL_LOG_JSON, GAL_LOG_CONSOLE };
 
 struct gal_log {
-    int fd;            /* borrowed */
-    _Atomic int level; /* enum gal_log_level; may be changed at run time */
-    enum gal_log_format format;
-    bool colour;          /* console only */
+    int fd;                           /* borrowed */
+    _Atomic int level;                /* enum gal_log_level; may be changed at run time */
+    _Atomic int format;               /* enum gal_log_format; may be changed at run time */
+    enum gal_log_format format_first; /* as it began */
+    bool colour;                      /* console only */
     _Atomic bool stalled; /* the reader took nothing for a while: lines do not wait for it */
     const struct gal_clock *clock; /* borrowed */
 };

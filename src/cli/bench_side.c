@@ -58,6 +58,11 @@ static enum gal_status find_target(struct gal_bench_side *s, const struct gal_be
                  s->operand);
         return GAL_INVALID;
     }
+    if (strncmp(s->operand, "https://", 8) == 0) {
+        gal_fail(err, GAL_UNSUPPORTED, "%s: load is sent over http only", s->operand);
+        gal_err_hint(err, "name the server's plain port");
+        return GAL_UNSUPPORTED;
+    }
     return gal_target_parse(s->operand, &s->target, err);
 }
 

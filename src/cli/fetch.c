@@ -14,7 +14,8 @@
 /* --- where --- */
 
 /* "HOST[:PORT][/PATH]". False when it is none. */
-static bool split_url(const char *rest, struct gal_str *host, uint64_t *port, const char **path)
+static bool split_url(const char *rest, bool tls, struct gal_str *host, uint64_t *port,
+                      const char **path)
 {
     bool in_brackets = rest[0] == '[';
     const char *behind;
@@ -24,7 +25,7 @@ static bool split_url(const char *rest, struct gal_str *host, uint64_t *port, co
     behind = host->p + host->n;
     if (in_brackets && *behind++ != ']')
         return false;
-    *port = 80;
+    *port = tls ? 443 : 80;
     if (*behind == ':') {
         struct gal_str digits = {behind + 1, strcspn(behind + 1, "/")};
         if (gal_str_u64(digits, port) != GAL_OK || *port == 0 || *port > 65535)
@@ -38,16 +39,16 @@ static bool split_url(const char *rest, struct gal_str *host, uint64_t *port, co
 enum gal_status gal_target_parse(const char *url, struct gal_target *t, struct gal_err *err)
 {
     struct gal_str host;
-    const char *path;
+    const char *path, *rest = url;
     uint64_t port;
 
-    if (strncmp(url, "https://", 8) == 0) {
-        gal_fail(err, GAL_UNSUPPORTED, "%s: only http is spoken here", url);
-        gal_err_hint(err, "ask the port that galley itself listens on");
-        return GAL_UNSUPPORTED;
-    }
-    if (!split_url(strncmp(url, "http://", 7) == 0 ? url + 7 : url, &host, &port, &path) ||
-        host.n >= sizeof(t->host) || strlen(path) >= sizeof(t->path) || strpbrk(url, " \r\n\t"))
+    *t = (struct gal_target){.tls = strncmp(url, "https://", 8) == 0};
+    if (t->tls)
+        rest += 8;
+    else if (strncmp(url, "http://", 7) == 0)
+        rest += 7;
+    if (!split_url(rest, t->tls, &host, &port, &path) || host.n >= sizeof(t->host) ||
+        strlen(path) >= sizeof(t->path) || strpbrk(url, " \r\n\t"))
         return gal_fail(err, GAL_INVALID, "'%s' is not a URL such as http://127.0.0.1:8080", url);
     snprintf(t->host, sizeof(t->host), "%.*s", GAL_STR_ARG(host));
     snprintf(t->port, sizeof(t->port), "%u", (unsigned)port);
@@ -127,13 +128,59 @@ static enum gal_status open_socket(const struct gal_target *t, uint64_t deadline
     return GAL_OK;
 }
 
-static bool send_all(int fd, struct gal_str s, uint64_t deadline_us)
+/* A connection, of TLS or not. */
+struct link {
+    int fd;
+    struct gal_tls_client *tls; /* owned; NULL: none */
+    bool failed;                /* TLS did; gal_tls_client_explain knows why */
+};
+
+/* One step of TLS as send and recv have it: -1 with EAGAIN, and what to wait for. */
+static ssize_t told(struct link *l, enum gal_tls_io io, size_t n, short *events)
 {
+    if (io == GAL_TLS_IO_DONE)
+        return (ssize_t)n;
+    if (io == GAL_TLS_IO_END)
+        return 0;
+    l->failed = io == GAL_TLS_IO_FAILED;
+    *events = io == GAL_TLS_IO_WRITE ? POLLOUT : POLLIN;
+    errno = l->failed ? EIO : EAGAIN;
+    return -1;
+}
+
+static ssize_t send_some(struct link *l, struct gal_str s, short *events)
+{
+    enum gal_tls_io io;
+    size_t n = 0;
+
+    *events = POLLOUT;
+    if (l->tls == NULL)
+        return send(l->fd, s.p, s.n, MSG_NOSIGNAL);
+    io = gal_tls_client_send(l->tls, s.p, s.n, &n);
+    return told(l, io, n, events);
+}
+
+static ssize_t receive_some(struct link *l, char *p, size_t size, short *events)
+{
+    enum gal_tls_io io;
+    size_t n = 0;
+
+    *events = POLLIN;
+    if (l->tls == NULL)
+        return recv(l->fd, p, size, 0);
+    io = gal_tls_client_receive(l->tls, p, size, &n);
+    return told(l, io, n, events);
+}
+
+static bool send_all(struct link *l, struct gal_str s, uint64_t deadline_us)
+{
+    short events;
+
     while (s.n) {
-        ssize_t n = send(fd, s.p, s.n, MSG_NOSIGNAL);
+        ssize_t n = send_some(l, s, &events);
         if (n < 0 && errno != EAGAIN && errno != EINTR)
             return false;
-        if (n < 0 && !wait_for(fd, POLLOUT, deadline_us))
+        if (n < 0 && !wait_for(l->fd, events, deadline_us))
             return false;
         s = n > 0 ? (struct gal_str){s.p + n, s.n - (size_t)n} : s;
     }
@@ -141,43 +188,58 @@ static bool send_all(int fd, struct gal_str s, uint64_t deadline_us)
 }
 
 /* Until the peer closes: the request asks for that. */
-static bool receive_all(int fd, struct gal_buf *out, uint64_t deadline_us)
+static bool receive_all(struct link *l, struct gal_buf *out, uint64_t deadline_us)
 {
+    short events = POLLIN;
+
     for (;;) {
         size_t room = out->max - out->n < 4096 ? out->max - out->n : 4096;
         char *space = room ? gal_buf_reserve(out, room) : NULL;
-        ssize_t n = space ? recv(fd, space, room, 0) : 0;
+        ssize_t n = space ? receive_some(l, space, room, &events) : 0;
         if (n > 0)
             out->n += (size_t)n;
         if (n == 0)
             return true;
         if (n < 0 && errno != EAGAIN && errno != EINTR)
             return false;
-        if (n < 0 && !wait_for(fd, POLLIN, deadline_us))
+        if (n < 0 && !wait_for(l->fd, events, deadline_us))
             return false;
     }
+}
+
+static enum gal_status exchange(const struct gal_target *t, struct link *l, uint64_t deadline_us,
+                                struct gal_buf *answer, struct gal_err *err)
+{
+    char request[1600], authority[300];
+    int n = snprintf(request, sizeof(request),
+                     "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: galley/" GAL_VERSION
+                     "\r\nAccept: application/json\r\nConnection: close\r\n\r\n",
+                     t->path, gal_target_authority(t, authority, sizeof(authority)));
+
+    if (send_all(l, (struct gal_str){request, (size_t)n}, deadline_us) &&
+        receive_all(l, answer, deadline_us))
+        return GAL_OK;
+    if (l->failed)
+        return gal_tls_client_explain(l->tls, err);
+    return gal_fail(err, GAL_UNAVAILABLE, "%s port %s: %s", t->host, t->port, strerror(errno));
 }
 
 enum gal_status gal_fetch_raw(const struct gal_target *t, uint64_t timeout_us,
                               struct gal_buf *answer, struct gal_err *err)
 {
     uint64_t deadline_us = gal_mono_us(&gal_clock_system) + timeout_us;
-    char request[1600], authority[300];
-    int fd, n;
-    bool done;
+    struct link l = {.fd = -1};
+    enum gal_status status = open_socket(t, deadline_us, &l.fd, NULL, err);
 
-    if (open_socket(t, deadline_us, &fd, NULL, err) != GAL_OK)
-        return GAL_UNAVAILABLE;
-    n = snprintf(request, sizeof(request),
-                 "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: galley/" GAL_VERSION
-                 "\r\nAccept: application/json\r\nConnection: close\r\n\r\n",
-                 t->path, gal_target_authority(t, authority, sizeof(authority)));
-    done = send_all(fd, (struct gal_str){request, (size_t)n}, deadline_us) &&
-           receive_all(fd, answer, deadline_us);
-    n = errno;
-    close(fd);
-    return done ? GAL_OK
-                : gal_fail(err, GAL_UNAVAILABLE, "%s port %s: %s", t->host, t->port, strerror(n));
+    if (status != GAL_OK)
+        return status;
+    if (t->tls)
+        status = gal_tls_client_new(&t->trust, t->host, l.fd, &l.tls, err);
+    if (status == GAL_OK)
+        status = exchange(t, &l, deadline_us, answer, err);
+    gal_tls_client_free(l.tls);
+    close(l.fd);
+    return status;
 }
 
 static enum gal_status read_answer(struct gal_str raw, int *status, struct gal_buf *body,

@@ -5,13 +5,16 @@
 
 #include "base/buf.h"
 #include "net/connect.h"
+#include "net/tls_client.h"
 
 struct gal_target {
     char host[256], port[8], path[1024]; /* path begins with a slash, or is empty when parsed so */
+    bool tls;
+    struct gal_tls_trust trust; /* of TLS; texts are borrowed */
 };
 
-/* "http://HOST[:PORT][/PATH]"; the scheme and the path may be left out; an IPv6 address stands in
- * brackets. INVALID, or UNSUPPORTED for https. */
+/* "http://HOST[:PORT][/PATH]", or https; the scheme and the path may be left out; an IPv6 address
+ * stands in brackets. INVALID. */
 enum gal_status gal_target_parse(const char *url, struct gal_target *out, struct gal_err *err);
 /* "127.0.0.1:8080", "[::1]:8080"; returns out. */
 char *gal_target_authority(const struct gal_target *t, char *out, size_t size);

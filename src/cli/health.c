@@ -17,12 +17,30 @@ static enum gal_status given_target(const char *url, struct gal_target *t, struc
     return status;
 }
 
-/* Where a server with this environment listens. */
+/* Whom to believe, and what to show. The default target is this server itself: nothing secret goes
+ * to it, and its certificate has the name that others know it by. */
+static enum gal_status set_trust(const struct gal_cli *cli, struct gal_target *t,
+                                 struct gal_err *err)
+{
+    t->trust = (struct gal_tls_trust){.ca_file = gal_cli_value(cli, "ca"),
+                                      .certificate_file = gal_cli_value(cli, "cert"),
+                                      .key_file = gal_cli_value(cli, "key"),
+                                      .insecure = gal_cli_has(cli, "insecure") ||
+                                                  (!cli->operand_count && !gal_cli_has(cli, "ca"))};
+    if (t->trust.certificate_file != NULL && t->trust.key_file == NULL)
+        t->trust.key_file = t->trust.certificate_file;
+    if (t->trust.certificate_file == NULL && t->trust.key_file != NULL)
+        return gal_fail(err, GAL_INVALID, "--key needs --cert");
+    return GAL_OK;
+}
+
+/* Where a server with this environment listens: on the plain port where there is one. */
 static enum gal_status default_target(struct gal_cli *cli, struct gal_target *t,
                                       struct gal_err *err)
 {
     struct gal_config config;
     const char *host;
+    uint64_t port;
     enum gal_status status;
 
     gal_config_init(&config);
@@ -32,12 +50,18 @@ static enum gal_status default_target(struct gal_cli *cli, struct gal_target *t,
         host = "127.0.0.1";
     else if (strcmp(host, "::") == 0)
         host = "::1";
-    if (status == GAL_OK && config.values[GAL_KEY_HTTP_PORT].number == 0) {
+    port = config.values[GAL_KEY_HTTP_PORT].number;
+    *t = (struct gal_target){.tls = port == GAL_CONF_PORT_OFF};
+    if (t->tls)
+        port = config.values[GAL_KEY_HTTPS_PORT].number;
+    if (status == GAL_OK && port == GAL_CONF_PORT_OFF)
+        status = gal_fail(err, GAL_INVALID, "http_port and https_port are off");
+    if (status == GAL_OK && port == 0) {
         status = gal_fail(err, GAL_INVALID, "the port is 0: any");
         gal_err_hint(err, "give the URL that the server's log shows");
     }
     snprintf(t->host, sizeof(t->host), "%s", host);
-    snprintf(t->port, sizeof(t->port), "%u", (unsigned)config.values[GAL_KEY_HTTP_PORT].number);
+    snprintf(t->port, sizeof(t->port), "%u", (unsigned)port);
     snprintf(t->path, sizeof(t->path), "/health/ready");
     gal_config_release(&config);
     return status;
@@ -128,6 +152,7 @@ static int run_health(struct gal_cli *cli)
     if (cli->operand_count && given_target(cli->operands[0], &t, &err) != GAL_OK)
         code = gal_cli_fail(cli, GAL_EXIT_USAGE, &err);
     else if ((!cli->operand_count && default_target(cli, &t, &err) != GAL_OK) ||
+             set_trust(cli, &t, &err) != GAL_OK ||
              gal_fetch_raw(&t, limit.number, &answer, &err) != GAL_OK)
         code = gal_cli_fail(cli, GAL_EXIT_FAILURE, &err);
     else
@@ -138,10 +163,15 @@ static int run_health(struct gal_cli *cli)
 
 static const struct gal_option options[] = {
     {"timeout", '\0', "TIME", "Give up after this time [5s]"},
+    {"ca", '\0', "FILE", "Certificates (PEM) to trust over https, instead of the system's"},
+    {"cert", '\0', "FILE", "Certificate (PEM) to show over https"},
+    {"key", '\0', "FILE", "Its key (PEM); may be in the same file"},
+    {"insecure", '\0', NULL, "Over https, trust anybody"},
 };
 static const struct gal_example examples[] = {
     {"galley health", "Is the server of this environment ready?"},
     {"galley health http://10.0.0.7:9000/health/live --timeout 2s", "Another server, liveness."},
+    {"galley health https://models.example.com:8443 --ca ca.pem", "Over TLS."},
     {"HEALTHCHECK CMD [\"galley\", \"health\"]", "In a Dockerfile."},
 };
 
@@ -152,11 +182,13 @@ const struct gal_command gal_command_health = {
     .words = "",
     .operands_max = 1,
     .text = "Without URL, asks the host and port of the settings for /health/ready, so that the "
-            "same container needs no more than \"galley health\". The exit code is 0 when the "
+            "same container needs no more than \"galley health\"; where http_port is off, at "
+            "https_port, and it takes any certificate there. The exit code is 0 when the "
             "answer is 2xx, else 1, with the server's reason.",
     .options = options,
     .option_count = sizeof(options) / sizeof(options[0]),
-    .keys = UINT64_C(1) << GAL_KEY_HOST | UINT64_C(1) << GAL_KEY_HTTP_PORT,
+    .keys = UINT64_C(1) << GAL_KEY_HOST | UINT64_C(1) << GAL_KEY_HTTP_PORT |
+            UINT64_C(1) << GAL_KEY_HTTPS_PORT,
     .examples = examples,
     .example_count = sizeof(examples) / sizeof(examples[0]),
     .fails_with_1 = true,

@@ -48,14 +48,18 @@ static void open_log(struct gal_cli *cli, const struct gal_config *c, struct gal
                  (enum gal_log_format)format, gal_colour_wanted(cli->err), &gal_clock_system);
 }
 
-static void log_listening(struct gal_log *log, const struct gal_config *c, uint16_t port)
+static void log_listening(struct gal_log *log, const struct gal_config *c, const char *scheme,
+                          uint16_t port)
 {
     const char *host = c->values[GAL_KEY_HOST].text;
     bool is_v6 = strchr(host, ':') != NULL;
     char url[320], pid[24];
     struct gal_log_field fields[3] = {{"version", GAL_STR(GAL_VERSION), false}};
 
-    snprintf(url, sizeof(url), "http://%s%s%s:%u", is_v6 ? "[" : "", host, is_v6 ? "]" : "", port);
+    if (port == 0)
+        return;
+    snprintf(url, sizeof(url), "%s://%s%s%s:%u", scheme, is_v6 ? "[" : "", host, is_v6 ? "]" : "",
+             port);
     snprintf(pid, sizeof(pid), "%ld", (long)getpid());
     fields[1] = (struct gal_log_field){"url", gal_str_of(url), false};
     fields[2] = (struct gal_log_field){"pid", gal_str_of(pid), true};
@@ -85,7 +89,8 @@ static int run_serve(struct gal_cli *cli)
         gal_cli_fail(cli, code, &err);
         goto out;
     }
-    log_listening(&log, &config, gal_server_port(server));
+    log_listening(&log, &config, "http", gal_server_port(server));
+    log_listening(&log, &config, "https", gal_server_https_port(server));
     code = gal_server_run(server);
     gal_server_free(server);
 out:

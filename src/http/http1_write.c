@@ -86,7 +86,9 @@ void gal_http1_write_head(struct gal_buf *out, const struct gal_http_response *r
         to = put(to, date.p, date.n);
         to = PUT_LITERAL(to, "\r\n");
     }
-    if (!keep_alive || r->close)
+    if (r->status == 101 || (r->status == 426 && keep_alive && !r->close))
+        to = PUT_LITERAL(to, "Connection: Upgrade\r\n");
+    else if (!keep_alive || r->close)
         to = PUT_LITERAL(to, "Connection: close\r\n");
     else if (req && req->version_minor == 0)
         to = PUT_LITERAL(to, "Connection: keep-alive\r\n");

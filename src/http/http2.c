@@ -17,6 +17,8 @@
 #define DATA_EARNS 4  /* a frame of ours, which its receiver may acknowledge */
 #define ANSWER_EARNS 16
 
+#define CONTINUATIONS_MAX 8u /* frames of one head behind its first: 128 KiB */
+
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 struct gal_str gal_http2_preface(void)
@@ -138,14 +140,15 @@ static void add_body(struct gal_http2 *h, struct gal_call *call, const char *p, 
 {
     struct gal_err err;
 
-    if (call->received > h->limits.body_bytes_max)
+    if (call->received <= h->limits.body_bytes_max) {
+        gal_buf_put(call->body, p, n);
+        if (!call->body->failed)
+            return;
+        gal_fail(&err, GAL_NO_MEMORY, "there is no memory for the body");
+    } else {
         gal_fail(&err, GAL_TOO_LARGE, "the body is larger than %zu bytes",
                  h->limits.body_bytes_max);
-    gal_buf_put(call->body, p, n);
-    if (call->body->failed)
-        gal_fail(&err, GAL_NO_MEMORY, "there is no memory for the body");
-    else if (call->received <= h->limits.body_bytes_max)
-        return;
+    }
     fault(h, call, &err);
 }
 
@@ -336,6 +339,9 @@ static int open_session(struct gal_http2 *h)
     if (rc == 0) {
         nghttp2_option_set_no_auto_window_update(option, 1);
         nghttp2_option_set_max_reserved_remote_streams(option, 0);
+        /* nghttp2 counts each piece in which the head of such a frame comes. */
+        nghttp2_option_set_max_continuations(option,
+                                             (CONTINUATIONS_MAX + 1) * GAL_HTTP2_FRAME_HEAD_BYTES);
         /* Closed ones would be kept for priorities, which nobody uses any more. */
         nghttp2_option_set_no_closed_streams(option, 1);
         rc = nghttp2_session_server_new3(&h->session, cb, h, option, gal_http2_pool_mem(h->pool));
@@ -433,6 +439,10 @@ static uint32_t check_frame(struct gal_http2 *h, const struct gal_http2_frame *f
     h->head_ends = (f->type == NGHTTP2_HEADERS || f->type == NGHTTP2_CONTINUATION) && ends_head;
     if (f->type == NGHTTP2_DATA || f->type == NGHTTP2_HEADERS || f->type == NGHTTP2_RST_STREAM)
         error = check_stream(h, f);
+    if (f->type != NGHTTP2_CONTINUATION)
+        h->continuations = 0;
+    else if (++h->continuations > CONTINUATIONS_MAX)
+        h->abused = true;
     if (error != NGHTTP2_NO_ERROR || f->type == NGHTTP2_HEADERS)
         return error;
     if (f->type == NGHTTP2_DATA && (f->length > 0 || (f->flags & NGHTTP2_FLAG_END_STREAM) != 0))
@@ -460,11 +470,12 @@ static size_t check_frames(struct gal_http2 *h, const char *bytes, size_t n)
     return n;
 }
 
+/* What nghttp2 has found comes before what check_frames has: it was shown less. */
 static enum gal_call_code reason(const struct gal_http2 *h, ssize_t rc)
 {
-    if (h->abused || rc == NGHTTP2_ERR_FLOODED)
+    if (rc == NGHTTP2_ERR_CALLBACK_FAILURE || rc == NGHTTP2_ERR_FLOODED)
         return GAL_CALL_CALM;
-    return h->error != NGHTTP2_NO_ERROR ? (enum gal_call_code)h->error : GAL_CALL_PROTOCOL_ERROR;
+    return rc < 0 ? GAL_CALL_PROTOCOL_ERROR : (enum gal_call_code)h->error;
 }
 
 bool gal_http2_feed(struct gal_http2 *h, const char *p, size_t n, uint64_t now_us)
@@ -479,7 +490,7 @@ bool gal_http2_feed(struct gal_http2 *h, const char *p, size_t n, uint64_t now_u
     h->inside = true;
     rc = nghttp2_session_mem_recv(h->session, (const uint8_t *)p, n);
     h->inside = false;
-    if (rc >= 0 && h->error == NGHTTP2_NO_ERROR && !h->abused)
+    if (rc >= 0 && h->error == NGHTTP2_NO_ERROR)
         return true;
     h->failed = true;
     gal_http2_abort(h, reason(h, rc));

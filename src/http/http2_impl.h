@@ -34,12 +34,13 @@ struct gal_http2 {
     uint64_t head_since_us; /* a header block that has not ended; 0: none */
     struct gal_http2_frames frames;
     struct gal_http2_ids ids;
-    uint32_t error; /* of a frame that nghttp2 has not been shown; 0: none */
-    bool head_ends; /* the header block ends with the present frame */
-    bool failed;    /* nothing more is read */
-    bool inside;    /* feed or gather is on the stack */
-    bool abused;    /* the credit has run out */
-    bool broken;    /* memory was out where nothing else helps */
+    uint32_t error;         /* of a frame that nghttp2 has not been shown; 0: none */
+    unsigned continuations; /* of the present head */
+    bool head_ends;         /* the header block ends with the present frame */
+    bool failed;            /* nothing more is read */
+    bool inside;            /* feed or gather is on the stack */
+    bool abused;            /* the credit has run out */
+    bool broken;            /* memory was out where nothing else helps */
 };
 
 /* --- http2_pool.c --- */

@@ -194,7 +194,7 @@ enum gal_status gal_catalog_default(const struct gal_catalog *c, struct gal_str 
 
 bool gal_catalog_ready(const struct gal_catalog *c, struct gal_err *reason)
 {
-    if (c->count == 0)
+    if (c->count == 0 && !c->may_be_empty)
         gal_fail(reason, GAL_UNAVAILABLE, "no model is served");
     for (size_t i = 0; i < c->count; i++) {
         const struct gal_model *m = c->entries[i].versions[0];
@@ -209,5 +209,5 @@ bool gal_catalog_ready(const struct gal_catalog *c, struct gal_err *reason)
                      m->version);
         return false;
     }
-    return c->count > 0;
+    return c->count > 0 || c->may_be_empty;
 }

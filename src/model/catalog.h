@@ -18,6 +18,7 @@ struct gal_catalog {
     struct gal_catalog_entry *entries; /* sorted by name */
     size_t count;
     struct gal_map by_name;
+    bool may_be_empty; /* models come by request: none is ready too. Set before it is shared */
     _Atomic uint32_t refs;
 };
 
@@ -37,8 +38,8 @@ enum gal_status gal_catalog_model(const struct gal_catalog *c, struct gal_str na
  * hint that lists the names when there are several. */
 enum gal_status gal_catalog_default(const struct gal_catalog *c, struct gal_str preferred,
                                     struct gal_model **out, struct gal_err *err);
-/* True when every name has a READY newest version and there is a name. The reason names the first
- * that has not. */
+/* True when every name has a READY newest version and there is a name, or may_be_empty. The reason
+ * names the first that has not. */
 bool gal_catalog_ready(const struct gal_catalog *c, struct gal_err *reason);
 
 /* Orders versions: integers by value, MAJOR.MINOR.PATCH by parts; mixed, 2 stands for 2.0.0 and
@@ -64,7 +65,8 @@ struct gal_scan_options {
     bool may_be_empty;                   /* a PATH that holds no model is fine */
     /* In the place of the config.pbtxt of the model of this name: a ModelConfig in JSON, which
      * errors call override_source. p NULL: of none. */
-    struct gal_str override_name, override_json;
+    const char *override_name;
+    struct gal_str override_json;
     const char *override_source;
 };
 

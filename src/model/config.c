@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/config.h"
 
+#include "model/image_port.h"
+
 #include <stdio.h>
 
 #define JSON_BYTES_MAX (4u << 20)
@@ -264,5 +266,7 @@ enum gal_status gal_model_config_check(const struct gal_model_config *c,
         status = check_batch(c, "input", info->inputs, info->input_count, err);
     if (!status && c->batch_told == GAL_BATCH_ROWS)
         status = check_batch(c, "output", info->outputs, info->output_count, err);
+    if (!status)
+        status = gal_image_check(&c->image, info, err);
     return status;
 }

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/digest.h"
 #include "base/limits.h"
+#include "image/plan.h"
 #include "sched/policy.h"
 #include "sched/sched.h"
 
@@ -110,6 +111,7 @@ struct gal_model_config {
     size_t warmup_count;
     struct gal_padding padding[GAL_PADDINGS_MAX];
     size_t padding_count;
+    struct gal_image_config image; /* encoded images as an input */
     struct gal_cache_config cache;
     uint64_t timeout_us; /* deadline of a request that brings none; 0: the server's */
     enum gal_version_choice versions;

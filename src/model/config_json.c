@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A model's configuration as galley's keys: for `galley inspect`, and to tell two apart. */
 #include "model/config.h"
+
+#include "model/image_port.h"
 #include "text/json.h"
 
 static void key(struct gal_buf *out, const char *name)
@@ -167,6 +169,10 @@ void gal_model_config_json(struct gal_buf *out, const struct gal_model_config *c
     put_backend(out, &c->backend);
     put_warmup(out, c);
     put_padding(out, c);
+    if (c->image.on) {
+        key(out, "image");
+        gal_image_config_json(out, &c->image);
+    }
     put_bool(out, "response_cache", c->cache.on);
     put_u64(out, "response_cache_ttl", c->cache.ttl_us);
     key(out, "request_timeout");

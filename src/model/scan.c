@@ -55,7 +55,8 @@ enum gal_status gal_found_configure(const struct gal_found *f, const char *name,
     if (config) {
         text = gal_buf_str(&config->text);
         status = (config->is_json ? gal_triton_read_json : gal_triton_read)(
-            text, config->path, config->dir, name, c, arena, err);
+            text, config->path, config->dir, config->is_json ? f->options->override_name : name, c,
+            arena, err);
     }
     if (!status && f->path->configure)
         status = f->path->configure(c, arena, f->path->ctx, err);

@@ -27,17 +27,17 @@ struct dir {
 static bool is_overridden(const struct gal_found *f, const char *name)
 {
     const struct gal_scan_options *o = f->options;
-    struct gal_str wanted = o->override_name;
+    const char *wanted = o->override_name;
     if (!o->override_json.p)
         return false;
     if (f->path->name && f->path->name[0])
-        return gal_str_is(wanted, f->path->name);
-    return gal_str_is(wanted, name) || (o->name && gal_str_is(wanted, o->name));
+        return strcmp(wanted, f->path->name) == 0;
+    return strcmp(wanted, name) == 0 || (o->name && strcmp(wanted, o->name) == 0);
 }
 
 static enum gal_status take_override(struct gal_found *f, struct gal_found_config *out)
 {
-    gal_buf_init(&out->text, GAL_PBTXT_BYTES_MAX + 1);
+    gal_buf_init(&out->text, SIZE_MAX);
     gal_buf_put_str(&out->text, f->options->override_json);
     out->path = out->text.failed ? NULL : gal_strdup(f->options->override_source);
     out->is_json = true;

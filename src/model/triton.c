@@ -538,11 +538,8 @@ static enum gal_status conclude(struct gal_triton *t, const struct gal_pbtxt *ro
     return GAL_OK;
 }
 
-typedef enum gal_status (*parse_fn)(struct gal_str text, const char *name, struct gal_arena *arena,
-                                    struct gal_pbtxt **root, struct gal_err *err);
-
-static enum gal_status read_by(parse_fn parse, struct gal_str text, const char *path,
-                               const char *dir, const char *name, struct gal_model_config *c,
+static enum gal_status read_by(bool is_json, struct gal_str text, const char *path, const char *dir,
+                               const char *name, struct gal_model_config *c,
                                struct gal_arena *arena, struct gal_err *err)
 {
     struct gal_triton t = {.path = path, .dir = dir, .name = name, .c = c, .arena = arena};
@@ -556,7 +553,8 @@ static enum gal_status read_by(parse_fn parse, struct gal_str text, const char *
     if (!c->source)
         return gal_triton_no_memory(&t);
     gal_arena_init(&tree, 16384, 0, TREE_BYTES_MAX);
-    enum gal_status status = parse(text, path, &tree, &root, err);
+    enum gal_status status =
+        (is_json ? gal_pbtxt_from_json : gal_pbtxt_parse)(text, path, &tree, &root, err);
     if (!status)
         status = gal_triton_read_message(&t, root, &model_table, NULL);
     if (!status)
@@ -569,12 +567,12 @@ enum gal_status gal_triton_read(struct gal_str text, const char *path, const cha
                                 const char *name, struct gal_model_config *c,
                                 struct gal_arena *arena, struct gal_err *err)
 {
-    return read_by(gal_pbtxt_parse, text, path, dir, name, c, arena, err);
+    return read_by(false, text, path, dir, name, c, arena, err);
 }
 
 enum gal_status gal_triton_read_json(struct gal_str text, const char *source, const char *dir,
                                      const char *name, struct gal_model_config *c,
                                      struct gal_arena *arena, struct gal_err *err)
 {
-    return read_by(gal_pbtxt_from_json, text, source, dir, name, c, arena, err);
+    return read_by(true, text, source, dir, name, c, arena, err);
 }

@@ -122,6 +122,18 @@ static enum gal_status refuse_unknown(struct gal_triton *t, const struct gal_pbt
     return GAL_INVALID;
 }
 
+/* A message of JSON that tools write out though nothing stands in it: {"agents": []}. */
+static bool holds_nothing(const struct gal_pbtxt *n)
+{
+    if (n->type != GAL_PBTXT_MESSAGE)
+        return false;
+    for (const struct gal_pbtxt *c = n->child; c; c = c->next) {
+        if (c->type != GAL_PBTXT_LIST || c->child)
+            return false;
+    }
+    return n->child != NULL;
+}
+
 static enum gal_status take(struct gal_triton *t, const struct gal_pbtxt *n,
                             const struct gal_triton_table *table, const struct gal_triton_field *f,
                             void *to)
@@ -136,7 +148,7 @@ static enum gal_status take(struct gal_triton *t, const struct gal_pbtxt *n,
         char *path = gal_arena_printf(t->arena, "%s%s", table->prefix, f->name);
         return path ? gal_triton_note(t, n->line, path, f->no_effect) : gal_triton_no_memory(t);
     }
-    if (f->kind == GAL_TRITON_FLAG && !v.b)
+    if ((f->kind == GAL_TRITON_FLAG && !v.b) || (n->where && holds_nothing(n)))
         return GAL_OK;
     gal_triton_refuse(t, n, "%s%s is not supported", table->prefix, f->name);
     t->err->code = GAL_UNSUPPORTED;

@@ -94,7 +94,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
         c->on_failed(failure, c->ctx);
         return;
     }
-    gal_stream_adopt(c->loop, c->fd, &c->peer, c->ops, c->ctx);
+    gal_stream_adopt(c->loop, c->fd, &c->peer, NULL, c->ops, c->ctx);
 }
 
 static socklen_t address_size(const union gal_address *a)

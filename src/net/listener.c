@@ -3,6 +3,7 @@
  * run out, and turns round without a rest on other errors. */
 #include "base/mem.h"
 #include "net/net_impl.h"
+#include "net/tls.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -19,6 +20,7 @@ struct gal_listener {
     struct gal_listener *next, *prev; /* in the loop's list */
     const struct gal_stream_ops *ops;
     void *ctx;
+    struct gal_tls *tls; /* owned reference; NULL: plain TCP */
     int fd;
     uint16_t port;
     bool closing;
@@ -201,7 +203,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         socklen_t n = sizeof peer;
         int fd = accept4(l->fd, &peer.any, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            gal_stream_adopt(l->loop, fd, &peer, l->ops, l->ctx);
+            gal_stream_adopt(l->loop, fd, &peer, l->tls, l->ops, l->ctx);
         } else if (errno == EAGAIN) {
             return;
         } else if (errno != ECONNABORTED && errno != EINTR) {
@@ -216,8 +218,10 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 static void on_handle_closed(uv_handle_t *handle)
 {
     struct gal_listener *l = handle->data;
-    if (--l->handles == 0)
-        gal_free(l);
+    if (--l->handles > 0)
+        return;
+    gal_tls_unref(l->tls);
+    gal_free(l);
 }
 
 static void enlist(struct gal_listener *l)
@@ -265,6 +269,24 @@ out:
         (void)close(fd);
     gal_free(l);
     return status;
+}
+
+enum gal_status gal_listener_new_tls(struct gal_loop *loop, const char *host, uint16_t port,
+                                     int backlog, struct gal_tls *tls,
+                                     const struct gal_stream_ops *ops, void *ctx,
+                                     struct gal_listener **out, struct gal_err *err)
+{
+    enum gal_status status = gal_listener_new(loop, host, port, backlog, ops, ctx, out, err);
+    if (status == GAL_OK)
+        (*out)->tls = gal_tls_ref(tls);
+    return status;
+}
+
+void gal_listener_use_tls(struct gal_listener *l, struct gal_tls *tls)
+{
+    struct gal_tls *old = l->tls;
+    l->tls = gal_tls_ref(tls);
+    gal_tls_unref(old);
 }
 
 uint16_t gal_listener_port(const struct gal_listener *l)

@@ -2,7 +2,7 @@
 #include "net/loop.h"
 
 #include "base/mem.h"
-#include "net/net_impl.h"
+#include "net/stream_impl.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -150,6 +150,18 @@ void gal_loop_again(struct gal_loop *loop)
 static void on_tick(uv_timer_t *tick)
 {
     gal_streams_check_deadlines(tick->data);
+    gal_secure_tick(tick->data);
+}
+
+static void on_deferred(uv_idle_t *deferred)
+{
+    (void)uv_idle_stop(deferred);
+    gal_secure_run_waiting(deferred->data);
+}
+
+void gal_loop_defer(struct gal_loop *loop)
+{
+    (void)uv_idle_start(&loop->deferred, on_deferred);
 }
 
 static int start_handles(struct gal_loop *loop)
@@ -160,6 +172,8 @@ static int start_handles(struct gal_loop *loop)
     (void)uv_prepare_init(&loop->uv, &loop->before_sleep); /* these cannot fail */
     (void)uv_prepare_start(&loop->before_sleep, before_sleep);
     (void)uv_idle_init(&loop->uv, &loop->again);
+    (void)uv_idle_init(&loop->uv, &loop->deferred);
+    loop->deferred.data = loop;
     (void)uv_timer_init(&loop->uv, &loop->tick);
     loop->wake.data = loop->before_sleep.data = loop->tick.data = loop;
     return 0;
@@ -209,6 +223,7 @@ void gal_loop_free(struct gal_loop *loop)
     uv_close((uv_handle_t *)&loop->wake, NULL);
     uv_close((uv_handle_t *)&loop->before_sleep, NULL);
     uv_close((uv_handle_t *)&loop->again, NULL);
+    uv_close((uv_handle_t *)&loop->deferred, NULL);
     uv_close((uv_handle_t *)&loop->tick, NULL);
     int rc = UV_EBUSY;
     for (int turn = 0; rc == UV_EBUSY && turn < CLOSING_TURNS_MAX; turn++) {
@@ -217,6 +232,7 @@ void gal_loop_free(struct gal_loop *loop)
     }
     GAL_ASSERT(rc == 0); /* a timer has outlived its loop */
     gal_streams_free_kept(loop);
+    gal_secure_loop_free(loop);
     gal_free(loop);
 }
 

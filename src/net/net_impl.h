@@ -14,6 +14,9 @@
 
 struct gal_signal;
 struct gal_connect;
+struct gal_secure;
+struct gal_secure_loop;
+struct gal_tls;
 
 struct gal_loop {
     uv_loop_t uv;
@@ -28,7 +31,10 @@ struct gal_loop {
     struct gal_stream *streams;      /* all that are not closed; owned */
     struct gal_stream *free_streams; /* kept for the next peers; owned */
     size_t stream_count, free_count;
-    uint64_t deadline_us;            /* no stream's deadline is earlier */
+    struct gal_secure_loop
+        *secure;          /* what its streams of TLS share; owned; NULL before the first */
+    uv_idle_t deferred;   /* active while such a stream has older bytes to read */
+    uint64_t deadline_us; /* no stream's deadline is earlier */
     struct gal_listener *listeners;  /* owned */
     struct gal_signal *signals;      /* owned */
     struct gal_connect *connects;    /* under way; owned */
@@ -47,13 +53,15 @@ union gal_address {
 };
 
 /* Takes fd, a connected socket: it becomes a stream of the loop, or is closed when on_open refuses
- * or memory is out. */
+ * or memory is out. tls: NULL for plain TCP. */
 void gal_stream_adopt(struct gal_loop *loop, int fd, const union gal_address *peer,
-                      const struct gal_stream_ops *ops, void *listener_ctx);
+                      struct gal_tls *tls, const struct gal_stream_ops *ops, void *listener_ctx);
 /* Calls on_deadline of the streams whose time has come. */
 void gal_streams_check_deadlines(struct gal_loop *loop);
 /* Turns the 100 ms beat behind them on or off. */
 void gal_loop_tick(struct gal_loop *loop, bool on);
+/* gal_secure_run_waiting runs in the next turn, which does not sleep before. */
+void gal_loop_defer(struct gal_loop *loop);
 
 /* For gal_loop_free: closes all, and frees what is kept for the next peers. */
 void gal_listeners_close(struct gal_loop *loop);

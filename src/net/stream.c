@@ -11,7 +11,8 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
-#include "net/net_impl.h"
+#include "net/stream_impl.h"
+#include "net/tls.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -23,33 +24,6 @@
                                     */
 #define KEEP_MAX 1024
 #define REQUEST_PARTS_MAX 4 /* uv_write allocates for more */
-
-struct gal_stream {
-    uv_tcp_t tcp;
-    uv_write_t write;
-    uv_shutdown_t shutdown;
-    struct gal_loop *loop;
-    struct gal_stream *next, *prev; /* in the loop's list; next in its kept ones */
-    const struct gal_stream_ops *ops;
-    void *user;           /* NULL before on_open has returned it */
-    uint64_t deadline_us; /* 0: none */
-    bool reading;         /* bytes are wanted */
-    bool eof;
-    bool asking;     /* on_space is on the stack: libuv does not bear a stop or close there, */
-    bool close_soon; /* so this waits for the call that follows */
-    bool closing, finishing;
-    bool fin_sent;
-    bool writing; /* parts are left */
-    unsigned part, part_count;
-    uv_buf_t parts[GAL_STREAM_PARTS_MAX];
-    union gal_address peer;
-    char peer_text[GAL_ADDRESS_TEXT_SIZE]; /* empty until asked for */
-};
-
-static uv_stream_t *uv_of(struct gal_stream *s)
-{
-    return (uv_stream_t *)&s->tcp;
-}
 
 /* --- the loop's list --- */
 
@@ -107,6 +81,7 @@ static void on_closed(uv_handle_t *handle)
     delist(s);
     if (s->user)
         s->ops->on_close(s->user);
+    gal_secure_free(s);
     keep(s->loop, s);
 }
 
@@ -133,7 +108,7 @@ static void on_fin_sent(uv_shutdown_t *request, int status)
         gal_stream_close(s);
 }
 
-static void set_deadline(struct gal_stream *s, uint64_t at_us)
+void gal_stream_set_deadline(struct gal_stream *s, uint64_t at_us)
 {
     s->deadline_us = at_us;
     if (at_us && at_us < s->loop->deadline_us)
@@ -142,9 +117,9 @@ static void set_deadline(struct gal_stream *s, uint64_t at_us)
 
 static void send_fin(struct gal_stream *s)
 {
-    set_deadline(s, gal_loop_turn_us(s->loop) + FINISH_US);
+    gal_stream_set_deadline(s, gal_loop_turn_us(s->loop) + FINISH_US);
     s->shutdown.data = s;
-    if (uv_shutdown(&s->shutdown, uv_of(s), on_fin_sent) != 0)
+    if (uv_shutdown(&s->shutdown, gal_stream_uv(s), on_fin_sent) != 0)
         gal_stream_close(s);
 }
 
@@ -156,7 +131,9 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     char *space = NULL;
     size_t n = 0;
     (void)suggested;
-    if (!s->finishing) {
+    if (!s->finishing && s->secure) {
+        space = gal_secure_space(s, &n);
+    } else if (!s->finishing) {
         s->asking = true;
         space = s->ops->on_space(s->user, &n);
         s->asking = false;
@@ -171,7 +148,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     buf->len = space ? n : 0;
 }
 
-static void on_end(struct gal_stream *s)
+void gal_stream_ended(struct gal_stream *s)
 {
     s->eof = true;
     s->reading = false;
@@ -188,15 +165,20 @@ static void on_end(struct gal_stream *s)
 static void on_read(uv_stream_t *uv, ssize_t n, const uv_buf_t *buf)
 {
     struct gal_stream *s = uv->data;
-    (void)buf;
     if (s->close_soon) {
         s->close_soon = false;
         gal_stream_close(s);
     } else if (n > 0) {
-        if (!s->finishing)
+        if (s->finishing)
+            return;
+        if (s->secure)
+            gal_secure_take(s, buf->base, (size_t)n);
+        else
             s->ops->on_data(s->user, (size_t)n);
+    } else if (n < 0 && n != UV_ENOBUFS && gal_secure_is_shaking(s) && !s->finishing) {
+        gal_secure_give_up(s, true);
     } else if (n == UV_EOF) {
-        on_end(s);
+        gal_stream_ended(s);
     } else if (n == UV_ENOBUFS) { /* on_space gave nothing, or wanted no more */
         s->reading = false;
         (void)uv_read_stop(uv);
@@ -210,8 +192,13 @@ void gal_stream_read_stop(struct gal_stream *s)
     if (s->closing || s->finishing)
         return;
     s->reading = false;
-    if (!s->asking)
-        (void)uv_read_stop(uv_of(s));
+    if (!s->asking && !gal_secure_is_shaking(s))
+        (void)uv_read_stop(gal_stream_uv(s));
+}
+
+void gal_stream_listen(struct gal_stream *s)
+{
+    (void)uv_read_start(gal_stream_uv(s), on_alloc, on_read);
 }
 
 void gal_stream_read_resume(struct gal_stream *s)
@@ -219,14 +206,13 @@ void gal_stream_read_resume(struct gal_stream *s)
     if (s->closing || s->finishing || s->eof)
         return;
     s->reading = true;
-    if (!s->asking && s->user)
-        (void)uv_read_start(uv_of(s), on_alloc, on_read);
+    if (!s->asking && s->user && (!s->secure || gal_secure_resume(s)))
+        gal_stream_listen(s);
 }
 
 /* --- writing --- */
 
-/* Takes n bytes off the front of the parts. */
-static void advance(struct gal_stream *s, size_t n)
+void gal_stream_advance(struct gal_stream *s, size_t n)
 {
     while (s->part < s->part_count && n >= s->parts[s->part].len)
         n -= s->parts[s->part++].len;
@@ -236,15 +222,25 @@ static void advance(struct gal_stream *s, size_t n)
     }
 }
 
+void gal_stream_wrote(struct gal_stream *s)
+{
+    if (s->finishing) {
+        if (!s->secure || gal_secure_say_end(s))
+            send_fin(s);
+    } else if (s->ops->on_written) {
+        s->ops->on_written(s->user);
+    }
+}
+
 static void on_write_done(uv_write_t *request, int status);
 
 /* True when the kernel has all of it. What it does not take at once goes with a request of libuv's,
  * a few parts at a time. */
 static bool push(struct gal_stream *s)
 {
-    int rc = uv_try_write(uv_of(s), s->parts + s->part, s->part_count - s->part);
+    int rc = uv_try_write(gal_stream_uv(s), s->parts + s->part, s->part_count - s->part);
     if (rc > 0)
-        advance(s, (size_t)rc);
+        gal_stream_advance(s, (size_t)rc);
     if (s->part == s->part_count)
         return true;
     unsigned n = s->part_count - s->part;
@@ -252,7 +248,7 @@ static bool push(struct gal_stream *s)
         n = REQUEST_PARTS_MAX;
     s->write.data = s;
     if (rc >= 0 || rc == UV_EAGAIN)
-        rc = uv_write(&s->write, uv_of(s), s->parts + s->part, n, on_write_done);
+        rc = uv_write(&s->write, gal_stream_uv(s), s->parts + s->part, n, on_write_done);
     s->writing = rc == 0;
     if (rc != 0)
         gal_stream_close(s);
@@ -269,12 +265,8 @@ static void on_write_done(uv_write_t *request, int status)
         return;
     if (status != 0) {
         gal_stream_close(s);
-    } else if (s->part < s->part_count && !push(s)) {
-        return;
-    } else if (s->finishing) {
-        send_fin(s);
-    } else if (s->ops->on_written) {
-        s->ops->on_written(s->user);
+    } else if (s->part == s->part_count || push(s)) {
+        gal_stream_wrote(s);
     }
 }
 
@@ -291,7 +283,9 @@ bool gal_stream_write(struct gal_stream *s, const struct gal_str *parts, size_t 
         b->base = (char *)(uintptr_t)parts[i].p; /* libuv reads it only */
         b->len = parts[i].n;
     }
-    return s->part_count == 0 || push(s);
+    if (s->part_count == 0)
+        return true;
+    return s->secure ? gal_secure_write(s) : push(s);
 }
 
 void gal_stream_finish(struct gal_stream *s)
@@ -300,11 +294,11 @@ void gal_stream_finish(struct gal_stream *s)
         return;
     s->finishing = true;
     if (!s->eof)
-        (void)uv_read_start(uv_of(s), on_alloc, on_read);
-    if (!s->writing)
+        gal_stream_listen(s);
+    if (!s->writing && (!s->secure || gal_secure_say_end(s)))
         send_fin(s);
-    else if (s->deadline_us == 0)
-        set_deadline(s, gal_loop_turn_us(s->loop) + PENDING_US);
+    else if (s->deadline_us == 0 && !s->closing)
+        gal_stream_set_deadline(s, gal_loop_turn_us(s->loop) + PENDING_US);
 }
 
 /* --- time, addresses, lists --- */
@@ -313,13 +307,18 @@ void gal_stream_deadline(struct gal_stream *s, uint64_t at_us)
 {
     if (s->finishing || s->closing)
         return;
-    set_deadline(s, at_us);
+    if (gal_secure_is_shaking(s))
+        gal_secure_defer_deadline(s, at_us);
+    else
+        gal_stream_set_deadline(s, at_us);
 }
 
 static void pass_deadline(struct gal_stream *s)
 {
     s->deadline_us = 0;
-    if (s->finishing || !s->ops->on_deadline)
+    if (gal_secure_is_shaking(s) && !s->finishing)
+        gal_secure_give_up(s, false);
+    else if (s->finishing || !s->ops->on_deadline)
         gal_stream_close(s);
     else
         s->ops->on_deadline(s->user);
@@ -390,7 +389,7 @@ void gal_stream_switch(struct gal_stream *s, const struct gal_stream_ops *ops, v
 /* --- life --- */
 
 void gal_stream_adopt(struct gal_loop *loop, int fd, const union gal_address *peer,
-                      const struct gal_stream_ops *ops, void *listener_ctx)
+                      struct gal_tls *tls, const struct gal_stream_ops *ops, void *listener_ctx)
 {
     struct gal_stream *s = take(loop);
     if (!s) {
@@ -412,10 +411,16 @@ void gal_stream_adopt(struct gal_loop *loop, int fd, const union gal_address *pe
         return;
     }
     (void)uv_tcp_nodelay(&s->tcp, 1);
+    if (tls && gal_secure_begin(s, tls, listener_ctx) != GAL_OK) {
+        gal_stream_close(s);
+        return;
+    }
     s->reading = true;
     s->user = ops->on_open(s, listener_ctx);
     if (!s->user)
         gal_stream_close(s);
+    else if (s->secure)
+        gal_secure_start_time(s);
     else if (s->reading)
         gal_stream_read_resume(s);
 }

@@ -21,9 +21,11 @@ enum gal_config_type {
     GAL_CONF_BOOL,     /* on/off, true/false, yes/no, 1/0 */
     GAL_CONF_LEVEL,    /* debug info warn error off */
     GAL_CONF_FORMAT,   /* json console auto; auto is GAL_CONF_FORMAT_AUTO */
+    GAL_CONF_PORT,     /* whole number within [min, max], or "off": GAL_CONF_PORT_OFF */
     GAL_CONF_LIST,     /* whole numbers within [min, max], ascending: "4,8"; may be empty */
 };
 #define GAL_CONF_FORMAT_AUTO 1000u
+#define GAL_CONF_PORT_OFF 65536u
 #define GAL_CONF_LIST_MAX GAL_PREFERRED_MAX /* numbers of a LIST */
 
 enum gal_config_key {
@@ -74,6 +76,7 @@ struct gal_config_path {
     size_t own_count;
     struct gal_padding *padding;
     size_t padding_count;
+    struct gal_image_config image;
 };
 
 struct gal_config {
@@ -104,7 +107,8 @@ enum gal_status gal_config_add_path(struct gal_config *c, enum gal_config_source
  * NULL-terminated, borrowed. */
 enum gal_status gal_config_read_env(struct gal_config *c, char *const *env, struct gal_err *err);
 /* YAML: the rows' keys and `models:`, a list whose items are paths or mappings of `path`, `name`,
- * keys of scope MODEL and `padding` (one mapping or a list of `axis`, `buckets`, `value`, `mask`).
+ * keys of scope MODEL, `padding` (one mapping or a list of `axis`, `buckets`, `value`, `mask`) and
+ * `image` (server/config_image.h).
  * Unknown keys are errors with their line and the nearest known key as hint. */
 enum gal_status gal_config_read_file(struct gal_config *c, const char *path, struct gal_err *err);
 /* The numbers of a LIST's text; returns how many, at most `room` of which are written. */

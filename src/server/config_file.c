@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "server/config.h"
+#include "server/config_image.h"
 #include "text/yaml.h"
 
 #include <math.h>
@@ -14,7 +15,7 @@
 
 /* Names beside the rows. */
 static const char *const top_names[] = {"models", NULL};
-static const char *const entry_names[] = {"path", "name", "padding", NULL};
+static const char *const entry_names[] = {"path", "name", "padding", "image", NULL};
 
 /* One file being read. */
 struct reader {
@@ -239,6 +240,8 @@ static enum gal_status read_mapping(struct reader *r, const struct gal_yaml *ite
             status = read_name(r, n, &own);
         else if (gal_str_is(n->key, "padding"))
             status = read_padding(r, n, &own);
+        else if (gal_str_is(n->key, "image"))
+            status = gal_config_read_image(n, r->file, &r->c->arena, &own.image, r->err);
         else if (n != where)
             status = read_own(r, n, &own);
     }
@@ -281,7 +284,7 @@ static enum gal_status read_entry(struct reader *r, const struct gal_yaml *node)
 
     if (gal_str_is(node->key, "models"))
         return read_models(r, node);
-    if (gal_str_is(node->key, "padding"))
+    if (gal_str_is(node->key, "padding") || gal_str_is(node->key, "image"))
         return fail_at(r, node, "is a model's: put it into an entry of models");
     if (!row)
         return refuse_unknown(r, node, top_names);

@@ -174,7 +174,9 @@ static enum gal_status parse_number(const struct gal_config_row *row, const char
         break;
     default:
         if (text[0] == '\0' || strspn(text, "0123456789") != strlen(text))
-            return refuse(err, text, "a whole number");
+            return refuse(err, text,
+                          row->type == GAL_CONF_PORT ? "a port's number, or off"
+                                                     : "a whole number");
         if (gal_str_u64(gal_str_of(text), out) != GAL_OK)
             return out_of_range(row, text, err);
     }
@@ -236,6 +238,12 @@ enum gal_status gal_config_parse(const struct gal_config_row *row, const char *t
         if (!parse_share(text, &out->share))
             return refuse(err, text, "a share: on, off or a number from 0 to 1");
         return out->share < 0 || out->share > 1 ? out_of_range(row, text, err) : GAL_OK;
+    case GAL_CONF_PORT:
+        if (gal_str_ieq(gal_str_of(text), GAL_STR("off"))) {
+            out->number = GAL_CONF_PORT_OFF;
+            return GAL_OK;
+        }
+        return parse_number(row, text, &out->number, err);
     default:
         return parse_number(row, text, &out->number, err);
     }
@@ -262,6 +270,8 @@ char *gal_config_range(const struct gal_config_row *row, char *out, size_t size)
     out[0] = '\0';
     if (row->type == GAL_CONF_COUNT || row->type == GAL_CONF_SHARE || row->type == GAL_CONF_LIST)
         snprintf(out, size, "%llu..%llu", min, max);
+    else if (row->type == GAL_CONF_PORT)
+        snprintf(out, size, "%llu..%llu, off", min, max);
     else if (row->type == GAL_CONF_BYTES)
         snprintf(out, size, "%s..%s", scaled(min, byte_units, low), scaled(max, byte_units, high));
     else if (row->type == GAL_CONF_DURATION)

@@ -64,6 +64,7 @@ static void drain(struct gal_server *s)
     s->process.draining = true;
     if (s->loader != NULL)
         gal_loader_stop(s->loader);
+    gal_server_control_stop(s);
     gal_log_msg(s->log, GAL_LOG_INFO, "draining", "Shutdown initiated, draining requests...");
     if (gal_timer_new(s->loop, on_timer, s, &s->timer, &err) != GAL_OK) {
         gal_log_msg(s->log, GAL_LOG_ERROR, "stop_failed", "%s", err.message);

@@ -58,6 +58,24 @@ static void make_series(struct gal_front *f)
     f->refused_slow = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &slow);
     f->refused_abuse = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &abuse);
     f->refused_bad = gal_metrics_series(m, GAL_METRIC_HTTP_REFUSED, &bad);
+    gal_ws_front_init(f);
+}
+
+static void make_tls_series(struct gal_front *f)
+{
+    static const char *const versions[] = {"1.2", "1.3"}, *const resumed[] = {"no", "yes"};
+    struct gal_metrics *m = f->api.metrics;
+
+    for (size_t v = 0; v < 2; v++) {
+        for (size_t r = 0; r < 2; r++) {
+            struct gal_str labels[] = {gal_str_of(versions[v]), gal_str_of(resumed[r])};
+            f->handshakes[v][r] = gal_metrics_series(m, GAL_METRIC_TLS_HANDSHAKES, labels);
+        }
+    }
+    for (size_t i = GAL_TLS_FAIL_NONE + 1; i < GAL_TLS_FAIL_COUNT; i++) {
+        struct gal_str label = gal_str_of(gal_tls_failure_name((enum gal_tls_failure)i));
+        f->handshake_failures[i] = gal_metrics_series(m, GAL_METRIC_TLS_FAILURES, &label);
+    }
 }
 
 enum gal_status gal_front_new(const struct gal_front_setup *setup, struct gal_front **out,
@@ -75,6 +93,10 @@ enum gal_status gal_front_new(const struct gal_front_setup *setup, struct gal_fr
     f->api.log = setup->log;
     f->api.clock = &gal_clock_system;
     f->api.catalog = gal_catalog_ref(setup->catalog);
+    f->api.control = setup->control;
+    f->api.repository = setup->repository;
+    f->api.shm = setup->shm;
+    f->api.trace = setup->trace;
     f->no_request.method = GAL_METHOD_OTHER;
     f->no_request.version_major = f->no_request.version_minor = 1;
     f->no_request.content_length = -1;
@@ -109,6 +131,33 @@ enum gal_status gal_front_listen(struct gal_front *f, const char *host, uint16_t
 {
     return gal_listener_new(f->loop, host, port, BACKLOG, &gal_http_stream_ops, f, &f->listener,
                             err);
+}
+
+enum gal_status gal_front_listen_tls(struct gal_front *f, const char *host, uint16_t port,
+                                     struct gal_tls *tls, struct gal_err *err)
+{
+    make_tls_series(f);
+    return gal_listener_new_tls(f->loop, host, port, BACKLOG, tls, &gal_http_stream_ops, f,
+                                &f->secure, err);
+}
+
+void gal_front_shaken(void *front, struct gal_stream *stream, const struct gal_tls_report *r)
+{
+    struct gal_front *f = front;
+    const struct gal_log_field fields[] = {
+        {"reason", gal_str_of(gal_tls_failure_name(r->why)), false},
+        {"error", gal_str_of(r->text), false},
+        {"peer", gal_str_of(gal_stream_peer(stream)), false},
+    };
+
+    if (r->why == GAL_TLS_FAIL_NONE) {
+        bool is_13 = strcmp(r->version, "TLSv1.3") == 0;
+        gal_shard_add(f->api.shard, f->handshakes[is_13][r->resumed], 1);
+        return;
+    }
+    gal_shard_add(f->api.shard, f->handshake_failures[r->why], 1);
+    if (f->api.log != NULL && gal_log_on(f->api.log, GAL_LOG_DEBUG))
+        gal_log_write(f->api.log, GAL_LOG_DEBUG, "tls_handshake_failed", fields, 3);
 }
 
 static void *run(void *arg)
@@ -146,11 +195,13 @@ void gal_front_free(struct gal_front *f)
         return;
     GAL_ASSERT(!f->started);
     gal_listener_free(f->listener);
+    gal_listener_free(f->secure);
     gal_rests_release(&f->rests);
     gal_redis_free(f->api.redis);
     gal_loop_free(f->loop);
     gal_outbox_send(&f->outbox); /* none has a stream now: this gives the connections back */
     gal_http_free_pools(f);
+    gal_ws_free_pools(f);
     gal_http2_pool_free(f->h2_pool);
     gal_free(f->h2_input);
     gal_turn_free(f->api.turn);
@@ -164,7 +215,8 @@ void gal_front_free(struct gal_front *f)
 void gal_front_refuse(struct gal_front *f)
 {
     gal_listener_free(f->listener);
-    f->listener = NULL;
+    gal_listener_free(f->secure);
+    f->listener = f->secure = NULL;
     gal_loop_drain_streams(f->loop);
 }
 

@@ -9,8 +9,10 @@
 #include "http/http1.h"
 #include "http/http2.h"
 #include "net/stream.h"
+#include "net/tls.h"
 #include "server/outbox.h"
 #include "server/rest.h"
+#include "server/ws_conn.h"
 
 #include <pthread.h>
 
@@ -28,7 +30,8 @@ struct gal_slot;
 
 struct gal_front {
     struct gal_loop *loop;
-    struct gal_listener *listener; /* NULL once closed */
+    struct gal_listener *listener; /* NULL: none, or closed */
+    struct gal_listener *secure;   /* the one of TLS; NULL: none, or closed */
     pthread_t thread;
     bool started;
     struct gal_api api;
@@ -38,10 +41,13 @@ struct gal_front {
     struct gal_rests rests;
     struct gal_slot *free_slots; /* owned, recycled */
     unsigned free_slot_count;
+    struct gal_ws_front ws;
     struct gal_http2_pool *h2_pool; /* owned; NULL before the first connection of HTTP/2, */
     char *h2_input;                 /* as this: where all of them read */
     gal_series received, sent, refused_full, refused_slow, refused_bad, refused_memory,
         refused_abuse, rests_begun, log_dropped;
+    gal_series handshakes[2][2]; /* TLS 1.2 and 1.3; anew and resumed */
+    gal_series handshake_failures[GAL_TLS_FAIL_COUNT];
     struct gal_http_request no_request; /* stands in for one that did not arrive in time */
     char date[GAL_HTTP_DATE_SIZE];      /* of the second date_s */
     uint64_t date_s, date_turn_us;      /* looked up in that turn of the loop */
@@ -56,17 +62,28 @@ struct gal_front_setup {
     struct gal_log *log;
     struct gal_caching *caching;
     struct gal_catalog *catalog; /* the front takes a reference of its own */
+    /* may be NULL: see struct gal_api */
+    const struct gal_control_ops *control;
+    struct gal_repository *repository;
+    struct gal_shm *shm;
+    struct gal_trace *trace;
 };
 
 enum gal_status gal_front_new(const struct gal_front_setup *setup, struct gal_front **out,
                               struct gal_err *err);
 enum gal_status gal_front_listen(struct gal_front *f, const char *host, uint16_t port,
                                  struct gal_err *err);
+/* The same over TLS; connections end up at the same place. tls->on_handshake is gal_front_shaken.
+ */
+enum gal_status gal_front_listen_tls(struct gal_front *f, const char *host, uint16_t port,
+                                     struct gal_tls *tls, struct gal_err *err);
+/* Counts and logs how a handshake ended. */
+void gal_front_shaken(void *front, struct gal_stream *stream, const struct gal_tls_report *r);
 enum gal_status gal_front_start(struct gal_front *f, unsigned number, struct gal_err *err);
 /* Ends the loop and waits for its thread. */
 void gal_front_join(struct gal_front *f);
 void gal_front_free(struct gal_front *f); /* NULL is fine; not while its thread runs */
-/* Closes the listener and all connections without a request under way. */
+/* Closes the listeners and all connections without a request under way. */
 void gal_front_refuse(struct gal_front *f);
 /* Now, for the header Date: http1.h's form. */
 struct gal_str gal_front_date(struct gal_front *f);

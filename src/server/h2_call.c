@@ -99,6 +99,7 @@ static void begin(struct gal_slot *s)
     x->carrier = s;
     x->on_finished = on_finished;
     x->peer = gal_stream_peer(s->h2->stream);
+    x->client_name = gal_stream_client_name(s->h2->stream);
     x->arrived_us = gal_loop_turn_us(f->loop);
 }
 

@@ -47,11 +47,27 @@ static void give_slot(struct gal_conn *c)
     c->slot = NULL;
 }
 
+/* Behind a 101: the stream, and what was read beyond the request, are another protocol's. */
+static bool hand_over(struct gal_conn *c)
+{
+    struct gal_str rest = gal_buf_str(&c->slot->in);
+    size_t taken = gal_http1_end(c->slot->codec);
+
+    rest = (struct gal_str){rest.p + taken, rest.n - taken};
+    if (!gal_ws_adopt(c->front, c->stream, &c->slot->x, rest))
+        return false;
+    gal_conn_set_state(c, CONN_CLOSING);
+    gal_conn_give(c);
+    return true;
+}
+
 static void end_request(struct gal_conn *c)
 {
     struct gal_slot *s = c->slot;
 
     gal_conn_leave_flight(c);
+    if (s->x.resp.status == 101 && hand_over(c))
+        return;
     if (!c->keep_alive) {
         give_slot(c); /* the peer may take its time to go */
         gal_conn_close_softly(c);

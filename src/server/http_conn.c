@@ -111,6 +111,7 @@ static void begin(struct gal_conn *c, struct gal_http_request *req)
     x->carrier = c;
     x->on_finished = gal_conn_on_finished;
     x->peer = gal_stream_peer(c->stream);
+    x->client_name = gal_stream_client_name(c->stream);
     x->arrived_us = gal_loop_turn_us(c->front->loop);
 }
 

@@ -190,6 +190,11 @@ static enum gal_status set_key(struct gal_model_config *c, enum gal_config_key k
 
 /* --- a path's own keys --- */
 
+static bool has_own(const struct gal_config_path *p)
+{
+    return p->own_count || p->padding_count || p->image.on;
+}
+
 static bool copy_text(struct gal_arena *arena, struct gal_str *s)
 {
     if (s->n == 0)
@@ -212,6 +217,11 @@ static enum gal_status apply_own(struct gal_model_config *c, struct gal_arena *a
     for (size_t i = 0; i < p->padding_count; i++) {
         c->padding[i] = p->padding[i];
         if (!copy_text(arena, &c->padding[i].axis) || !copy_text(arena, &c->padding[i].mask))
+            return gal_fail(err, GAL_NO_MEMORY, "no memory for a model's configuration");
+    }
+    if (p->image.on) {
+        c->image = p->image;
+        if (!copy_text(arena, &c->image.input))
             return gal_fail(err, GAL_NO_MEMORY, "no memory for a model's configuration");
     }
     if (p->padding_count)
@@ -257,27 +267,32 @@ enum gal_status gal_model_keys_base(const struct gal_config *c, struct gal_model
     if (status == GAL_OK)
         status = check(out, NULL, err);
     for (size_t i = 0; i < c->path_count && status == GAL_OK; i++) {
-        if (c->paths[i].own_count || c->paths[i].padding_count)
+        if (has_own(&c->paths[i]))
             status = check(out, &c->paths[i], err);
     }
     return status;
 }
 
 enum gal_status gal_model_keys_scan(const struct gal_config *c, const char *name,
-                                    const struct gal_model_config *base, struct gal_model ***models,
+                                    const struct gal_model_config *base,
+                                    const struct gal_scan_options *how, struct gal_model ***models,
                                     size_t *count, struct gal_err *err)
 {
     struct gal_scan_path *paths = gal_calloc(c->path_count ? c->path_count : 1, sizeof(*paths));
-    struct gal_scan_options o = {paths, c->path_count, name, base};
+    struct gal_scan_options o = how ? *how : (struct gal_scan_options){.name = NULL};
     enum gal_status status;
 
     *models = NULL;
     *count = 0;
     if (!paths)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for the list of models");
+    o.paths = paths;
+    o.path_count = c->path_count;
+    o.name = name;
+    o.base = base;
     for (size_t i = 0; i < c->path_count; i++) {
         paths[i] = (struct gal_scan_path){.path = c->paths[i].path, .name = c->paths[i].name};
-        if (c->paths[i].own_count || c->paths[i].padding_count) {
+        if (has_own(&c->paths[i])) {
             paths[i].configure = apply_own;
             paths[i].ctx = &c->paths[i];
         }

@@ -12,9 +12,11 @@
  * of it. INVALID names the key and where it stands. Borrows nothing. */
 enum gal_status gal_model_keys_base(const struct gal_config *c, struct gal_model_config *out,
                                     struct gal_err *err);
-/* gal_catalog_scan over the configuration's paths, each with its own keys. */
+/* gal_catalog_scan over the configuration's paths, each with its own keys. how: its may_be_empty
+ * and override count, the rest is filled here; NULL: neither. */
 enum gal_status gal_model_keys_scan(const struct gal_config *c, const char *name,
-                                    const struct gal_model_config *base, struct gal_model ***models,
+                                    const struct gal_model_config *base,
+                                    const struct gal_scan_options *how, struct gal_model ***models,
                                     size_t *count, struct gal_err *err);
 
 #endif

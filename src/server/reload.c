@@ -69,7 +69,17 @@ static void show_gauges(struct gal_server *s, const struct gal_catalog *c,
     }
 }
 
-static void publish(struct gal_server *s, struct gal_catalog *fresh)
+enum gal_status gal_server_make_catalog(struct gal_server *s, struct gal_model *const *models,
+                                        size_t count, struct gal_catalog **out, struct gal_err *err)
+{
+    enum gal_status st = gal_catalog_new(models, count, out, err);
+
+    if (st == GAL_OK)
+        (*out)->may_be_empty = s->settings->explicit_control;
+    return st;
+}
+
+void gal_server_publish(struct gal_server *s, struct gal_catalog *fresh)
 {
     show_gauges(s, s->catalog, fresh);
     show_gauges(s, fresh, fresh);
@@ -150,8 +160,8 @@ static void on_load_end(struct gal_loader *l, void *ctx)
     }
     if (s->process.loaded)
         keep_old_for_failed(s);
-    if (gal_catalog_new(s->coming, s->coming_count, &fresh, &err) == GAL_OK)
-        publish(s, fresh);
+    if (gal_server_make_catalog(s, s->coming, s->coming_count, &fresh, &err) == GAL_OK)
+        gal_server_publish(s, fresh);
     else
         log_err(s, "reload_failed", &err);
     gal_server_drop_coming(s);
@@ -159,19 +169,31 @@ static void on_load_end(struct gal_loader *l, void *ctx)
     if (s->state == GAL_SERVER_STARTING)
         gal_server_set_state(s, GAL_SERVER_SERVING);
     log_loaded(s);
+    gal_server_load_ended(s);
+}
+
+void gal_server_load_ended(struct gal_server *s)
+{
     if (s->reload_again) {
         s->reload_again = false;
         gal_server_signal_reload(0, s);
     }
+    gal_server_control_next(s);
 }
 
 static enum gal_status scan(struct gal_server *s, struct gal_err *err)
 {
-    return gal_model_keys_scan(s->settings->config, s->settings->name, &s->settings->model_base,
-                               &s->coming, &s->coming_count, err);
+    const struct gal_scan_options how = {.may_be_empty = s->settings->explicit_control};
+    enum gal_status st =
+        gal_model_keys_scan(s->settings->config, s->settings->name, &s->settings->model_base, &how,
+                            &s->coming, &s->coming_count, err);
+
+    return st == GAL_OK && s->settings->explicit_control ? gal_server_control_filter(s, err) : st;
 }
 
-static enum gal_status start_loader(struct gal_server *s, struct gal_err *err)
+enum gal_status gal_server_load_coming(struct gal_server *s,
+                                       void (*on_end)(struct gal_loader *l, void *ctx),
+                                       struct gal_err *err)
 {
     struct gal_loader_options o = {.model = s->settings->model,
                                    .threads = s->settings->threads,
@@ -179,7 +201,7 @@ static enum gal_status start_loader(struct gal_server *s, struct gal_err *err)
                                    .shard = s->shard,
                                    .log = s->log,
                                    .home = s->loop,
-                                   .on_end = on_load_end,
+                                   .on_end = on_end,
                                    .ctx = s};
 
     return gal_loader_start(&o, s->coming, s->coming_count, &s->loader, err);
@@ -190,31 +212,28 @@ enum gal_status gal_server_first_load(struct gal_server *s, struct gal_err *err)
     enum gal_status st = scan(s, err);
 
     if (st == GAL_OK)
-        st = gal_catalog_new(s->coming, s->coming_count, &s->catalog, err);
+        st = gal_server_make_catalog(s, s->coming, s->coming_count, &s->catalog, err);
     return st;
 }
 
 enum gal_status gal_server_start_load(struct gal_server *s, struct gal_err *err)
 {
-    return start_loader(s, err);
+    return gal_server_load_coming(s, on_load_end, err);
 }
 
-/* Replaces newcomers whose file and configuration are those already serving. */
-static void keep_unchanged(struct gal_server *s)
+void gal_server_keep_unchanged(struct gal_server *s, struct gal_model **at)
 {
-    for (size_t i = 0; i < s->coming_count; i++) {
-        struct gal_model *m = s->coming[i], *old;
-        char hex[GAL_SHA256_HEX_SIZE];
+    struct gal_model *m = *at, *old;
+    char hex[GAL_SHA256_HEX_SIZE];
 
-        if (gal_catalog_model(s->catalog, gal_str_of(m->name), gal_str_of(m->version), &old,
-                              NULL) != GAL_OK ||
-            gal_model_state(old) != GAL_MODEL_READY || strcmp(old->path, m->path) != 0 ||
-            strcmp(old->config.digest, m->config.digest) != 0 ||
-            gal_sha256_file(m->path, hex, NULL) != GAL_OK || strcmp(hex, old->sha256) != 0)
-            continue;
-        s->coming[i] = gal_model_ref(old);
-        gal_model_unref(m);
-    }
+    if (gal_catalog_model(s->catalog, gal_str_of(m->name), gal_str_of(m->version), &old, NULL) !=
+            GAL_OK ||
+        old == m || gal_model_state(old) != GAL_MODEL_READY || strcmp(old->path, m->path) != 0 ||
+        strcmp(old->config.digest, m->config.digest) != 0 ||
+        gal_sha256_file(m->path, hex, NULL) != GAL_OK || strcmp(hex, old->sha256) != 0)
+        return;
+    *at = gal_model_ref(old);
+    gal_model_unref(m);
 }
 
 static void report_fixed(struct gal_server *s, const struct gal_config *old,
@@ -251,7 +270,8 @@ static enum gal_status reread(struct gal_server *s, struct gal_err *err)
     report_fixed(s, s->settings->config, c);
     fresh->own_config = c;
     fresh->older = s->settings;
-    fresh->model = s->settings->model; /* the engine stays as it is */
+    fresh->model = s->settings->model;                       /* the engine stays as it is */
+    fresh->explicit_control = s->settings->explicit_control; /* and who may load models */
     s->settings = fresh;
     return GAL_OK;
 }
@@ -294,8 +314,9 @@ void gal_server_signal_reload(int signum, void *ctx)
     if (st == GAL_OK)
         st = scan(s, &err);
     if (st == GAL_OK) {
-        keep_unchanged(s);
-        st = start_loader(s, &err);
+        for (size_t i = 0; i < s->coming_count; i++)
+            gal_server_keep_unchanged(s, &s->coming[i]);
+        st = gal_server_load_coming(s, on_load_end, &err);
     }
     if (st != GAL_OK) {
         log_err(s, "reload_failed", &err);
@@ -304,4 +325,5 @@ void gal_server_signal_reload(int signum, void *ctx)
         return;
     }
     use_log_level(s);
+    gal_certificates_reload(s);
 }

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "api/shm.h"
+#include "api/trace_log.h"
 #include "base/mem.h"
 #include "server/server_impl.h"
 
@@ -20,6 +22,34 @@ void gal_server_set_state(struct gal_server *s, enum gal_server_state to)
     s->state = to;
 }
 
+/* The first front finds the port where the system chooses it. */
+static enum gal_status listen_all(struct gal_server *s, struct gal_front *f, const char *host,
+                                  struct gal_err *err)
+{
+    const struct gal_config_value *values = s->settings->config->values;
+    enum gal_status st = GAL_OK;
+
+    if (values[GAL_KEY_HTTP_PORT].number != GAL_CONF_PORT_OFF)
+        st = gal_front_listen(f, host, s->port, err);
+    if (st == GAL_OK && s->certificates != NULL)
+        st = gal_front_listen_tls(f, host, s->https_port, gal_certificates_tls(s), err);
+    if (st == GAL_OK && f->listener != NULL)
+        s->port = gal_listener_port(f->listener);
+    if (st == GAL_OK && f->secure != NULL)
+        s->https_port = gal_listener_port(f->secure);
+    return st;
+}
+
+/* No other process may have the port. */
+static enum gal_status probe(const struct gal_config *c, enum gal_config_key key, uint16_t *port,
+                             struct gal_err *err)
+{
+    uint64_t number = c->values[key].number;
+
+    *port = number != GAL_CONF_PORT_OFF ? (uint16_t)number : 0;
+    return *port != 0 ? gal_listener_probe(c->values[GAL_KEY_HOST].text, *port, err) : GAL_OK;
+}
+
 static enum gal_status make_fronts(struct gal_server *s, struct gal_err *err)
 {
     const struct gal_config *c = s->settings->config;
@@ -30,12 +60,16 @@ static enum gal_status make_fronts(struct gal_server *s, struct gal_err *err)
                                     .metrics = s->metrics,
                                     .log = s->log,
                                     .caching = s->caching,
-                                    .catalog = s->catalog};
-    enum gal_status st = GAL_OK;
+                                    .catalog = s->catalog,
+                                    .repository = s->repository,
+                                    .shm = s->shm,
+                                    .trace = s->trace};
+    enum gal_status st = probe(c, GAL_KEY_HTTP_PORT, &s->port, err);
 
-    s->port = (uint16_t)c->values[GAL_KEY_HTTP_PORT].number;
-    if (s->port != 0)
-        st = gal_listener_probe(host, s->port, err);
+    if (s->settings->explicit_control)
+        setup.control = &s->control;
+    if (st == GAL_OK)
+        st = probe(c, GAL_KEY_HTTPS_PORT, &s->https_port, err);
     s->fronts = gal_calloc(s->settings->threads, sizeof(struct gal_front *));
     if (s->fronts == NULL)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for event loops");
@@ -45,9 +79,7 @@ static enum gal_status make_fronts(struct gal_server *s, struct gal_err *err)
         if (st != GAL_OK)
             break;
         s->fronts[s->front_count++] = f;
-        st = gal_front_listen(f, host, s->port, err);
-        if (st == GAL_OK)
-            s->port = gal_listener_port(f->listener);
+        st = listen_all(s, f, host, err);
     }
     return st;
 }
@@ -107,6 +139,22 @@ static enum gal_status make_cache(struct gal_server *s, struct gal_err *err)
     return gal_caching_new(&o, &s->caching, err);
 }
 
+/* What is there only when the configuration wants it. */
+static enum gal_status make_optional(struct gal_server *s, struct gal_err *err)
+{
+    const struct gal_config *c = s->settings->config;
+    enum gal_status st = gal_trace_new(c->values[GAL_KEY_TRACE_FILE].text, &s->trace, err);
+
+    if (st == GAL_OK && c->values[GAL_KEY_ALLOW_CLIENT_SHM].number != 0) {
+        s->shm = gal_shm_new();
+        if (s->shm == NULL)
+            st = gal_fail(err, GAL_NO_MEMORY, "no memory for shared memory regions");
+    }
+    if (st == GAL_OK && s->settings->explicit_control)
+        st = gal_server_control_new(s, err);
+    return st;
+}
+
 static enum gal_status start(struct gal_server *s, struct gal_err *err)
 {
     enum gal_status st;
@@ -121,9 +169,13 @@ static enum gal_status start(struct gal_server *s, struct gal_err *err)
     if (st == GAL_OK)
         st = make_cache(s, err);
     if (st == GAL_OK)
+        st = make_optional(s, err);
+    if (st == GAL_OK)
         st = gal_server_first_load(s, err);
     if (st == GAL_OK)
         st = start_sampler(s, err);
+    if (st == GAL_OK)
+        st = gal_certificates_start(s, err);
     if (st == GAL_OK)
         st = make_fronts(s, err);
     if (st == GAL_OK)
@@ -166,6 +218,11 @@ gal_server_new(const struct gal_config *config,
 uint16_t gal_server_port(const struct gal_server *s)
 {
     return s->port;
+}
+
+uint16_t gal_server_https_port(const struct gal_server *s)
+{
+    return s->https_port;
 }
 
 int gal_server_run(struct gal_server *s)
@@ -213,7 +270,11 @@ void gal_server_free(struct gal_server *s)
     gal_timer_free(s->timer);
     gal_timer_free(s->sample_timer);
     gal_sampler_free(s->sampler);
+    gal_certificates_free(s);
     gal_loop_free(s->loop);
+    gal_shm_free(s->shm);
+    gal_trace_free(s->trace);
+    gal_repository_free(s->repository);
     gal_metrics_free(s->metrics);
     gal_settings_free(s->settings);
     gal_free(s);

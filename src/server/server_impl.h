@@ -4,6 +4,7 @@
 #ifndef GAL_SERVER_SERVER_IMPL_H
 #define GAL_SERVER_SERVER_IMPL_H
 
+#include "api/control.h"
 #include "server/caching.h"
 #include "server/front.h"
 #include "server/loader.h"
@@ -35,13 +36,21 @@ struct gal_server {
     struct gal_retired retired;  /* models of older ones */
     struct gal_front **fronts;
     size_t front_count;
-    uint16_t port;
+    uint16_t port, https_port;             /* 0: none */
+    struct gal_certificates *certificates; /* server/certificates.c; NULL: no TLS */
 
     struct gal_loader *loader; /* NULL when no load is under way */
     struct gal_model **coming; /* of the load under way: what the next catalog holds; owned */
     size_t coming_count;
-    bool reload_again;      /* SIGHUP came during a load */
-    uint64_t load_began_us; /* monotonic: the process's start, then the last SIGHUP */
+    struct gal_control_request *asked; /* whose load it is; NULL: the configuration's */
+    bool reload_again;                 /* SIGHUP came during a load */
+    uint64_t load_began_us;            /* monotonic: the process's start, then the last SIGHUP */
+
+    struct gal_control_ops control; /* for the fronts, when settings say explicit_control */
+    struct gal_control_request *waiting, **waiting_end; /* loads and unloads, in their order */
+    struct gal_repository *repository;                  /* NULL unless explicit_control */
+    struct gal_shm *shm;                                /* NULL unless allowed */
+    struct gal_trace *trace;
 
     struct gal_sampler *sampler;
     struct gal_timer *sample_timer; /* GAL_METER_PERIOD_US */
@@ -53,6 +62,14 @@ struct gal_server {
 };
 
 void gal_server_set_state(struct gal_server *s, enum gal_server_state to);
+/* certificates.c */
+/* Reads the files of TLS, where https_port is on: an error ends the start. */
+enum gal_status gal_certificates_start(struct gal_server *s, struct gal_err *err);
+void gal_certificates_free(struct gal_server *s);
+struct gal_tls *gal_certificates_tls(const struct gal_server *s); /* borrowed */
+/* The files, as the newest settings name them, take effect for new connections; files that do not
+ * fit leave the old context in place and are logged. Nothing without TLS. */
+void gal_certificates_reload(struct gal_server *s);
 /* drain.c: first signal drains, second ends the grace. */
 void gal_server_signal_stop(int signum, void *ctx);
 /* reload.c */
@@ -61,6 +78,29 @@ void gal_server_signal_reload(int signum, void *ctx);
 enum gal_status gal_server_first_load(struct gal_server *s, struct gal_err *err);
 enum gal_status gal_server_start_load(struct gal_server *s, struct gal_err *err);
 void gal_server_drop_coming(struct gal_server *s);
+/* Starts loading what is coming; on_end as in loader.h, ctx is the server. */
+enum gal_status gal_server_load_coming(struct gal_server *s,
+                                       void (*on_end)(struct gal_loader *l, void *ctx),
+                                       struct gal_err *err);
+/* A catalog as this server serves it, and its way to the fronts; publish takes the reference. */
+enum gal_status gal_server_make_catalog(struct gal_server *s, struct gal_model *const *models,
+                                        size_t count, struct gal_catalog **out,
+                                        struct gal_err *err);
+void gal_server_publish(struct gal_server *s, struct gal_catalog *fresh);
+/* Same path, same bytes, same configuration as what serves under its name? That stays, in *m's
+ * place. */
+void gal_server_keep_unchanged(struct gal_server *s, struct gal_model **m);
+/* What waited for the load's end: a reload, requests. */
+void gal_server_load_ended(struct gal_server *s);
+
+/* control.c: models loaded and unloaded by request, when settings say explicit_control. */
+enum gal_status gal_server_control_new(struct gal_server *s, struct gal_err *err);
+/* Of the models that a scan has found: those that load_models names (at the start), those that are
+ * served (later; the ones loaded by a request with its own configuration stay as they are). */
+enum gal_status gal_server_control_filter(struct gal_server *s, struct gal_err *err);
+void gal_server_control_next(struct gal_server *s);
+/* No more: those that wait are refused. */
+void gal_server_control_stop(struct gal_server *s);
 /* Runs `apply` on each front's loop, with the front; the catalog (may be NULL) is handed over by
  * reference, settings are the newest. */
 void gal_server_tell_fronts(struct gal_server *s,

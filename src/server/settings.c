@@ -44,6 +44,10 @@ static void fill_api(struct gal_api_options *a, const struct gal_config *c)
     a->readiness_ttl_us = number(c, GAL_KEY_READINESS_TTL);
     a->access_sample = c->values[GAL_KEY_ACCESS_LOG].share;
     a->triton_metrics = number(c, GAL_KEY_TRITON_METRICS) != 0;
+    a->invocations = strcmp(c->values[GAL_KEY_INVOCATIONS].text, "sagemaker") == 0
+                         ? GAL_INVOCATIONS_SAGEMAKER
+                         : GAL_INVOCATIONS_MLFLOW;
+    a->client_settings = number(c, GAL_KEY_ALLOW_CLIENT_SETTINGS) != 0;
     a->compress = number(c, GAL_KEY_COMPRESS) != 0;
 }
 
@@ -72,6 +76,89 @@ static enum gal_status fill_redis(struct gal_settings *s, const struct gal_confi
     return st;
 }
 
+static bool is_off(const struct gal_config *c, enum gal_config_key key)
+{
+    return number(c, key) == GAL_CONF_PORT_OFF;
+}
+
+static const char *text(const struct gal_config *c, enum gal_config_key key)
+{
+    return c->values[key].text;
+}
+
+/* What is set must mean something: a certificate that nobody shows, or a demand that nobody checks,
+ * is a mistake that would be found out late. */
+static enum gal_status check_tls(const struct gal_config *c, const struct gal_tls_options *t,
+                                 struct gal_err *err)
+{
+    bool wants = t->client_auth != GAL_TLS_CLIENT_OFF, has = t->client_ca_file[0] != '\0';
+
+    if (is_off(c, GAL_KEY_HTTPS_PORT)) {
+        if (is_off(c, GAL_KEY_HTTP_PORT)) {
+            gal_fail(err, GAL_INVALID, "http_port and https_port are off: nothing listens");
+            gal_err_hint(err, "give one of them a port");
+        } else if (t->certificate_file[0] != '\0' || t->key_file[0] != '\0' || has || wants) {
+            gal_fail(err, GAL_INVALID, "TLS is set up, but https_port is off");
+            gal_err_hint(err, "set https_port, as --https-port 8443");
+        } else {
+            return GAL_OK;
+        }
+    } else if (t->certificate_file[0] == '\0' || t->key_file[0] == '\0') {
+        gal_fail(err, GAL_INVALID, "https_port needs tls_certificate and tls_key");
+        gal_err_hint(err, "name PEM files; both may be in one");
+    } else if (wants && !has) {
+        gal_fail(err, GAL_INVALID, "tls_client_auth needs tls_client_ca");
+        gal_err_hint(err, "name a PEM file of the certificates that sign clients' ones");
+    } else if (has && !wants) {
+        gal_fail(err, GAL_INVALID, "tls_client_ca is set, but tls_client_auth is off");
+        gal_err_hint(err, "set tls_client_auth to require, or to optional");
+    } else {
+        return GAL_OK;
+    }
+    return GAL_INVALID;
+}
+
+static enum gal_status fill_tls(struct gal_settings *s, const struct gal_config *c,
+                                struct gal_err *err)
+{
+    const char *auth = text(c, GAL_KEY_TLS_CLIENT_AUTH);
+    struct gal_tls_options *t = &s->tls;
+
+    t->certificate_file = text(c, GAL_KEY_TLS_CERTIFICATE);
+    t->key_file = text(c, GAL_KEY_TLS_KEY);
+    t->client_ca_file = text(c, GAL_KEY_TLS_CLIENT_CA);
+    t->client_auth = strcmp(auth, "require") == 0    ? GAL_TLS_CLIENT_REQUIRE
+                     : strcmp(auth, "optional") == 0 ? GAL_TLS_CLIENT_OPTIONAL
+                                                     : GAL_TLS_CLIENT_OFF;
+    t->tls13_only = strcmp(text(c, GAL_KEY_TLS_MIN_VERSION), "1.3") == 0;
+    t->handshake_timeout_us = number(c, GAL_KEY_HEAD_TIMEOUT);
+    s->tls_check_interval_us = number(c, GAL_KEY_TLS_CHECK_INTERVAL);
+    return check_tls(c, t, err);
+}
+
+static enum gal_status fill_control(struct gal_settings *s, const struct gal_config *c,
+                                    struct gal_err *err)
+{
+    struct gal_str mode = gal_str_of(c->values[GAL_KEY_MODEL_CONTROL].text);
+
+    s->explicit_control = gal_str_is(mode, "explicit");
+    if (!s->explicit_control && !gal_str_is(mode, "none")) {
+        gal_fail(err, GAL_INVALID, "model_control is none or explicit, not '%.*s'",
+                 GAL_STR_ARG(mode));
+        gal_err_place(err, "model_control");
+        if (gal_str_is(mode, "poll"))
+            gal_err_hint(err, "galley does not poll: send it SIGHUP when files have changed, or "
+                              "load models by request (explicit)");
+        return GAL_INVALID;
+    }
+    if (s->explicit_control || c->values[GAL_KEY_LOAD_MODELS].source == GAL_FROM_DEFAULT)
+        return GAL_OK;
+    gal_fail(err, GAL_INVALID, "load_models has no effect while model_control is none");
+    gal_err_place(err, "load_models");
+    gal_err_hint(err, "set model_control to explicit, or leave load_models out");
+    return GAL_INVALID;
+}
+
 enum gal_status gal_settings_new(const struct gal_config *config, struct gal_settings **out,
                                  struct gal_err *err)
 {
@@ -95,6 +182,10 @@ enum gal_status gal_settings_new(const struct gal_config *config, struct gal_set
     s->cache_bytes = number(config, GAL_KEY_RESPONSE_CACHE_SIZE);
     if (st == GAL_OK)
         st = fill_redis(s, config, err);
+    if (st == GAL_OK)
+        st = fill_tls(s, config, err);
+    if (st == GAL_OK)
+        st = fill_control(s, config, err);
     if (st != GAL_OK) {
         gal_free(s);
         return st;

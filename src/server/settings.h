@@ -5,6 +5,7 @@
 #define GAL_SERVER_SETTINGS_H
 
 #include "cache/redis_url.h"
+#include "net/tls.h"
 #include "server/config.h"
 #include "server/front.h"
 
@@ -18,8 +19,11 @@ struct gal_settings {
     size_t cache_bytes;                 /* of the response cache */
     struct gal_redis_url redis;
     bool has_redis;
+    struct gal_tls_options tls;     /* texts are config's; the rest of it is a server's */
+    uint64_t tls_check_interval_us; /* 0: not by itself */
     uint64_t drain_delay_us, grace_us;
     unsigned threads;
+    bool explicit_control;           /* clients load and unload models */
     const char *name;                /* of a single model; "" when not set; config's */
     const struct gal_config *config; /* borrowed */
     struct gal_config *own_config;   /* owned: the same, when a reload made it; else NULL */

@@ -79,6 +79,9 @@ void gal_slot_abandon(struct gal_slot *s)
 {
     snprintf(s->peer, sizeof(s->peer), "%s", s->x.peer);
     s->x.peer = s->peer;
+    snprintf(s->client, sizeof(s->client), "%.*s", GAL_STR_ARG(s->x.client_name));
+    if (s->x.client_name.p != NULL)
+        s->x.client_name = gal_str_of(s->client);
     gal_exchange_cancel(&s->x);
 }
 

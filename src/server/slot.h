@@ -21,7 +21,7 @@ struct gal_slot {
     struct gal_buf in;   /* HTTP/1.1: what is read; HTTP/2: the body */
     struct gal_buf head; /* HTTP/1.1: of the answer; HTTP/2: of the request */
     struct gal_exchange x;
-    char peer[64]; /* x's, once the stream has gone that tells it */
+    char peer[64], client[256]; /* x's, once the stream has gone that tells them */
     /* of HTTP/2 (server/h2_call.c) */
     struct gal_h2_conn *h2; /* NULL: the stream has gone, or there was none */
     struct gal_call call;

@@ -39,7 +39,7 @@ const char *gal_dtype_name(enum gal_dtype t)
 enum gal_dtype gal_dtype_parse(struct gal_str name)
 {
     for (int t = GAL_DT_NONE + 1; t < GAL_DT_COUNT; t++)
-        if (gal_str_is(name, rows[t].name))
+        if (name.n > 0 && name.p[0] == rows[t].name[0] && gal_str_is(name, rows[t].name))
             return (enum gal_dtype)t;
     return GAL_DT_NONE;
 }

@@ -18,6 +18,13 @@
 enum gal_status gal_json_read(struct gal_str text, struct gal_arena *arena, unsigned depth_max,
                               yyjson_val **root, struct gal_err *err);
 
+/* Values that stand for other formats' fields, so that one decoder reads all. */
+/* A number in JSON's grammar, whole; false when it is none. */
+bool gal_json_set_number(yyjson_val *v, struct gal_str text);
+/* An array whose `count` items are no containers and lie behind v (nodes == count), or whose items
+ * take `nodes` values in all. */
+void gal_json_set_array(yyjson_val *v, size_t count, size_t nodes);
+
 /* Writers: append to out, watch out->failed at the end. Commas and brackets are the caller's. */
 void gal_json_put_str(struct gal_buf *out, struct gal_str s); /* quoted, escaped; invalid UTF-8 is
                                                                  replaced by U+FFFD */

@@ -3,6 +3,7 @@
  * doubles" (2021), with the constants of binary32: the number's rounding interval is scaled by a
  * power of ten so that it holds one or two whole numbers, and at most four candidates are looked
  * at. Names follow the paper's. */
+#include "base/word.h"
 #include "text/json.h"
 
 #define POWER_MIN (-31)
@@ -53,13 +54,14 @@ struct decimal {
 /* Upper bits of g * c with the rest folded into the lowest bit, so that comparisons stay exact. */
 static uint32_t round_to_odd(uint64_t g, uint32_t c)
 {
-    uint64_t low = (g & 0xffffffffu) * c;
-    uint64_t product = (g >> 32) * c + (low >> 32);
-    return (uint32_t)(product >> 32) | ((uint32_t)product > 1);
+    __extension__ typedef unsigned __int128 u128;
+    u128 product = (u128)g * c;
+    return (uint32_t)(product >> 64) | ((uint32_t)(product >> 32) > 1);
 }
 
-/* v = c * 2^q, c > 0; `irregular`: the lower neighbour is half as far as the upper. */
-static struct decimal shortest(uint32_t c, int q, bool irregular)
+/* v = c * 2^q, c > 0; `irregular`: the lower neighbour is half as far as the upper. Digits of a
+ * shortest text, zeros behind them maybe. */
+static inline struct decimal shortest(uint32_t c, int q, bool irregular)
 {
     int k = irregular ? floor_log10_three_quarters_pow2(q) : floor_log10_pow2(q);
     int h = q + floor_log2_pow10(-k) + 1;
@@ -68,58 +70,97 @@ static struct decimal shortest(uint32_t c, int q, bool irregular)
     uint32_t lower = round_to_odd(g, (4 * c - 2 + irregular) << h) + odd;
     uint32_t value = round_to_odd(g, (4 * c) << h);
     uint32_t upper = round_to_odd(g, (4 * c + 2) << h) - odd;
-    uint32_t s = value / 4;
-    if (s >= 10) {
-        uint32_t ten = s / 10;
-        bool below = lower <= 40 * ten;
-        bool above = 40 * ten + 40 <= upper;
-        if (below != above)
-            return (struct decimal){ten + above, k + 1};
-    }
-    bool below = lower <= 4 * s;
-    bool above = 4 * s + 4 <= upper;
-    if (below != above)
-        return (struct decimal){s + above, k};
-    /* Both or none are inside: the nearer one, the even one on a tie. */
-    uint32_t middle = 4 * s + 2;
-    return (struct decimal){s + (value > middle || (value == middle && (s & 1))), k};
+    /* No branches: which candidate it is, no predictor knows. Of the two that are ten times as
+     * coarse one is inside at most; when it is, it is the shortest. */
+    uint32_t s = value / 4, ten = s / 10, middle = 4 * s + 2;
+    uint32_t below = lower <= 40 * ten, above = 40 * ten + 40 <= upper;
+    uint32_t coarse = (below ^ above) & (s >= 10);
+    uint32_t digits = 10 * (ten + above), mask = 0 - coarse;
+    /* Of the two others, where both or none are inside, the nearer, the even one on a tie. */
+    below = lower <= 4 * s;
+    above = 4 * s + 4 <= upper;
+    uint32_t nearer = (value > middle) | ((value == middle) & s & 1);
+    uint32_t fine = s + (((below ^ above) & above) | (~(below ^ above) & nearer));
+    return (struct decimal){(digits & mask) | (fine & ~mask), k};
+}
+
+/* The eight digits of v < 10^8, a byte of 0 to 9 each, the first one lowest. Divisions by 100 and
+ * 10 of two and four parts at once are multiplications that are exact for so few bits. */
+static inline uint64_t split_digits(uint32_t v)
+{
+    uint64_t parts = v / 10000 | (uint64_t)(v % 10000) << 32;
+    uint64_t upper = (parts * 10486 >> 20) & 0x0000007f0000007fu;
+    parts = upper | (parts - 100 * upper) << 16;
+    upper = (parts * 103 >> 10) & 0x000f000f000f000fu;
+    return upper | (parts - 10 * upper) << 8;
+}
+
+/* Digits of a number, d1 (not '0') to d9, '0' behind the last one that counts. */
+struct digits {
+    uint64_t eight; /* d1 lowest: as they lie in memory */
+    char ninth;
+    int count; /* without zeros at the end; 1 or more */
+    int dot;   /* the point is behind so many of them; may be negative or beyond them */
+};
+
+static inline struct digits take_apart(struct decimal d)
+{
+    static const uint32_t to_nine[] = {100, 10, 1};
+    for (; d.digits < 1000000; d.exponent--) /* of a subnormal number: others have 7 to 9 */
+        d.digits *= 10;
+    int longer = (d.digits >= 10000000) + (d.digits >= 100000000);
+    uint32_t nine = d.digits * to_nine[longer], ninth = nine % 10;
+    uint64_t eight = split_digits(nine / 10), behind = eight >> 8 | (uint64_t)ninth << 56;
+    return (struct digits){
+        .eight = eight | GAL_EACH_BYTE('0'),
+        .ninth = (char)('0' + ninth),
+        .count = behind ? 9 - __builtin_clzll(behind) / 8 : 1,
+        .dot = d.exponent + 7 + longer,
+    };
+}
+
+static inline void put_digits(char *p, const struct digits *d)
+{
+    memcpy(p, &d->eight, 8);
+    p[8] = d->ninth;
+}
+
+static char *write_scientific(char *p, const struct digits *d)
+{
+    put_digits(p + 1, d);
+    p[0] = p[1];
+    p[1] = '.';
+    p += d->count > 1 ? d->count + 1 : 1;
+    *p++ = 'e';
+    return gal_i64_write(p, d->dot - 1);
 }
 
 /* Digits d1d2d3 with the point behind the first `dot` of them, or as d1.d2d3e12 when that takes
- * many zeros: the layout of yyjson's doubles. */
-static char *write_decimal(char *p, struct decimal d)
+ * many zeros: the layout of yyjson's doubles. What is written beyond the end, within
+ * GAL_JSON_NUMBER_MAX, is written over. */
+static inline char *write_decimal(char *p, struct decimal decimal)
 {
-    char digits[GAL_U64_CHARS_MAX];
-    while (d.digits % 10 == 0) {
-        d.digits /= 10;
-        d.exponent++;
-    }
-    int n = (int)(gal_u64_write(digits, d.digits) - digits);
-    int dot = n + d.exponent;
-    if (dot <= -6 || dot > 21) {
-        *p++ = digits[0];
-        if (n > 1) {
-            *p++ = '.';
-            memcpy(p, digits + 1, (size_t)n - 1);
-            p += n - 1;
-        }
-        *p++ = 'e';
-        return gal_i64_write(p, dot - 1);
-    }
-    if (dot <= 0) {
+    struct digits d = take_apart(decimal);
+    if (d.dot <= -6 || d.dot > 21)
+        return write_scientific(p, &d);
+    if (d.dot <= 0) {
         memcpy(p, "0.000000", 8);
-        p += 2 - dot;
-        memcpy(p, digits, (size_t)n);
-        return p + n;
+        p += 2 - d.dot;
+        put_digits(p, &d);
+        return p + d.count;
     }
-    memset(p, '0', 24);
-    memcpy(p, digits, (size_t)n);
-    if (dot >= n)
-        n = dot + 1;
-    else
-        memmove(p + dot + 1, digits + dot, (size_t)(n - dot));
-    p[dot] = '.';
-    return p + n + 1;
+    if (d.dot >= d.count) {
+        memset(p, '0', 24);
+        put_digits(p, &d);
+        memcpy(p + d.dot, ".0", 2);
+        return p + d.dot + 2;
+    }
+    uint64_t behind = d.eight >> 4 * d.dot >> 4 * d.dot; /* in two steps: dot may be 8 */
+    memcpy(p, &d.eight, 8);
+    p[d.dot] = '.';
+    memcpy(p + d.dot + 1, &behind, 8);
+    p[9] = d.ninth;
+    return p + d.count + 1;
 }
 
 char *gal_json_write_f32(char *p, float v)
@@ -136,8 +177,7 @@ char *gal_json_write_f32(char *p, float v)
         memcpy(p, "0.0", 3);
         return p + 3;
     }
-    if (exponent == 0)
-        return write_decimal(p, shortest(mantissa, -149, false));
-    return write_decimal(
-        p, shortest(mantissa | 0x800000u, exponent - 150, mantissa == 0 && exponent > 1));
+    bool normal = exponent > 0;
+    return write_decimal(p, shortest(mantissa | (uint32_t)normal << 23, exponent - normal - 149,
+                                     mantissa == 0 && exponent > 1));
 }

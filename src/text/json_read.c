@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "text/json.h"
-
-#include "base/word.h"
+#include "text/json_scan.h"
 
 /* yyjson's allocator over an arena: what it frees stays with the arena. */
 struct arena_ctx {
@@ -33,51 +31,16 @@ static void on_free(void *ctx, void *p)
     (void)p;
 }
 
-/* gal_word_zero for a quote, a bracket or a brace. */
-static uint64_t has_structure(uint64_t w)
-{
-    uint64_t folded = w | GAL_EACH_BYTE(0x20); /* brackets become braces */
-    return gal_word_zero(w ^ GAL_EACH_BYTE('"')) | gal_word_zero(folded ^ GAL_EACH_BYTE('{')) |
-           gal_word_zero(folded ^ GAL_EACH_BYTE('}'));
-}
-
-/* Offset behind the string that begins at the quote `at`; n when it does not end. */
-static size_t skip_string(struct gal_str text, size_t at)
-{
-    for (size_t i = at + 1; i < text.n;) {
-        const char *quote = memchr(text.p + i, '"', text.n - i);
-        if (!quote)
-            return text.n;
-        size_t slashes = 0;
-        for (const char *p = quote - 1; p > text.p + at && *p == '\\'; p--)
-            slashes++;
-        i = (size_t)(quote - text.p) + 1;
-        if (slashes % 2 == 0)
-            return i;
-    }
-    return text.n;
-}
-
 /* Offset of the first opening bracket outside strings that lies deeper than depth_max; n when
  * there is none. One pass before anything is parsed: no memory is taken for nesting that is
  * refused. Text that is not JSON may give any answer, the parser refuses it. */
 static size_t find_too_deep(struct gal_str text, unsigned depth_max)
 {
     size_t depth = 0;
-    for (size_t i = 0; i < text.n;) {
-        uint64_t word;
-        if (text.n - i >= sizeof word) {
-            memcpy(&word, text.p + i, sizeof word);
-            uint64_t hits = has_structure(word);
-            if (!hits) {
-                i += sizeof word;
-                continue;
-            }
-            i += (size_t)__builtin_ctzll(hits) / 8;
-        }
+    for (size_t i = gal_json_next_mark(text, 0); i < text.n; i = gal_json_next_mark(text, i)) {
         char c = text.p[i];
         if (c == '"') {
-            i = skip_string(text, i);
+            i = gal_json_skip_string(text, i);
             continue;
         }
         if ((c == '[' || c == '{') && ++depth > depth_max)
@@ -96,6 +59,17 @@ static void put_place(struct gal_err *err, struct gal_str text, size_t at)
         gal_err_place(err, "%zu:%zu", line, column);
 }
 
+yyjson_doc *gal_json_parse(struct gal_str text, yyjson_read_flag flags, struct gal_arena *arena,
+                           yyjson_read_err *why, size_t *refused)
+{
+    struct arena_ctx ctx = {arena, 0};
+    const yyjson_alc alc = {on_alloc, on_realloc, on_free, &ctx};
+    /* The cast: without the in-situ flag yyjson does not write to its input. */
+    yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)text.p, text.n, flags, &alc, why);
+    *refused = ctx.refused;
+    return doc;
+}
+
 enum gal_status gal_json_read(struct gal_str text, struct gal_arena *arena, unsigned depth_max,
                               yyjson_val **root, struct gal_err *err)
 {
@@ -107,18 +81,15 @@ enum gal_status gal_json_read(struct gal_str text, struct gal_arena *arena, unsi
         put_place(err, text, deep);
         return GAL_INVALID;
     }
-    struct arena_ctx ctx = {arena, 0};
-    const yyjson_alc alc = {on_alloc, on_realloc, on_free, &ctx};
+    size_t refused;
     yyjson_read_err why;
-    /* The cast: without the in-situ flag yyjson does not write to its input. */
-    yyjson_doc *doc =
-        yyjson_read_opts((char *)(uintptr_t)text.p, text.n, YYJSON_READ_NOFLAG, &alc, &why);
+    yyjson_doc *doc = gal_json_parse(text, YYJSON_READ_NOFLAG, arena, &why, &refused);
     if (doc) {
         *root = yyjson_doc_get_root(doc);
         return GAL_OK;
     }
     if (why.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
-        return gal_arena_fail(arena, ctx.refused, "JSON document", err);
+        return gal_arena_fail(arena, refused, "JSON document", err);
     gal_fail(err, GAL_INVALID, "invalid JSON: %s", why.msg);
     put_place(err, text, why.pos);
     if (why.pos < text.n && (text.p[why.pos] == 'N' || text.p[why.pos] == 'I'))
@@ -144,4 +115,23 @@ const char *gal_json_type_name(const yyjson_val *v)
     default:
         return "nothing";
     }
+}
+
+bool gal_json_set_number(yyjson_val *v, struct gal_str text)
+{
+    char copy[512]; /* a longer one is no number that anybody means */
+    const char *end;
+
+    if (text.n == 0 || text.n >= sizeof(copy) || memchr(text.p, '\0', text.n) != NULL)
+        return false;
+    memcpy(copy, text.p, text.n);
+    copy[text.n] = '\0';
+    end = yyjson_read_number(copy, v, 0, NULL, NULL);
+    return end == copy + text.n;
+}
+
+void gal_json_set_array(yyjson_val *v, size_t count, size_t nodes)
+{
+    unsafe_yyjson_set_arr(v, count);
+    v->uni.ofs = (nodes + 1) * sizeof(*v);
 }

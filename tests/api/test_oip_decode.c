@@ -8,6 +8,8 @@
 #include <stdio.h>
 
 #include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
 
 struct bench {
     struct gal_arena arena;
@@ -438,7 +440,7 @@ static void decoding_survives_any_allocation_that_fails(void **state)
         struct gal_oip_request req;
 
         gal_arena_init(&arena, 64, 0, 1 << 20);
-        gal_alloc_fail_at(i, 1);
+        gal_alloc_fail_at(i, 0); /* a single one is made up for: see below */
         st = gal_oip_decode(GAL_STR("mlp"), gal_str_of(two_binaries), (struct gal_str){bytes, 19},
                             &arena, &req, NULL);
         gal_alloc_fail_at(0, 0);
@@ -446,6 +448,298 @@ static void decoding_survives_any_allocation_that_fails(void **state)
         gal_arena_release(&arena);
     }
     assert_true(refused > 0);
+}
+
+/* --- the short way for arrays of numbers against the long one --- */
+
+static bool same_text(struct gal_str a, struct gal_str b)
+{
+    return (a.p == NULL) == (b.p == NULL) && gal_str_eq(a, b);
+}
+
+static void check_same_tensor(const struct gal_tensor *a, const struct gal_tensor *b)
+{
+    assert_true(gal_str_eq(a->name, b->name));
+    assert_int_equal(a->dtype, b->dtype);
+    assert_int_equal(a->rank, b->rank);
+    assert_int_equal(a->count, b->count);
+    for (size_t i = 0; i < a->rank; i++)
+        assert_int_equal(a->shape[i], b->shape[i]);
+    for (size_t i = 0; a->dtype == GAL_DT_BYTES && i < a->count; i++)
+        assert_true(
+            gal_str_eq(((const struct gal_str *)a->data)[i], ((const struct gal_str *)b->data)[i]));
+    if (a->dtype != GAL_DT_BYTES && a->count > 0)
+        assert_memory_equal(a->data, b->data, a->count * gal_dtype_size(a->dtype));
+}
+
+/* Both decoders on text that ends where its memory does; true when it is a request. */
+static bool check_both(const char *json)
+{
+    struct gal_str text = gal_str_of(json);
+    char *copy = malloc(text.n + 1);
+    struct gal_arena arenas[2];
+    struct gal_oip_request reqs[2];
+    struct gal_err errs[2];
+    enum gal_status st[2];
+
+    assert_non_null(copy);
+    memcpy(copy + 1, text.p, text.n);
+    text.p = copy + 1;
+    for (int i = 0; i < 2; i++) {
+        gal_arena_init(&arenas[i], 4096, 0, 1 << 24);
+        st[i] = (i == 0 ? gal_oip_decode : gal_oip_decode_tree)(
+            GAL_STR("mlp"), text, (struct gal_str){NULL, 0}, &arenas[i], &reqs[i], &errs[i]);
+    }
+    assert_int_equal(st[0], st[1]);
+    if (st[0] != GAL_OK) {
+        assert_string_equal(errs[0].message, errs[1].message);
+        assert_string_equal(errs[0].place, errs[1].place);
+        assert_string_equal(errs[0].hint, errs[1].hint);
+    } else {
+        assert_true(same_text(reqs[0].id, reqs[1].id));
+        assert_int_equal(reqs[0].input_count, reqs[1].input_count);
+        assert_int_equal(reqs[0].output_count, reqs[1].output_count);
+        for (size_t i = 0; i < reqs[0].input_count; i++)
+            check_same_tensor(&reqs[0].inputs[i], &reqs[1].inputs[i]);
+    }
+    gal_arena_release(&arenas[0]);
+    gal_arena_release(&arenas[1]);
+    free(copy);
+    return st[0] == GAL_OK;
+}
+
+static bool check_data(const char *dtype, const char *shape, const char *data)
+{
+    char json[2048];
+
+    snprintf(json, sizeof(json),
+             "{\"inputs\":[{\"name\":\"x\",\"data\":%s,\"datatype\":\"%s\",\"shape\":%s}]}", data,
+             dtype, shape);
+    return check_both(json);
+}
+
+static const char *const pairs[] = {
+    "[0,1]",
+    "[-0,1]",
+    "[-0.0,0e5]",
+    "[1.0,2]",
+    "[1,2.5]",
+    "[-1,0.5]",
+    "[255,256]",
+    "[-128,-129]",
+    "[9223372036854775807,-9223372036854775808]",
+    "[18446744073709551615,0]",
+    "[18446744073709551616,0]",
+    "[18446744073709551615,-1]",
+    "[18446744073709551615,-1,0.5]",
+    "[-9223372036854775809,1]",
+    "[0.1,1e22]",
+    "[1e23,1E+2]",
+    "[3.5e38,1]",
+    "[1e308,1.8e308]",
+    "[1e309,1]",
+    "[1e-400,1]",
+    "[5e-324,1e-310]",
+    "[9007199254740993,9007199254740993.0]",
+    "[9007199254740992.9999999999,1]",
+    "[0.000000000000000000000000001,0.00000000012345678901234567]",
+    "[123456789012345678901234567890,1.23456789012345678901234567890]",
+    "[65504,65520]",
+    "[3.4028235677973366e38,3.4028235677973365e38]",
+    "[01,2]",
+    "[1.,2]",
+    "[.5,2]",
+    "[+1,2]",
+    "[1e,2]",
+    "[1e+,2]",
+    "[-,2]",
+    "[1 2]",
+    "[1,]",
+    "[,1]",
+    "[1,2",
+    "[1,2}",
+    "[1,\"NaN\"]",
+    "[null,1]",
+    "[true,1]",
+    "[NaN,1]",
+    "[]",
+    "[[]]",
+    "[[1],[2]]",
+    "[[1,2]]",
+    "[[1],2]",
+    "[1,[2]]",
+    "[[1],[2,3]]",
+    "[[1,2],[3]]",
+    "[[[1],[2]]]",
+    "[1,2,3]",
+    "[1]",
+    "1",
+    "[ 1 ,\t2\r\n]",
+    "[1,  2 ]",
+    "[1,2]]",
+    "[{\"data\":[1,2]}]",
+    "[0.1e1,1e-7]",
+    "[1e0000000000000000001,1]",
+    "[1e-99999999999999999999,1]"};
+
+static void arrays_of_numbers_are_read_as_trees_are(void **state)
+{
+    static const char *const dtypes[] = {"BOOL", "UINT8", "UINT64", "INT8", "INT64",
+                                         "FP16", "BF16",  "FP32",   "FP64", "BYTES"};
+    static const char *const shapes[] = {"[2]", "[1,2]", "[2,1]", "[]", "[0]", "[1,1,2,1]"};
+    size_t fine = 0;
+
+    (void)state;
+    for (size_t d = 0; d < sizeof(dtypes) / sizeof(*dtypes); d++)
+        for (size_t p = 0; p < sizeof(pairs) / sizeof(*pairs); p++)
+            for (size_t s = 0; s < sizeof(shapes) / sizeof(*shapes); s++)
+                fine += check_data(dtypes[d], shapes[s], pairs[p]);
+    assert_true(fine > 500);
+}
+
+static void only_an_inputs_data_is_read_past_the_tree(void **state)
+{
+    static const char *const good = "{\"inputs\":[{\"name\":\"x\",\"shape\":[2],\"datatype\":"
+                                    "\"FP32\",\"data\" : [1.5,2]%s}]%s}";
+    static const struct {
+        const char *in_input, *in_request;
+        bool fine;
+    } rows[] = {
+        {"", "", true},
+        {",\"data\":[1,2]", "", false},
+        {",\"d\\u0061ta\":[1,2]", "", false},
+        {",\"parameters\":{\"data\":[1]}", "", false},
+        {",\"parameters\":{\"data\":\"\"}", "", true},
+        {",\"parameters\":{\"x\":\"\\\"data\\\":[1]\"}", "", true},
+        {"", ",\"data\":[1]", false},
+        {"", ",\"parameters\":{\"data\":[1]}", false},
+        {"", ",\"outputs\":[{\"name\":\"y\",\"data\":[1]}]", false},
+        {"", ",\"id\":\"data\"", true},
+        {"", ",\"id\":\"data\":[1]", false},
+        {"", ",\"id\":[\"data\"]", false},
+        {"},{\"name\":\"y\",\"shape\":[1],\"datatype\":\"BYTES\",\"data\":[\"data\"]", "", true},
+        {"},{\"name\":\"y\",\"shape\":[1],\"datatype\":\"BYTES\",\"data\":\"\"", "", false},
+        {"},{\"data\":[[3,4],[5,6]],\"name\":\"y\",\"shape\":[2,2],\"datatype\":\"INT8\"", "",
+         true},
+    };
+    char format[512], json[1024];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        char *at;
+
+        snprintf(json, sizeof(json), "%s", "");
+        snprintf(format, sizeof(format), "%s", good);
+        at = strstr(format, "%s");
+        snprintf(json, sizeof(json), "%.*s%s%.*s%s}", (int)(at - format), format, rows[i].in_input,
+                 2, at + 2, rows[i].in_request);
+        assert_int_equal(check_both(json), rows[i].fine);
+        for (size_t n = strlen(json); n > 0; n--) { /* cut anywhere */
+            json[n - 1] = '\0';
+            assert_false(check_both(json));
+        }
+    }
+}
+
+static void arrays_count_in_the_depth_of_the_text(void **state)
+{
+    char json[512], open[128], close[128];
+
+    (void)state;
+    for (int depth = 1; depth <= 70; depth++) {
+        memset(open, '[', (size_t)depth);
+        memset(close, ']', (size_t)depth);
+        open[depth] = close[depth] = '\0';
+        snprintf(json, sizeof(json),
+                 "{\"inputs\":[{\"name\":\"x\",\"shape\":[1,1,1],\"datatype\":\"FP32\",\"data\":"
+                 "%s1%s}]}",
+                 open, close);
+        assert_int_equal(check_both(json), depth <= 3);
+    }
+}
+
+static uint64_t random_state = 88172645463325252u;
+
+static uint64_t next_random(void)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state * 2685821657736338717u;
+}
+
+static double random_double(int i)
+{
+    uint64_t bits = next_random();
+    double v;
+    float f;
+
+    if (i % 4 == 0)
+        return (double)(bits >> 11) / 9007199254740992.0;
+    if (i % 4 == 1) {
+        memcpy(&f, &bits, sizeof(f));
+        return (double)f;
+    }
+    if (i % 4 == 2)
+        bits = (bits & ~(UINT64_C(0x7ff) << 52)) | (1023 + bits % 200 - 100) << 52;
+    memcpy(&v, &bits, sizeof(v));
+    return v;
+}
+
+/* Texts of all lengths against the C library's reader: also digits that lie beside a tie. */
+static void numbers_are_read_to_the_last_bit(void **state)
+{
+    enum { COUNT = 64, ROUNDS = 8000 };
+    struct bench *b = *state;
+    static char json[COUNT * 48 + 128];
+    double want[COUNT];
+
+    for (int round = 0; round < ROUNDS; round++) {
+        int n = snprintf(json, sizeof(json),
+                         "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP64\",\"shape\":[%d],"
+                         "\"data\":[",
+                         COUNT);
+
+        for (int i = 0; i < COUNT; i++) {
+            double v = random_double(round + i);
+            int at = n;
+
+            if (!isfinite(v) || fabs(v) > 1e300)
+                v = 0.5;
+            n += snprintf(json + n, sizeof(json) - (size_t)n, round % 3 ? "%.*g" : "%.*e",
+                          1 + (int)(next_random() % 24), v);
+            want[i] = strtod(json + at, NULL);
+            n += snprintf(json + n, sizeof(json) - (size_t)n, i + 1 < COUNT ? ", " : "]}]}");
+        }
+        assert_int_equal(decode(b, json), GAL_OK);
+        for (int i = 0; i < COUNT; i++) /* but for the zero's sign: -0 is an integer */
+            assert_true(((const double *)b->req.inputs[0].data)[i] == want[i]);
+    }
+}
+
+static void the_short_way_survives_any_allocation_that_fails(void **state)
+{
+    static const char json[] = "{\"inputs\":[{\"name\":\"x\",\"shape\":[3],\"datatype\":\"FP32\","
+                               "\"data\":[1,2,3]}]}";
+    uint64_t calls = 1;
+
+    (void)state;
+    for (uint64_t i = 1; calls > 0; i++) {
+        struct gal_arena arena;
+        struct gal_oip_request req;
+        enum gal_status st;
+
+        gal_arena_init(&arena, 64, 0, 1 << 20);
+        calls = gal_alloc_count();
+        gal_alloc_fail_at(i, 1);
+        st = gal_oip_decode(GAL_STR("mlp"), gal_str_of(json), (struct gal_str){NULL, 0}, &arena,
+                            &req, NULL);
+        gal_alloc_fail_at(0, 0);
+        assert_int_equal(st, GAL_OK); /* by the long way */
+        assert_true(((const float *)req.inputs[0].data)[2] == 3.0f);
+        calls = gal_alloc_count() - calls >= i ? 1 : 0;
+        gal_arena_release(&arena);
+    }
 }
 
 int main(void)
@@ -466,6 +760,11 @@ int main(void)
         cmocka_unit_test(raw_text_is_one_element),
         cmocka_unit_test(a_raw_request_is_for_models_with_one_input),
         cmocka_unit_test(decoding_survives_any_allocation_that_fails),
+        cmocka_unit_test(arrays_of_numbers_are_read_as_trees_are),
+        cmocka_unit_test(only_an_inputs_data_is_read_past_the_tree),
+        cmocka_unit_test(arrays_count_in_the_depth_of_the_text),
+        cmocka_unit_test(numbers_are_read_to_the_last_bit),
+        cmocka_unit_test(the_short_way_survives_any_allocation_that_fails),
     };
 
     return cmocka_run_group_tests(tests, open_bench, close_bench);

@@ -154,6 +154,44 @@ static void the_latest_piece_grows_in_place(void **state)
     gal_arena_release(&a);
 }
 
+static void the_latest_piece_gives_back_what_it_does_not_need(void **state)
+{
+    (void)state;
+    struct gal_arena a;
+    gal_arena_init(&a, 4 * KIB, 64 * KIB, 64 * KIB);
+    char *p = gal_arena_alloc(&a, KIB);
+    gal_arena_trim(&a, p, KIB, 8);
+    char *q = gal_arena_small(&a, 8);
+    assert_ptr_equal(q, p + 8);
+    assert_int_equal(a.used, 16);
+    gal_arena_trim(&a, p, 8, 0); /* not the latest */
+    assert_int_equal(a.used, 16);
+    gal_arena_trim(&a, q, 8, 8);
+    assert_ptr_equal(gal_arena_small(&a, 1), q + 8);
+    gal_arena_release(&a);
+}
+
+static void what_was_taken_since_a_mark_is_forgotten(void **state)
+{
+    (void)state;
+    struct gal_arena a;
+    gal_arena_init(&a, KIB, 64 * KIB, 64 * KIB);
+    struct gal_arena_mark none = gal_arena_mark(&a);
+    char *p = gal_arena_strdup(&a, GAL_STR("kept"));
+    struct gal_arena_mark mark = gal_arena_mark(&a);
+    void *q = gal_arena_small(&a, 8);
+    for (size_t i = 0; i < 8; i++) /* more blocks */
+        assert_non_null(gal_arena_alloc(&a, 2 * KIB));
+    gal_arena_rewind(&a, mark);
+    assert_int_equal(a.used, 5);
+    assert_string_equal(p, "kept");
+    assert_ptr_equal(gal_arena_small(&a, 8), q);
+    gal_arena_rewind(&a, none);
+    assert_null(a.head);
+    assert_non_null(gal_arena_alloc(&a, 64 * KIB)); /* all of bytes_max again */
+    gal_arena_release(&a);
+}
+
 static void text_is_copied_and_formatted(void **state)
 {
     (void)state;
@@ -240,6 +278,8 @@ int main(void)
         cmocka_unit_test(the_second_round_takes_no_memory),
         cmocka_unit_test(no_more_than_keep_max_is_kept),
         cmocka_unit_test(the_latest_piece_grows_in_place),
+        cmocka_unit_test(the_latest_piece_gives_back_what_it_does_not_need),
+        cmocka_unit_test(what_was_taken_since_a_mark_is_forgotten),
         cmocka_unit_test(text_is_copied_and_formatted),
         cmocka_unit_test(failing_allocations_are_survived),
         cmocka_unit_test(allocations_are_counted_and_fail_on_demand),

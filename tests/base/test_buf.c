@@ -131,6 +131,28 @@ static void check_quoted(struct gal_str s, const char *want)
     gal_buf_release(&b);
 }
 
+/* Text is looked at eight bytes at a time: each byte, at each place of two words and a rest. */
+static void every_byte_is_quoted_alike_wherever_it_stands(void **state)
+{
+    (void)state;
+    for (unsigned c = 0; c < 256; c++)
+        for (size_t at = 0; at < 20; at++) {
+            char alone = (char)c, text[20];
+            struct gal_buf one, all;
+            memset(text, 'a', sizeof text);
+            text[at] = alone;
+            gal_buf_init(&one, 64);
+            gal_buf_init(&all, 64);
+            gal_buf_put_quoted(&one, (struct gal_str){&alone, 1});
+            gal_buf_put_quoted(&all, (struct gal_str){text, sizeof text});
+            assert_int_equal(all.n, sizeof text - 1 + one.n);
+            assert_memory_equal(all.p + 1 + at, one.p + 1, one.n - 2);
+            assert_int_equal(all.p[at], at > 0 ? 'a' : '"');
+            gal_buf_release(&one);
+            gal_buf_release(&all);
+        }
+}
+
 static void quoted_text_is_a_json_string(void **state)
 {
     (void)state;
@@ -173,6 +195,7 @@ int main(void)
         cmocka_unit_test(the_maximum_is_exact_and_a_failed_write_changes_nothing),
         cmocka_unit_test(reserved_room_is_written_by_the_caller),
         cmocka_unit_test(shifting_moves_the_rest_to_the_front),
+        cmocka_unit_test(every_byte_is_quoted_alike_wherever_it_stands),
         cmocka_unit_test(quoted_text_is_a_json_string),
         cmocka_unit_test(failing_allocations_are_survived),
     };

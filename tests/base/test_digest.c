@@ -17,6 +17,17 @@
 #define SHA_ABC "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 #define SHA_MILLION_A "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"
 
+static void sha1_gives_a_published_value(void **state)
+{
+    unsigned char out[GAL_SHA1_BYTES];
+    (void)state;
+    assert_int_equal(gal_sha1_bytes(GAL_STR("abc"), out, NULL), GAL_OK);
+    assert_memory_equal(out,
+                        "\xa9\x99\x3e\x36\x47\x06\x81\x6a\xba\x3e"
+                        "\x25\x71\x78\x50\xc2\x6c\x9c\xd0\xd8\x9d",
+                        GAL_SHA1_BYTES);
+}
+
 static void sha256_gives_published_values(void **state)
 {
     (void)state;
@@ -96,6 +107,7 @@ static void identifiers_are_version_4_and_distinct(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sha1_gives_a_published_value),
         cmocka_unit_test(sha256_gives_published_values),
         cmocka_unit_test(files_are_digested_in_pieces),
         cmocka_unit_test(the_generator_is_xoshiro256_star_star),

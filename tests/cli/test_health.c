@@ -170,7 +170,7 @@ static void a_closed_port_is_named(void **state)
 
 static void what_is_no_url_is_an_error_of_usage(void **state)
 {
-    static const char *const lines[] = {"health https://127.0.0.1/",
+    static const char *const lines[] = {"health ftp://127.0.0.1/",
                                         "health http://",
                                         "health http://:80",
                                         "health http://h:0",

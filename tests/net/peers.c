@@ -98,7 +98,7 @@ static void *serve(void *loop)
     return NULL;
 }
 
-void start_on(struct server *s, act_fn *act, const char *host)
+static void make(struct server *s, act_fn *act)
 {
     memset(s, 0, sizeof *s);
     s->act = act;
@@ -109,6 +109,21 @@ void start_on(struct server *s, act_fn *act, const char *host)
     }
     assert_int_equal(gal_loop_new(&s->loop, NULL), GAL_OK);
     gal_loop_on_turn(s->loop, count_turn, s);
+}
+
+void start_tls(struct server *s, act_fn *act, struct gal_tls *tls)
+{
+    make(s, act);
+    assert_int_equal(
+        gal_listener_new_tls(s->loop, "127.0.0.1", 0, 128, tls, &peer_ops, s, &s->listener, NULL),
+        GAL_OK);
+    s->port = gal_listener_port(s->listener);
+    run_in_thread(s);
+}
+
+void start_on(struct server *s, act_fn *act, const char *host)
+{
+    make(s, act);
     assert_int_equal(gal_listener_new(s->loop, host, 0, 128, &peer_ops, s, &s->listener, NULL),
                      GAL_OK);
     s->port = gal_listener_port(s->listener);

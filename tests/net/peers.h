@@ -4,7 +4,7 @@
 #ifndef TESTS_NET_PEERS_H
 #define TESTS_NET_PEERS_H
 
-#include "net/stream.h"
+#include "net/tls.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -61,6 +61,7 @@ struct server {
 /* Listens on a port of the system's choice; start also runs the loop in a thread. */
 void start_on(struct server *s, act_fn *act, const char *host);
 void start(struct server *s, act_fn *act);
+void start_tls(struct server *s, act_fn *act, struct gal_tls *tls); /* both; tls is borrowed */
 void run_in_thread(struct server *s);
 void stop_running(struct server *s);
 /* After this, what the peers saw may be read. */

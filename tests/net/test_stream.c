@@ -31,7 +31,7 @@ static void twenty_megabytes_come_back_through_partial_writes(void **state)
     char *big = pattern();
     pthread_t thread;
     start(&s, echo);
-    struct reader r = {dial(s.port, 4096), big, 0};
+    struct reader r = {dial(s.port, 65536), big, 0};
     assert_int_equal(gal_thread_start(&thread, "reader", read_in_thread, &r, NULL), GAL_OK);
     send_all(r.fd, big, BIG_BYTES);
     shutdown(r.fd, SHUT_WR);
@@ -89,7 +89,7 @@ static void many_parts_arrive_in_order_and_on_written_tells_their_end(void **sta
     char *big = pattern();
     start(&s, answer_big);
     s.big = big;
-    int fd = dial(s.port, 4096);
+    int fd = dial(s.port, 65536);
     send_all(fd, "x", 1);
     static char tail[4];
     size_t n = 0;
@@ -350,7 +350,7 @@ static void a_finished_stream_sends_what_is_pending(void **state)
     char *big = pattern();
     start(&s, finish_big);
     s.big = big;
-    int fd = dial(s.port, 4096);
+    int fd = dial(s.port, 65536);
     send_all(fd, "x", 1);
     assert_int_equal(read_all(fd, big), BIG_BYTES);
     close(fd);

@@ -96,14 +96,16 @@ static void a_count_is_a_whole_number_within_its_bounds(void **state)
     (void)state;
     assert_int_equal(number(GAL_KEY_HTTP_PORT, "0"), 0);
     assert_int_equal(number(GAL_KEY_HTTP_PORT, "65535"), 65535);
-    assert_string_equal(refused(GAL_KEY_HTTP_PORT, "65536"), "65536 is out of range 0..65535");
+    assert_string_equal(refused(GAL_KEY_HTTP_PORT, "65536"), "65536 is out of range 0..65535, off");
     assert_string_equal(refused(GAL_KEY_HTTP_PORT, "99999999999999999999"),
-                        "99999999999999999999 is out of range 0..65535");
+                        "99999999999999999999 is out of range 0..65535, off");
     assert_string_equal(refused(GAL_KEY_MAX_QUEUE_SIZE, "0"), "0 is out of range 1..1000000");
-    assert_string_equal(refused(GAL_KEY_HTTP_PORT, "80a"), "'80a' is not a whole number");
-    assert_string_equal(refused(GAL_KEY_HTTP_PORT, "-1"), "'-1' is not a whole number");
-    assert_string_equal(refused(GAL_KEY_HTTP_PORT, ""), "'' is not a whole number");
-    assert_string_equal(refused(GAL_KEY_HTTP_PORT, " 80"), "' 80' is not a whole number");
+    assert_int_equal(number(GAL_KEY_HTTP_PORT, "off"), GAL_CONF_PORT_OFF);
+    assert_string_equal(refused(GAL_KEY_HTTPS_PORT, "on"), "'on' is not a port's number, or off");
+    assert_string_equal(refused(GAL_KEY_HTTP_PORT, "80a"), "'80a' is not a port's number, or off");
+    assert_string_equal(refused(GAL_KEY_HTTP_PORT, "-1"), "'-1' is not a port's number, or off");
+    assert_string_equal(refused(GAL_KEY_HTTP_PORT, ""), "'' is not a port's number, or off");
+    assert_string_equal(refused(GAL_KEY_HTTP_PORT, " 80"), "' 80' is not a port's number, or off");
 }
 
 static void sizes_have_units_of_1000_and_1024(void **state)
@@ -353,9 +355,9 @@ static void what_is_wrong_in_a_file_is_named_with_its_line(void **state)
     check_refused("port: 1\n", ":1", "port: unknown key", "did you mean http_port?");
     check_refused("model: x\n", ":1", "model: unknown key", "did you mean models?");
     check_refused("xyzzy: 1\n", ":1", "xyzzy: unknown key", NULL);
-    check_refused("host: x\nhttp_port: 99999\n", ":2: http_port", "99999 is out of range 0..65535",
-                  NULL);
-    check_refused("http_port:\n", ":1: http_port", "'' is not a whole number", NULL);
+    check_refused("host: x\nhttp_port: 99999\n", ":2: http_port",
+                  "99999 is out of range 0..65535, off", NULL);
+    check_refused("http_port:\n", ":1: http_port", "'' is not a port's number, or off", NULL);
     check_refused("http_port: [1]\n", ":1", "http_port: must be one value", NULL);
     check_refused("models: a.onnx\n", ":1",
                   "models: must be a list of paths, each on a line as `- PATH`", NULL);
@@ -404,7 +406,8 @@ static void the_nearest_name_is_one_slip_away(void **state)
     assert_string_equal(gal_config_nearest(GAL_STR("loglevel")), "log_level");
     assert_string_equal(gal_config_nearest(GAL_STR("max_bodybytes")), "max_body_bytes");
     assert_string_equal(gal_config_nearest(GAL_STR("port")), "http_port");
-    assert_null(gal_config_nearest(GAL_STR("tls_certificate")));
+    assert_string_equal(gal_config_nearest(GAL_STR("tls_certificat")), "tls_certificate");
+    assert_null(gal_config_nearest(GAL_STR("authentication")));
     assert_null(gal_config_nearest(GAL_STR("x")));
     assert_null(gal_config_nearest((struct gal_str){NULL, 0}));
     assert_null(gal_config_nearest((struct gal_str){endless, sizeof(endless)}));

@@ -95,6 +95,19 @@ def failing(path):
                  [("x", T.INT64, ("n", 1))], [("y", T.FLOAT, ("n", 1))], [table])
 
 
+def half_plus_two(path):
+    """TensorFlow Serving's example: y = x / 2 + 2, FP32 [n]."""
+    constants = [h.make_tensor("half", T.FLOAT, [], [0.5]), h.make_tensor("two", T.FLOAT, [], [2])]
+    return write(path, [h.make_node("Mul", ["x", "half"], ["m"]), h.make_node("Add", ["m", "two"], ["y"])],
+                 [("x", T.FLOAT, ("n",))], [("y", T.FLOAT, ("n",))], constants)
+
+
+def blobs(path):
+    """Bytes as they are, under a name that TensorFlow Serving answers in base64."""
+    return write(path, [h.make_node("Identity", ["image_bytes"], ["copy_bytes"])],
+                 [("image_bytes", T.STRING, ("n",))], [("copy_bytes", T.STRING, ("n",))])
+
+
 def write_zoo(root):
     for dtype in DTYPES:
         identity(root / f"id-{dtype.lower()}" / "model.onnx", dtype)

@@ -19,10 +19,25 @@ async def ready():
     return {"status": "ready"}
 
 
+def binary(name, raw, length):
+    """The binary tensor extension, in and out."""
+    tensor = orjson.loads(raw[:length])["inputs"][0]
+    data = np.frombuffer(raw, np.float32, offset=length).reshape(tensor["shape"])
+    (y,) = session.run(["output"], {"input": data})
+    head = orjson.dumps({"model_name": name, "model_version": "1",
+                         "outputs": [{"name": "output", "datatype": "FP32", "shape": list(y.shape),
+                                      "parameters": {"binary_data_size": y.nbytes}}]})
+    return Response(head + y.tobytes(), media_type="application/octet-stream",
+                    headers={"Inference-Header-Content-Length": str(len(head))})
+
+
 @app.post("/v2/models/{name}/infer")
 async def infer(name: str, request: Request):
-    body = orjson.loads(await request.body())
-    tensor = body["inputs"][0]
+    raw = await request.body()
+    length = request.headers.get("inference-header-content-length")
+    if length is not None:
+        return binary(name, raw, int(length))
+    tensor = orjson.loads(raw)["inputs"][0]
     data = np.asarray(tensor["data"], dtype=np.float32).reshape(tensor["shape"])
     (y,) = session.run(["output"], {"input": data})
     answer = {"model_name": name, "model_version": "1",

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/tfs.h"
+
+#include "api/base64.h"
+#include "api/tensor_json.h"
+
+static struct gal_str text_of(yyjson_val *v)
+{
+    return (struct gal_str){unsafe_yyjson_get_str(v), unsafe_yyjson_get_len(v)};
+}
+
+/* {"b64": "..."}: the text; p NULL when v is something else. */
+static struct gal_str b64_of(yyjson_val *v)
+{
+    yyjson_val *text =
+        unsafe_yyjson_is_obj(v) && unsafe_yyjson_get_len(v) == 1 ? yyjson_obj_get(v, "b64") : NULL;
+
+    return text != NULL && unsafe_yyjson_is_str(text) ? text_of(text) : (struct gal_str){NULL, 0};
+}
+
+/* --- one tensor --- */
+
+struct filler {
+    struct gal_tensor *t;
+    struct gal_arena *arena;
+    char *data;
+    size_t next; /* element */
+    int64_t shape[GAL_RANK_MAX];
+    size_t rank;
+};
+
+/* Sizes by the first of each level; what differs is found when the elements are read. */
+static enum gal_status find_shape(struct filler *f, yyjson_val *v, struct gal_err *err)
+{
+    f->rank = 0;
+    while (unsafe_yyjson_is_arr(v)) {
+        if (f->rank == GAL_RANK_MAX)
+            return gal_fail(err, GAL_INVALID, "arrays lie deeper than %u levels", GAL_RANK_MAX);
+        f->shape[f->rank++] = (int64_t)unsafe_yyjson_get_len(v);
+        if (unsafe_yyjson_get_len(v) == 0)
+            return GAL_OK;
+        v = unsafe_yyjson_get_first(v);
+    }
+    return GAL_OK;
+}
+
+static enum gal_status take_bytes(struct filler *f, struct gal_str b64, struct gal_err *err)
+{
+    struct gal_str *elements = (struct gal_str *)(void *)f->data;
+
+    return gal_base64_decode(b64, f->arena, &elements[f->next], err);
+}
+
+static enum gal_status take_element(struct filler *f, yyjson_val *v, struct gal_err *err)
+{
+    struct gal_str b64 = f->t->dtype == GAL_DT_BYTES ? b64_of(v) : (struct gal_str){NULL, 0};
+    enum gal_status st =
+        b64.p != NULL ? take_bytes(f, b64, err)
+                      : gal_element_from_json(v, f->t->dtype, f->data, f->next, f->arena, err);
+
+    f->next++;
+    return st;
+}
+
+/* Depth is bounded by the rank, and that by GAL_RANK_MAX. */
+static enum gal_status take_level(struct filler *f, yyjson_val *v, size_t level,
+                                  struct gal_err *err)
+{
+    size_t n;
+    enum gal_status st = GAL_OK;
+
+    if (level == f->rank)
+        return take_element(f, v, err);
+    if (!unsafe_yyjson_is_arr(v))
+        return gal_fail(err, GAL_INVALID, "an array of %lld is expected, got %s",
+                        (long long)f->shape[level], gal_json_type_name(v));
+    n = unsafe_yyjson_get_len(v);
+    if ((int64_t)n != f->shape[level])
+        return gal_fail(err, GAL_INVALID,
+                        "arrays of one level differ in length: %lld before, then %zu",
+                        (long long)f->shape[level], n);
+    v = n > 0 ? unsafe_yyjson_get_first(v) : NULL;
+    for (size_t i = 0; i < n && st == GAL_OK; i++, v = unsafe_yyjson_get_next(v))
+        st = take_level(f, v, level + 1, err);
+    return st;
+}
+
+static enum gal_status reserve(struct filler *f, struct gal_err *err)
+{
+    struct gal_tensor *t = f->t;
+    int64_t *shape = gal_arena_small(f->arena, (f->rank + 1) * sizeof(*shape));
+    enum gal_status st;
+
+    if (shape == NULL)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for a shape");
+    memcpy(shape, f->shape, f->rank * sizeof(*shape));
+    t->shape = shape;
+    t->rank = f->rank;
+    st = gal_shape_count(shape, f->rank, t->dtype, &t->count, err);
+    if (st != GAL_OK)
+        return st;
+    f->data = gal_arena_array(f->arena, t->count > 0 ? t->count : 1, gal_dtype_size(t->dtype));
+    t->data = f->data;
+    return f->data != NULL
+               ? GAL_OK
+               : gal_arena_fail(f->arena, t->count * gal_dtype_size(t->dtype), "the tensor", err);
+}
+
+/* A last size of 1 may be left out. */
+static void complete_shape(struct filler *f, const struct gal_port *port)
+{
+    int64_t *shape = (int64_t *)(uintptr_t)f->t->shape; /* reserved with room for one more */
+
+    if (!port->shape_known || f->t->rank + 1 != port->rank || port->shape[port->rank - 1] != 1)
+        return;
+    shape[f->t->rank++] = 1;
+}
+
+static const struct gal_port *find_port(struct gal_exchange *x, struct gal_str name,
+                                        struct gal_err *err)
+{
+    const struct gal_model_info *info = x->model->info;
+    size_t i = gal_port_find(info->inputs, info->input_count, name);
+
+    if (i < info->input_count && info->inputs[i].kind == GAL_KIND_TENSOR &&
+        info->inputs[i].dtype != GAL_DT_NONE)
+        return &info->inputs[i];
+    gal_fail(err, i < info->input_count ? GAL_UNSUPPORTED : GAL_INVALID,
+             i < info->input_count ? "input '%.*s' of model '%s' is no tensor"
+                                   : "'%.*s' is no input of model '%s'",
+             (int)(name.n < 128 ? name.n : 128), name.p, x->model->name);
+    gal_err_hint(err, "GET /v1/models/%s/metadata lists the inputs", x->model->name);
+    return NULL;
+}
+
+/* The name of the only input. */
+static enum gal_status only_input(struct gal_exchange *x, struct gal_str *name, struct gal_err *err)
+{
+    const struct gal_model_info *info = x->model->info;
+
+    if (info->input_count != 1) {
+        gal_fail(err, GAL_INVALID, "model '%s' has %zu inputs: each value needs its input's name",
+                 x->model->name, info->input_count);
+        gal_err_hint(err, "send objects, {\"%s\": ...}",
+                     info->input_count > 0 ? info->inputs[0].name.p : "name");
+        return GAL_INVALID;
+    }
+    *name = info->inputs[0].name;
+    return GAL_OK;
+}
+
+static enum gal_status fill_whole(struct gal_exchange *x, struct gal_infer *inf,
+                                  struct gal_str name, yyjson_val *v, struct gal_err *err)
+{
+    const struct gal_port *port = find_port(x, name, err);
+    struct gal_tensor t = {.name = name};
+    struct filler f = {.t = &t, .arena = &x->arena};
+    enum gal_status st;
+
+    if (port == NULL)
+        return err->code;
+    t.dtype = port->dtype;
+    st = find_shape(&f, v, err);
+    if (st == GAL_OK)
+        st = reserve(&f, err);
+    if (st == GAL_OK)
+        st = take_level(&f, v, 0, err);
+    if (st != GAL_OK)
+        return st;
+    complete_shape(&f, port);
+    return gal_infer_set(x, inf, &t, err);
+}
+
+/* --- forms --- */
+
+static enum gal_status fill_columns(struct gal_exchange *x, struct gal_infer *inf, yyjson_val *v,
+                                    struct gal_err *err)
+{
+    enum gal_status st = GAL_OK;
+    struct gal_str name;
+    size_t i, n;
+    yyjson_val *key, *value;
+
+    if (!unsafe_yyjson_is_obj(v) || b64_of(v).p != NULL) {
+        st = only_input(x, &name, err);
+        if (st == GAL_OK)
+            st = fill_whole(x, inf, name, v, err);
+        if (st != GAL_OK && err->place[0] == '\0')
+            gal_err_place(err, "inputs");
+        return st;
+    }
+    yyjson_obj_foreach(v, i, n, key, value)
+    {
+        name = text_of(key);
+        st = fill_whole(x, inf, name, value, err);
+        if (st != GAL_OK) {
+            gal_err_place(err, "inputs.%.*s", (int)(name.n < 128 ? name.n : 128), name.p);
+            return st;
+        }
+    }
+    return GAL_OK;
+}
+
+/* One input of all instances, which are objects: its values become the rows of a tensor. */
+static enum gal_status fill_feature(struct gal_exchange *x, struct gal_infer *inf,
+                                    struct gal_str name, yyjson_val *rows, yyjson_val *context,
+                                    const char *where, struct gal_err *err)
+{
+    const struct gal_port *port = find_port(x, name, err);
+    struct gal_tensor t = {.name = name};
+    struct filler f = {.t = &t, .arena = &x->arena};
+    size_t count = unsafe_yyjson_get_len(rows);
+    yyjson_val *row = unsafe_yyjson_get_first(rows), *v;
+    enum gal_status st = port != NULL ? GAL_OK : err->code;
+
+    t.dtype = port != NULL ? port->dtype : GAL_DT_NONE;
+    for (size_t i = 0; i < count && st == GAL_OK; i++, row = unsafe_yyjson_get_next(row)) {
+        v = unsafe_yyjson_is_obj(row) ? yyjson_obj_getn(row, name.p, name.n) : NULL;
+        if (v == NULL && context != NULL)
+            v = yyjson_obj_getn(context, name.p, name.n);
+        if (v == NULL)
+            st = gal_fail(err, GAL_INVALID, "input '%.*s' is missing",
+                          (int)(name.n < 128 ? name.n : 128), name.p);
+        if (st == GAL_OK && i == 0) {
+            st = find_shape(&f, v, err);
+            if (st == GAL_OK && f.rank == GAL_RANK_MAX)
+                st = gal_fail(err, GAL_INVALID, "arrays lie deeper than %u levels", GAL_RANK_MAX);
+            if (st == GAL_OK) {
+                memmove(f.shape + 1, f.shape, f.rank * sizeof(*f.shape));
+                f.shape[0] = (int64_t)count;
+                f.rank++;
+                st = reserve(&f, err);
+            }
+        }
+        if (st == GAL_OK)
+            st = take_level(&f, v, 1, err);
+        if (st != GAL_OK)
+            gal_err_place(err, "%s[%zu].%.*s", where, i, (int)(name.n < 128 ? name.n : 128),
+                          name.p);
+    }
+    if (st != GAL_OK)
+        return st;
+    complete_shape(&f, port);
+    return gal_infer_set(x, inf, &t, err);
+}
+
+/* Every instance has the inputs of the first, or the context has them. */
+static enum gal_status check_keys(struct gal_exchange *x, yyjson_val *rows, const char *where,
+                                  struct gal_err *err)
+{
+    size_t count = unsafe_yyjson_get_len(rows);
+    yyjson_val *row = unsafe_yyjson_get_first(rows), *key, *value;
+
+    for (size_t i = 0; i < count; i++, row = unsafe_yyjson_get_next(row)) {
+        size_t k, n;
+
+        if (!unsafe_yyjson_is_obj(row)) {
+            gal_fail(err, GAL_INVALID, "an object is expected, got %s", gal_json_type_name(row));
+            gal_err_place(err, "%s[%zu]", where, i);
+            return GAL_INVALID;
+        }
+        yyjson_obj_foreach(row, k, n, key, value)
+        {
+            if (find_port(x, text_of(key), err) != NULL)
+                continue;
+            gal_err_place(err, "%s[%zu]", where, i);
+            return err->code;
+        }
+    }
+    return GAL_OK;
+}
+
+static enum gal_status fill_objects(struct gal_exchange *x, struct gal_infer *inf, yyjson_val *rows,
+                                    yyjson_val *context, const char *where, struct gal_err *err)
+{
+    const struct gal_model_info *info = x->model->info;
+    yyjson_val *first = unsafe_yyjson_get_first(rows);
+    enum gal_status st = check_keys(x, rows, where, err);
+
+    for (size_t i = 0; i < info->input_count && st == GAL_OK; i++) {
+        struct gal_str name = info->inputs[i].name;
+
+        if (info->inputs[i].optional && yyjson_obj_getn(first, name.p, name.n) == NULL)
+            continue;
+        st = fill_feature(x, inf, name, rows, context, where, err);
+    }
+    return st;
+}
+
+static enum gal_status fill_rows(struct gal_exchange *x, struct gal_infer *inf, yyjson_val *rows,
+                                 struct gal_err *err)
+{
+    yyjson_val *first;
+    struct gal_str name;
+    enum gal_status st;
+
+    if (!unsafe_yyjson_is_arr(rows) || unsafe_yyjson_get_len(rows) == 0) {
+        gal_fail(err, GAL_INVALID, "an array of at least one instance is expected");
+        gal_err_place(err, "instances");
+        return GAL_INVALID;
+    }
+    first = unsafe_yyjson_get_first(rows);
+    if (unsafe_yyjson_is_obj(first) && b64_of(first).p == NULL)
+        return fill_objects(x, inf, rows, NULL, "instances", err);
+    st = only_input(x, &name, err);
+    if (st == GAL_OK)
+        st = fill_whole(x, inf, name, rows, err);
+    if (st != GAL_OK && err->place[0] == '\0')
+        gal_err_place(err, "instances");
+    return st;
+}
+
+static enum gal_status fill_examples(struct gal_exchange *x, struct gal_infer *inf,
+                                     yyjson_val *root, struct gal_err *err)
+{
+    yyjson_val *rows = yyjson_obj_get(root, "examples"), *context = yyjson_obj_get(root, "context");
+
+    if (rows == NULL || !unsafe_yyjson_is_arr(rows) || unsafe_yyjson_get_len(rows) == 0) {
+        gal_fail(err, GAL_INVALID, "an array of at least one example is expected");
+        gal_err_place(err, "examples");
+        return GAL_INVALID;
+    }
+    if (context != NULL && !unsafe_yyjson_is_obj(context)) {
+        gal_fail(err, GAL_INVALID, "an object is expected, got %s", gal_json_type_name(context));
+        gal_err_place(err, "context");
+        return GAL_INVALID;
+    }
+    return fill_objects(x, inf, rows, context, "examples", err);
+}
+
+/* There is one signature. */
+static enum gal_status check_members(yyjson_val *root, bool examples, struct gal_err *err)
+{
+    size_t i, n;
+    yyjson_val *key, *value;
+
+    if (!unsafe_yyjson_is_obj(root))
+        return gal_fail(err, GAL_INVALID, "the body must be an object, got %s",
+                        gal_json_type_name(root));
+    yyjson_obj_foreach(root, i, n, key, value)
+    {
+        struct gal_str name = text_of(key);
+        bool known = examples ? gal_str_is(name, "examples") || gal_str_is(name, "context")
+                              : gal_str_is(name, "instances") || gal_str_is(name, "inputs");
+
+        if (gal_str_is(name, "signature_name")) {
+            if (unsafe_yyjson_is_str(value) && (unsafe_yyjson_get_len(value) == 0 ||
+                                                gal_str_is(text_of(value), "serving_default")))
+                continue;
+            gal_fail(err, GAL_INVALID, "the only signature is \"serving_default\"");
+        } else if (known) {
+            continue;
+        } else {
+            gal_fail(err, GAL_INVALID, "unknown member '%.*s'", (int)(name.n < 64 ? name.n : 64),
+                     name.p);
+        }
+        gal_err_place(err, "%.*s", (int)(name.n < 64 ? name.n : 64), name.p);
+        return GAL_INVALID;
+    }
+    return GAL_OK;
+}
+
+enum gal_status gal_tfs_decode(yyjson_val *root, bool examples, struct gal_exchange *x,
+                               struct gal_infer *inf, enum gal_tfs_form *form, struct gal_err *err)
+{
+    enum gal_status st = check_members(root, examples, err);
+    yyjson_val *rows, *columns;
+
+    if (st != GAL_OK)
+        return st;
+    if (examples)
+        return fill_examples(x, inf, root, err);
+    rows = yyjson_obj_get(root, "instances");
+    columns = yyjson_obj_get(root, "inputs");
+    if ((rows == NULL) == (columns == NULL)) {
+        gal_fail(err, GAL_INVALID, "the body has %s 'instances' (rows) %s 'inputs' (columns)",
+                 rows == NULL ? "neither" : "both", rows == NULL ? "nor" : "and");
+        return GAL_INVALID;
+    }
+    *form = rows != NULL ? GAL_TFS_ROWS : GAL_TFS_COLUMNS;
+    return rows != NULL ? fill_rows(x, inf, rows, err) : fill_columns(x, inf, columns, err);
+}

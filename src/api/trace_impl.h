@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What trace_log.c (settings) and trace_write.c (the file) share. */
+#ifndef GAL_API_TRACE_IMPL_H
+#define GAL_API_TRACE_IMPL_H
+
+#include "api/trace_log.h"
+
+#include <pthread.h>
+
+#define GAL_TRACE_RATE 1000u /* untold */
+
+struct gal_trace_values {
+    bool timestamps;
+    uint64_t rate;      /* one of so many */
+    int64_t left;       /* trace_count: to be written still; -1: without end */
+    uint64_t frequency; /* traces a file; 0: one file */
+};
+
+enum gal_trace_key { GAL_TRACE_LEVEL, GAL_TRACE_RATE_KEY, GAL_TRACE_COUNT, GAL_TRACE_FREQUENCY };
+
+struct gal_trace_model {
+    struct gal_trace_model *next;
+    struct gal_trace_values values;
+    unsigned own;  /* a bit a gal_trace_key: the others are as for all models */
+    uint64_t seen; /* inferences since the rate was set */
+    size_t name_bytes;
+    char name[];
+};
+
+struct gal_tracer {
+    pthread_mutex_t lock; /* of all below */
+    struct gal_trace_values values;
+    uint64_t seen;
+    struct gal_trace_model *models; /* owned */
+    const char *file;               /* borrowed; "" none */
+    int fd;                         /* -1: none */
+    uint64_t fd_index;              /* of the file behind fd, where log_frequency is set */
+    bool fd_is_indexed;
+    uint64_t written;
+};
+
+/* The model's own settings over those of all. Under the lock. */
+struct gal_trace_values gal_trace_values_of(const struct gal_tracer *t,
+                                            const struct gal_trace_model *m);
+struct gal_trace_model *gal_trace_find(struct gal_tracer *t, struct gal_str model);
+/* Opens the file that the next trace goes to; false when it cannot. Under the lock. */
+bool gal_trace_open(struct gal_tracer *t, uint64_t frequency);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Traced inferences as lines of JSON. */
+#include "api/trace_impl.h"
+#include "text/json.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define LINE_BYTES_MAX 4096
+
+bool gal_trace_open(struct gal_tracer *t, uint64_t frequency)
+{
+    uint64_t index = frequency > 0 ? t->written / frequency : 0;
+    char path[PATH_MAX];
+
+    if (t->fd >= 0 && t->fd_is_indexed == (frequency > 0) && t->fd_index == index)
+        return true;
+    if (t->fd >= 0)
+        close(t->fd);
+    if (frequency > 0)
+        snprintf(path, sizeof(path), "%s.%llu", t->file, (unsigned long long)index);
+    else
+        snprintf(path, sizeof(path), "%s", t->file);
+    t->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
+    t->fd_is_indexed = frequency > 0;
+    t->fd_index = index;
+    return t->fd >= 0;
+}
+
+static void put_moment(struct gal_buf *out, const char *name, uint64_t ns)
+{
+    gal_buf_puts(out, out->p[out->n - 1] == '[' ? "{\"name\":\"" : ",{\"name\":\"");
+    gal_buf_puts(out, name);
+    gal_buf_puts(out, "\",\"ns\":");
+    gal_buf_put_u64(out, ns);
+    gal_buf_putc(out, '}');
+}
+
+static void put_line(struct gal_buf *out, const struct gal_exchange *x, uint64_t id,
+                     uint64_t now_us)
+{
+    const struct gal_job *job = &x->job;
+    uint64_t start_ns = job->started_us * 1000, infer_ns = start_ns + job->input_ns;
+
+    gal_buf_puts(out, "{\"id\":");
+    gal_buf_put_u64(out, id);
+    gal_buf_puts(out, ",\"model_name\":");
+    gal_json_put_str(out, gal_str_of(x->model->name));
+    gal_buf_puts(out, ",\"model_version\":");
+    gal_json_put_str(out, gal_str_of(x->model->version));
+    gal_buf_puts(out, ",\"request_id\":");
+    gal_json_put_str(out, gal_str_of(x->request_id));
+    gal_buf_puts(out, ",\"timestamps\":[");
+    put_moment(out, "HTTP_RECV_START", x->start_us * 1000);
+    put_moment(out, "HTTP_RECV_END", x->began_us * 1000);
+    put_moment(out, "REQUEST_START", job->submitted_us * 1000);
+    put_moment(out, "QUEUE_START", job->submitted_us * 1000);
+    if (job->started_us != 0) { /* not answered from the cache, not refused */
+        put_moment(out, "COMPUTE_START", start_ns);
+        put_moment(out, "COMPUTE_INPUT_END", infer_ns);
+        put_moment(out, "COMPUTE_OUTPUT_START", infer_ns + job->infer_ns);
+        put_moment(out, "COMPUTE_END", infer_ns + job->infer_ns + job->output_ns);
+    }
+    put_moment(out, "REQUEST_END", now_us * 1000);
+    put_moment(out, "HTTP_SEND_START", now_us * 1000);
+    gal_buf_puts(out, "]}\n");
+}
+
+/* Is it this one's turn? Counts it. */
+static bool is_chosen(struct gal_tracer *t, struct gal_trace_model *m,
+                      const struct gal_trace_values *v)
+{
+    bool own_rate = m != NULL && m->own & 1u << GAL_TRACE_RATE_KEY;
+    uint64_t *seen = own_rate ? &m->seen : &t->seen;
+
+    return v->timestamps && (*seen)++ % v->rate == 0 && v->left != 0;
+}
+
+void gal_trace_request(struct gal_exchange *x, uint64_t now_us)
+{
+    struct gal_tracer *t = x->api->trace->tracer;
+    char bytes[LINE_BYTES_MAX];
+    struct gal_buf line = {.p = bytes, .cap = sizeof(bytes), .max = sizeof(bytes)};
+    struct gal_trace_model *m;
+    struct gal_trace_values v;
+    int64_t *left;
+
+    pthread_mutex_lock(&t->lock);
+    m = gal_trace_find(t, gal_str_of(x->model->name));
+    v = gal_trace_values_of(t, m);
+    if (is_chosen(t, m, &v) && gal_trace_open(t, v.frequency)) {
+        put_line(&line, x, t->written + 1, now_us);
+        left = m != NULL && m->own & 1u << GAL_TRACE_COUNT ? &m->values.left : &t->values.left;
+        if (*left > 0)
+            --*left;
+        t->written++;
+        if (!line.failed && write(t->fd, line.p, line.n) < 0)
+            t->written--; /* a full disk: the file tells less, requests go on */
+    }
+    pthread_mutex_unlock(&t->lock);
+}
