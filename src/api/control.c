@@ -16,6 +16,7 @@ struct noted {
 struct gal_repository {
     pthread_mutex_t lock;
     struct noted *first; /* owned */
+    size_t count;
 };
 
 const char *gal_index_state_name(enum gal_index_state s)
@@ -107,8 +108,14 @@ enum gal_status gal_repository_note(struct gal_repository *r, struct gal_str nam
         memcpy(p + name.n + version.n, reason.p, reason.n);
     pthread_mutex_lock(&r->lock);
     at = find(r, name, &there);
+    if (!there && r->count == GAL_MODELS_MAX) {
+        pthread_mutex_unlock(&r->lock);
+        gal_free(n);
+        return GAL_TOO_LARGE;
+    }
     if (there)
         drop(at);
+    r->count += !there;
     n->next = *at;
     *at = n;
     pthread_mutex_unlock(&r->lock);
@@ -124,6 +131,7 @@ void gal_repository_forget(struct gal_repository *r, struct gal_str name)
     at = find(r, name, &there);
     if (there)
         drop(at);
+    r->count -= there;
     pthread_mutex_unlock(&r->lock);
 }
 

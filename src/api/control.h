@@ -63,8 +63,8 @@ struct gal_repository;
 
 struct gal_repository *gal_repository_new(void);    /* returns owned; NULL when memory is out */
 void gal_repository_free(struct gal_repository *r); /* NULL is fine */
-/* Notes a name, replacing what was noted of it; NO_MEMORY leaves it as it was. version and reason
- * may be empty. */
+/* Notes a name, replacing what was noted of it; NO_MEMORY, and TOO_LARGE beyond
+ * GAL_MODELS_MAX names, leave it as it was. version and reason may be empty. */
 enum gal_status gal_repository_note(struct gal_repository *r, struct gal_str name,
                                     struct gal_str version, enum gal_index_state state,
                                     struct gal_str reason);

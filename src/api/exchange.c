@@ -71,9 +71,9 @@ void gal_exchange_reset(struct gal_exchange *x)
     x->regions = NULL;
     x->region_count = 0;
     x->state = NULL;
-    x->render = NULL;
     x->message = GAL_MESSAGE_NONE;
     x->message_id = (struct gal_str){NULL, 0};
+    x->render = NULL;
     x->rows = 0;
     x->submitted = false;
     x->outcome = GAL_OK;

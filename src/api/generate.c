@@ -135,14 +135,21 @@ static enum gal_status read_request(struct gal_exchange *x, struct gal_oip_reque
 
 /* --- the answer --- */
 
+/* Maps are their values, as in an inference's answer. */
 static enum gal_status put_output(struct gal_exchange *x, const struct gal_value *v,
-                                  struct gal_err *err)
+                                  const struct gal_port *port, struct gal_err *err)
 {
     const struct gal_tensor *t = &v->tensor;
+    bool is_maps = v->kind == GAL_KIND_MAP || (port->of_maps && v->count > 0);
+    struct gal_tensor labels, scores;
 
     if (v->kind == GAL_KIND_NONE)
         return GAL_OK;
-    if (v->kind != GAL_KIND_TENSOR)
+    if (is_maps) {
+        if (gal_value_zipmap(v, &x->arena, &labels, &scores, err) != GAL_OK)
+            return err->code;
+        t = &scores;
+    } else if (v->kind != GAL_KIND_TENSOR)
         return gal_fail(err, GAL_UNSUPPORTED, "output '%.*s' is no tensor: use /infer",
                         GAL_STR_ARG(t->name));
     gal_buf_putc(&x->out, ',');
@@ -169,7 +176,7 @@ static enum gal_status put_answer(struct gal_exchange *x, struct gal_infer *inf,
     gal_buf_puts(&x->out, ",\"model_version\":");
     gal_json_put_str(&x->out, gal_str_of(x->model->version));
     for (size_t i = 0; i < inf->wanted_count && st == GAL_OK; i++)
-        st = put_output(x, &inf->outputs[i], err);
+        st = put_output(x, &inf->outputs[i], &x->model->info->outputs[inf->wanted[i]], err);
     gal_buf_putc(&x->out, '}');
     if (st == GAL_OK && x->out.failed)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for the answer");

@@ -32,9 +32,10 @@ struct gal_tracer {
     struct gal_trace_values values;
     uint64_t seen;
     struct gal_trace_model *models; /* owned */
-    const char *file;               /* borrowed; "" none */
-    int fd;                         /* -1: none */
-    uint64_t fd_index;              /* of the file behind fd, where log_frequency is set */
+    size_t model_count;
+    const char *file;  /* borrowed; "" none */
+    int fd;            /* -1: none */
+    uint64_t fd_index; /* of the file behind fd, where log_frequency is set */
     bool fd_is_indexed;
     uint64_t written;
 };

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #define SHOWN(s) (int)((s).n < 64 ? (s).n : 64), (s).n ? (s).p : ""
-#define MODELS_MAX GAL_MODELS_MAX
 
 /* --- life --- */
 
@@ -193,6 +192,9 @@ static enum gal_status find_or_make(struct gal_tracer *t, struct gal_str model,
     *m = gal_trace_find(t, model);
     if (*m != NULL)
         return GAL_OK;
+    if (t->model_count == GAL_MODELS_MAX)
+        return gal_fail(err, GAL_TOO_LARGE, "more than %u models have trace settings",
+                        GAL_MODELS_MAX);
     *m = gal_calloc(1, sizeof(**m) + model.n);
     if (*m == NULL)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for a model's trace settings");
@@ -200,6 +202,7 @@ static enum gal_status find_or_make(struct gal_tracer *t, struct gal_str model,
     memcpy((*m)->name, model.p, model.n);
     (*m)->next = t->models;
     t->models = *m;
+    t->model_count++;
     return GAL_OK;
 }
 

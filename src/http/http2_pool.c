@@ -33,11 +33,11 @@ static size_t class_bytes(size_t size_class)
 
 static size_t class_of(size_t bytes)
 {
-    size_t c = 0;
+    size_t bits = bytes > 1 ? 64 - (size_t)__builtin_clzll(bytes - 1) : 0;
 
-    while (c < CLASS_COUNT && class_bytes(c) < bytes)
-        c++;
-    return c;
+    if (bits <= CLASS_FIRST_BITS)
+        return 0;
+    return bits < CLASS_FIRST_BITS + CLASS_COUNT ? bits - CLASS_FIRST_BITS : CLASS_NONE;
 }
 
 static void *take(size_t bytes, void *user)

@@ -55,7 +55,7 @@ static void note(struct gal_server *s, struct gal_str name, struct gal_str versi
                  enum gal_index_state state, const char *reason)
 {
     if (gal_repository_note(s->repository, name, version, state, gal_str_of(reason)) != GAL_OK)
-        gal_log_msg(s->log, GAL_LOG_WARN, "out_of_memory", "the index leaves out '%.*s'",
+        gal_log_msg(s->log, GAL_LOG_WARN, "index_full", "the index leaves out '%.*s'",
                     GAL_STR_ARG(name));
 }
 

@@ -12,6 +12,8 @@
 #include "api/desk.h"
 #include "api/trace_log.h"
 
+#include <stdio.h>
+
 static const struct gal_str nothing = {NULL, 0};
 
 static void the_index_merges_what_is_served_with_what_is_known(void **state)
@@ -48,6 +50,19 @@ static void the_index_merges_what_is_served_with_what_is_known(void **state)
     assert_false(gal_repository_knows(r, GAL_STR("a")));
     assert_true(gal_repository_knows(r, GAL_STR("e")));
     assert_int_equal(gal_control_allowed(&d.x, &err), GAL_UNAVAILABLE);
+    for (size_t i = 0; i < GAL_MODELS_MAX; i++) {
+        char name[16];
+
+        snprintf(name, sizeof(name), "m%zu", i);
+        (void)gal_repository_note(r, gal_str_of(name), nothing, GAL_INDEX_UNKNOWN, nothing);
+    }
+    assert_int_equal(gal_repository_note(r, GAL_STR("more"), nothing, GAL_INDEX_UNKNOWN, nothing),
+                     GAL_TOO_LARGE);
+    gal_repository_forget(r, GAL_STR("m0"));
+    assert_int_equal(gal_repository_note(r, GAL_STR("more"), nothing, GAL_INDEX_UNKNOWN, nothing),
+                     GAL_OK);
+    assert_int_equal(gal_repository_note(r, GAL_STR("more"), nothing, GAL_INDEX_UNKNOWN, nothing),
+                     GAL_OK);
     d.api.repository = NULL;
     desk_close(&d);
     gal_repository_free(r);

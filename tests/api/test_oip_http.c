@@ -253,8 +253,9 @@ static void server_metadata_lists_what_there_is(void **state)
     ask(GAL_METHOD_GET, "/v2", nothing);
     assert_string_equal(header("Content-Type"), "application/json");
     assert_non_null(strstr(body.p, "\"name\":\"galley\",\"version\":\""));
-    assert_non_null(strstr(body.p, "\"extensions\":[\"binary_tensor_data\","
-                                   "\"model_configuration\",\"parameters\",\"statistics\"]}"));
+    assert_non_null(strstr(body.p, "\"extensions\":[\"classification\",\"schedule_policy\","
+                                   "\"model_configuration\",\"binary_tensor_data\","
+                                   "\"parameters\",\"statistics\",\"trace\",\"logging\"]}"));
     gal_exchange_reset(&x);
 }
 

@@ -69,7 +69,8 @@ static void answers_without_a_body_have_no_length(void **state)
                "HTTP/1.1 304 Not Modified\r\nDate: Tue, 14 Nov 2023 22:13:20 GMT\r\n\r\n");
     r.status = 101;
     check_head(&r, NULL, true,
-               "HTTP/1.1 101 Switching Protocols\r\nDate: Tue, 14 Nov 2023 22:13:20 GMT\r\n\r\n");
+               "HTTP/1.1 101 Switching Protocols\r\nDate: Tue, 14 Nov 2023 22:13:20 GMT\r\n"
+               "Connection: Upgrade\r\n\r\n");
     assert_true(gal_str_is(gal_http1_continue(), "HTTP/1.1 100 Continue\r\n\r\n"));
 }
 

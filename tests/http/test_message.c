@@ -26,6 +26,9 @@ static const char *const known[GAL_HDR_COUNT] = {
     [GAL_HDR_X_REQUEST_TIMEOUT_MS] = "X-Request-Timeout-Ms",
     [GAL_HDR_X_REQUEST_PRIORITY] = "X-Request-Priority",
     [GAL_HDR_X_ENVOY_TIMEOUT_MS] = "x-envoy-expected-rq-timeout-ms",
+    [GAL_HDR_GRPC_TIMEOUT] = "grpc-timeout",
+    [GAL_HDR_GRPC_ENCODING] = "grpc-encoding",
+    [GAL_HDR_GRPC_ACCEPT_ENCODING] = "grpc-accept-encoding",
 };
 
 static void every_known_header_is_found_in_any_case(void **state)

@@ -35,7 +35,7 @@ LINE = [
     ("not HTTP at all", b"hello there\r\n\r\n", 400, "method"),
     ("binary noise", bytes(range(256)), 400, "method"),
     ("a TLS hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64), 400, "TLS"),
-    ("an HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "HTTP/1.1"),
+    ("almost an HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSN\r\n\r\n", 505, "HTTP/1.1"),
     ("only NULs", bytes(64), 400, "method"),
     ("lower-case method", b"get / HTTP/1.1\r\nHost: x\r\n\r\n", 400, "method"),
     ("unknown method", b"FROB / HTTP/1.1\r\nHost: x\r\n\r\n", 501, "method"),

@@ -110,9 +110,11 @@ def test_triton_asynchronous_requests(zoo):
 
 
 def test_triton_parameters_and_priorities(client):
-    r = client.infer("id-fp32", [tensor("x", FLOATS)], priority=1, timeout=10_000_000, sequence_id=5,
-                     sequence_start=True, parameters={"mine": "yes"})
+    r = client.infer("id-fp32", [tensor("x", FLOATS)], priority=1, timeout=10_000_000,
+                     parameters={"mine": "yes"})
     assert np.array_equal(r.as_numpy("y"), FLOATS)
+    with pytest.raises(utils.InferenceServerException, match="no state between requests"):
+        client.infer("id-fp32", [tensor("x", FLOATS)], sequence_id=5, sequence_start=True)
 
 
 @pytest.mark.parametrize("call, status, words", [
@@ -128,7 +130,8 @@ def test_triton_parameters_and_priorities(client):
      "unexpected inference output"),
     (lambda c: c.get_model_metadata("nobody"), "404", "unknown model"),
     (lambda c: c.get_model_config("nobody"), "404", "unknown model"),
-    (lambda c: c.get_model_repository_index(), "404", "Not Found"),
+    (lambda c: c.load_model("id-fp32"), "503", "explicit model load / unload is not allowed"),
+    (lambda c: c.get_system_shared_memory_status(), "501", "memory is disabled"),
 ])
 def test_triton_errors_carry_status_and_words(client, call, status, words):
     with pytest.raises(utils.InferenceServerException) as e:

@@ -407,6 +407,7 @@ def test_generate(scores):
     assert json.loads(body[6:]) == {"model_name": "text", "model_version": "1", "y": "ü\n"}
     assert post("text/versions/1/generate_stream", {"x": "a"}).status == 200
     for path, body, status, said in [
+            ("text/generate", {"x": "a", "timeout": "soon"}, 400, "timeout"),
             ("text/generate", b"", 400, "JSON"), ("text/generate", b"[1]", 400, "object"),
             ("text/generate", {}, 400, "missing"), ("text/generate", {"x": 1}, 400, "x"),
             ("text/generate", {"x": "a", "y": []}, 400, "y"),
@@ -420,3 +421,9 @@ def test_generate(scores):
             ("text/generate_stream", {"x": 1}, 400, "x")]:
         r = post(path, body)
         assert r.status == status and said in r.json()["error"], (path, body, r)
+
+
+def test_generate_of_a_classifier(examples):
+    iris = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
+    r = examples.post("/v2/models/iris/generate", iris)
+    assert r.json()["label"] == "setosa" and len(r.json()["probabilities"]) == 3, r

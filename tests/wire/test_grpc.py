@@ -324,8 +324,6 @@ def test_a_deadline_is_the_models_too(serve, zoo_dir):
         codes = [f.code() for f in futures]
         assert set(codes) <= {grpc.StatusCode.OK, grpc.StatusCode.DEADLINE_EXCEEDED,
                               grpc.StatusCode.RESOURCE_EXHAUSTED}
-    refused(lambda: call_raw(s, INFER, request().SerializeToString(), metadata=[("grpc-timeout-x", "1")], timeout=0),
-            grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 def test_cancelling_takes_a_request_out_of_the_queue(serve, zoo_dir):

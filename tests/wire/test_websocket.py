@@ -13,10 +13,12 @@ import pytest
 import websocket
 import websockets
 
+import certificates
 import harness
 import models
 import oip
 from test_cases import DOCUMENTS
+from test_tls import TlsServer, client as tls_client
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 MASK = b"\x37\xfa\x21\x3d"
@@ -148,6 +150,18 @@ def test_one_version_and_the_subprotocol(examples):
             await (await ws.ping(b"how are you"))
         assert ws.close_code == 1000
     asyncio.run(run())
+
+
+def test_over_tls(tmp_path):
+    pair = certificates.server_pair(tmp_path)
+
+    async def run(port):
+        async with websockets.connect(f"wss://localhost:{port}/v2/models/iris/ws", ssl=tls_client(pair)) as ws:
+            for i in range(100):
+                await ws.send(example("iris", id=str(i)))
+            assert {json.loads(await ws.recv())["id"] for _ in range(100)} == {str(i) for i in range(100)}
+    with TlsServer(pair, paths=[harness.EXAMPLES / "iris"]) as s:
+        asyncio.run(run(s.https_port))
 
 
 def test_many_requests_of_many_connections_at_once(examples):
