@@ -242,7 +242,11 @@ static void add_trace_headers(struct gal_exchange *x)
     struct gal_str trace = x->req->known[GAL_HDR_TRACEPARENT];
 
     gal_http_response_header(&x->resp, GAL_STR("X-Request-ID"), gal_str_of(x->request_id));
-    gal_http_response_header(&x->resp, GAL_STR("X-Correlation-ID"), gal_str_of(x->correlation_id));
+    /* Where HTTP/2 packs each header of each answer, it is not said twice. */
+    if (x->route == NULL || x->route->dialect != GAL_DIALECT_GRPC ||
+        strcmp(x->correlation_id, x->request_id) != 0)
+        gal_http_response_header(&x->resp, GAL_STR("X-Correlation-ID"),
+                                 gal_str_of(x->correlation_id));
     if (id_usable(trace))
         gal_http_response_header(&x->resp, GAL_STR("traceparent"), trace);
 }

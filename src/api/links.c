@@ -61,6 +61,8 @@ bool gal_link_has(const struct gal_route *route, const char *parameter)
 
 bool gal_link_serves(const struct gal_api *api, const struct gal_route *route)
 {
+    if (route->dialect == GAL_DIALECT_GRPC)
+        return false;
     if (route->handle == gal_handle_cuda_shm || route->handle == gal_handle_repository_named)
         return false;
     if (api == NULL)

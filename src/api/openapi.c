@@ -424,8 +424,7 @@ static void put_paths(struct doc *d)
     for (size_t i = 0; i < GAL_ROUTE_COUNT; i++) {
         const struct gal_route *r = &gal_routes[i];
 
-        if (gal_link_has(r, "{asset}") || r->dialect == GAL_DIALECT_GRPC ||
-            !gal_link_serves(d->api, r))
+        if (gal_link_has(r, "{asset}") || !gal_link_serves(d->api, r))
             continue;
         if (gal_link_has(r, "{model}"))
             put_model_paths(d, r);

@@ -29,7 +29,7 @@ static void put_urls(struct gal_buf *out, const struct gal_api *api, const struc
         const struct gal_route *r = &gal_routes[i];
 
         if (gal_link_has(r, "{model}") != (m != NULL) || gal_link_has(r, "{asset}") ||
-            r->dialect == GAL_DIALECT_GRPC || !gal_link_serves(api, r))
+            !gal_link_serves(api, r))
             continue;
         gal_buf_puts(out, first ? "\"" : ",\"");
         first = false;

@@ -118,6 +118,11 @@ def test_graphics_cards_are_not_here(client):
     assert e.value.status() == "StatusCode.UNIMPLEMENTED"
 
 
+def test_trace_and_log_settings_are_shown(client):
+    assert client.get_trace_settings(as_json=True)["settings"]["trace_level"]["value"] == ["OFF"]
+    assert client.get_log_settings().settings["log_info"].bool_param is True
+
+
 # --- inference ---
 
 @pytest.mark.parametrize("name", sorted(CASES))
