@@ -136,7 +136,7 @@ void gal_exchange_fail(struct gal_exchange *x, const struct gal_err *err)
     } else if (dialect_of(x) == GAL_DIALECT_MLFLOW) {
         put_mlflow(x, err);
     } else {
-        if (err->code == GAL_INVALID && x->route != NULL)
+        if (err->code == GAL_INVALID && x->route != NULL && !x->malformed)
             status = 422;
         put_native(x, err);
     }

@@ -3,6 +3,7 @@
 
 #include "api/account.h"
 #include "api/cached.h"
+#include "api/cloudevents.h"
 #include "api/infer.h"
 #include "api/route.h"
 #include "api/shm.h"
@@ -67,6 +68,8 @@ void gal_exchange_reset(struct gal_exchange *x)
     x->body = (struct gal_str){NULL, 0};
     x->model = NULL;
     x->infer = NULL;
+    x->event = NULL;
+    x->malformed = false;
     x->client_name = (struct gal_str){NULL, 0};
     x->regions = NULL;
     x->region_count = 0;
@@ -173,6 +176,8 @@ void gal_api_handle(struct gal_exchange *x)
     if (st == GAL_OK)
         st = x->route->dialect == GAL_DIALECT_GRPC ? check_grpc(x, &err) : decode_body(x, &err);
     if (st == GAL_OK)
+        st = gal_event_open(x, &err);
+    if (st == GAL_OK)
         x->route->handle(x);
     else
         gal_exchange_fail(x, &err);
@@ -254,6 +259,14 @@ static void add_trace_headers(struct gal_exchange *x)
 void gal_exchange_finish_parts(struct gal_exchange *x, int status, struct gal_str content_type,
                                const struct gal_str *parts, size_t count)
 {
+    struct gal_err err;
+
+    if (x->event != NULL && status == 200 &&
+        gal_event_close(x, &content_type, &parts, &count, &err) != GAL_OK) {
+        x->event = NULL;
+        gal_exchange_fail(x, &err);
+        return;
+    }
     x->resp.status = status;
     x->resp.parts = parts;
     x->resp.part_count = count;

@@ -30,6 +30,7 @@ struct gal_trace;
 struct gal_shm;
 struct gal_shm_region;
 struct gal_cached;
+struct gal_event;
 struct gal_redis;
 struct gal_route;
 struct gal_infer;
@@ -119,8 +120,8 @@ struct gal_exchange {
     void *carrier;
     const char *peer;           /* may be NULL */
     struct gal_str client_name; /* of the client's certificate, verified; p NULL: it showed none */
-    enum gal_message message; /* the carrier says what the request is, the handler what the answer
-                                 is; NONE: HTTP's own */
+    enum gal_message message;   /* the carrier says what the request is, the handler what the answer
+                                   is; NONE: HTTP's own */
     uint64_t arrived_us; /* monotonic, the loop found the request; 0: unknown. What a long turn lets
                             wait counts from its start */
 
@@ -144,8 +145,10 @@ struct gal_exchange {
     struct gal_job job;
     struct gal_infer *infer;   /* of an inference; its outputs are given back by reset */
     struct gal_cached *cached; /* its place in the response cache (api/cached.h); NULL: none */
-    struct gal_str message_id; /* of a message, for its error; p NULL: not known */
-    void *state;               /* the handler's own, in the arena */
+    struct gal_event *event;   /* it came as a CloudEvent (api/cloudevents.h); NULL: it did not */
+    bool malformed; /* the event around the body is wrong: INVALID is 400 in all dialects */
+    struct gal_str message_id;              /* of a message, for its error; p NULL: not known */
+    void *state;                            /* the handler's own, in the arena */
     void (*render)(struct gal_exchange *x); /* gal_exchange_finish hands x->out here instead, once:
                                                a dialect that says it in other words. NULL: none */
     struct gal_shm_region **regions; /* that the tensors lie in, in the arena; let go by reset */

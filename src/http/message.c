@@ -32,9 +32,15 @@ enum gal_known_header gal_known_header_find(struct gal_str name)
     switch (name.n) {
     case 4:
         return same(name, "host", GAL_HDR_HOST);
+    case 5:
+        return same(name, "ce-id", GAL_HDR_CE_ID);
     case 6:
         return first == 'a' ? same(name, "accept", GAL_HDR_ACCEPT)
                             : same(name, "expect", GAL_HDR_EXPECT);
+    case 7:
+        return same(name, "ce-type", GAL_HDR_CE_TYPE);
+    case 9:
+        return same(name, "ce-source", GAL_HDR_CE_SOURCE);
     case 10:
         return first == 'u' ? same(name, "user-agent", GAL_HDR_USER_AGENT)
                             : same(name, "tracestate", GAL_HDR_TRACESTATE);
@@ -48,7 +54,8 @@ enum gal_known_header gal_known_header_find(struct gal_str name)
     case 13:
         return same(name, "grpc-encoding", GAL_HDR_GRPC_ENCODING);
     case 14:
-        return same(name, "content-length", GAL_HDR_CONTENT_LENGTH);
+        return name.p[2] == '-' ? same(name, "ce-specversion", GAL_HDR_CE_SPECVERSION)
+                                : same(name, "content-length", GAL_HDR_CONTENT_LENGTH);
     case 15:
         return first == 'a' ? same(name, "accept-encoding", GAL_HDR_ACCEPT_ENCODING)
                             : same(name, "x-model-version", GAL_HDR_X_MODEL_VERSION);

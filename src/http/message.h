@@ -42,6 +42,10 @@ enum gal_known_header {
     GAL_HDR_GRPC_TIMEOUT,
     GAL_HDR_GRPC_ENCODING,
     GAL_HDR_GRPC_ACCEPT_ENCODING,
+    GAL_HDR_CE_ID,
+    GAL_HDR_CE_SOURCE,
+    GAL_HDR_CE_SPECVERSION,
+    GAL_HDR_CE_TYPE,
     GAL_HDR_COUNT
 };
 /* GAL_HDR_COUNT when the name is none of them. Names compare without case. */

@@ -29,6 +29,10 @@ static const char *const known[GAL_HDR_COUNT] = {
     [GAL_HDR_GRPC_TIMEOUT] = "grpc-timeout",
     [GAL_HDR_GRPC_ENCODING] = "grpc-encoding",
     [GAL_HDR_GRPC_ACCEPT_ENCODING] = "grpc-accept-encoding",
+    [GAL_HDR_CE_ID] = "ce-id",
+    [GAL_HDR_CE_SOURCE] = "ce-source",
+    [GAL_HDR_CE_SPECVERSION] = "ce-specversion",
+    [GAL_HDR_CE_TYPE] = "ce-type",
 };
 
 static void every_known_header_is_found_in_any_case(void **state)
