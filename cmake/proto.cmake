@@ -1,17 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # The messages of proto/: galley_proto is protobuf-c's code for them (<proto/NAME.pb-c.h>), which is generated and so
 # exempt from the house style; gal_proto_descriptors(OUT_VAR NAME) adds to OUT_VAR an assembler source that holds
-# protoc's FileDescriptorSet of all, as gal_asset_NAME (src/api/assets.h), for server reflection.
+# the FileDescriptorSet of all, as gal_asset_NAME (src/api/assets.h), for server reflection.
 set(GAL_PROTO_DIR "${PROJECT_SOURCE_DIR}/proto")
 set(GAL_PROTO_FILES inference model_config health reflection_v1 reflection_v1alpha)
 set(GAL_PROTO_INPUTS ${GAL_PROTO_FILES})
 list(TRANSFORM GAL_PROTO_INPUTS PREPEND "${GAL_PROTO_DIR}/")
 list(TRANSFORM GAL_PROTO_INPUTS APPEND ".proto")
-
-find_program(GAL_PROTOC protoc)
-if(NOT GAL_PROTOC)
-  gal_missing("protoc")
-endif()
 
 set(made "${PROJECT_BINARY_DIR}/generated")
 set(sources)
@@ -38,7 +33,7 @@ function(gal_proto_descriptors out name)
     OUTPUT "${dir}/${name}.S"
     BYPRODUCTS "${dir}/${name}.pb"
     COMMAND "${CMAKE_COMMAND}" -E make_directory "${dir}"
-    COMMAND "${GAL_PROTOC}" "--proto_path=${GAL_PROTO_DIR}" "--descriptor_set_out=${dir}/${name}.pb" ${GAL_PROTO_INPUTS}
+    COMMAND "${GAL_PROTOC_C}" "--proto_path=${GAL_PROTO_DIR}" "--descriptor_set_out=${dir}/${name}.pb" ${GAL_PROTO_INPUTS}
     COMMAND "${PROJECT_SOURCE_DIR}/tools/embed" --plain "${name}" "${dir}/${name}.S" "${dir}/${name}.pb"
     DEPENDS "${PROJECT_SOURCE_DIR}/tools/embed" ${GAL_PROTO_INPUTS}
     COMMENT "Embedding ${name}"

@@ -32,6 +32,19 @@ void gal_handle_grpc_server_metadata(struct gal_exchange *x)
                            gal_handle_oip_server);
 }
 
+/* As REST's, but for a model that is not there: with Triton that is no error, it is not ready. */
+static void answer_model_ready(struct gal_exchange *x)
+{
+    struct gal_model *m;
+
+    if (gal_catalog_model(x->api->catalog, x->params[0], x->params[1], &m, NULL) == GAL_OK) {
+        gal_handle_oip_model_ready(x);
+        return;
+    }
+    gal_buf_puts(&x->out, "{\"ready\":false}");
+    gal_exchange_finish(x, 200, GAL_TYPE_JSON);
+}
+
 void gal_handle_grpc_model_ready(struct gal_exchange *x)
 {
     const Inference__ModelReadyRequest *r =
@@ -40,8 +53,7 @@ void gal_handle_grpc_model_ready(struct gal_exchange *x)
     if (r == NULL)
         return;
     set_model(x, r->name, r->version);
-    gal_grpc_answer_as(x, &inference__model_ready_response__descriptor, 0,
-                       gal_handle_oip_model_ready);
+    gal_grpc_answer_as(x, &inference__model_ready_response__descriptor, 0, answer_model_ready);
 }
 
 void gal_handle_grpc_model_metadata(struct gal_exchange *x)

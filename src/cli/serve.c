@@ -91,6 +91,7 @@ static int run_serve(struct gal_cli *cli)
     }
     log_listening(&log, &config, "http", gal_server_port(server));
     log_listening(&log, &config, "https", gal_server_https_port(server));
+    log_listening(&log, &config, "grpc", gal_server_grpc_port(server));
     code = gal_server_run(server);
     gal_server_free(server);
 out:

@@ -7,6 +7,7 @@
 #include "base/thread.h"
 #include "sched/turn.h"
 #include "server/caching.h"
+#include "server/h2_conn.h"
 #include "server/grpc_stream.h"
 
 #include <stdio.h>
@@ -133,6 +134,12 @@ enum gal_status gal_front_listen(struct gal_front *f, const char *host, uint16_t
                             err);
 }
 
+enum gal_status gal_front_listen_grpc(struct gal_front *f, const char *host, uint16_t port,
+                                      struct gal_err *err)
+{
+    return gal_listener_new(f->loop, host, port, BACKLOG, &gal_h2_stream_ops, f, &f->rpc, err);
+}
+
 enum gal_status gal_front_listen_tls(struct gal_front *f, const char *host, uint16_t port,
                                      struct gal_tls *tls, struct gal_err *err)
 {
@@ -196,6 +203,7 @@ void gal_front_free(struct gal_front *f)
     GAL_ASSERT(!f->started);
     gal_listener_free(f->listener);
     gal_listener_free(f->secure);
+    gal_listener_free(f->rpc);
     gal_rests_release(&f->rests);
     gal_redis_free(f->api.redis);
     gal_loop_free(f->loop);
@@ -216,7 +224,8 @@ void gal_front_refuse(struct gal_front *f)
 {
     gal_listener_free(f->listener);
     gal_listener_free(f->secure);
-    f->listener = f->secure = NULL;
+    gal_listener_free(f->rpc);
+    f->listener = f->secure = f->rpc = NULL;
     gal_loop_drain_streams(f->loop);
 }
 

@@ -32,6 +32,7 @@ struct gal_front {
     struct gal_loop *loop;
     struct gal_listener *listener; /* NULL: none, or closed */
     struct gal_listener *secure;   /* the one of TLS; NULL: none, or closed */
+    struct gal_listener *rpc;      /* of HTTP/2 alone, for gRPC; NULL: none, or closed */
     pthread_t thread;
     bool started;
     struct gal_api api;
@@ -75,6 +76,9 @@ enum gal_status gal_front_listen(struct gal_front *f, const char *host, uint16_t
                                  struct gal_err *err);
 /* The same over TLS; connections end up at the same place. tls->on_handshake is gal_front_shaken.
  */
+/* HTTP/2 only, for gRPC. */
+enum gal_status gal_front_listen_grpc(struct gal_front *f, const char *host, uint16_t port,
+                                      struct gal_err *err);
 enum gal_status gal_front_listen_tls(struct gal_front *f, const char *host, uint16_t port,
                                      struct gal_tls *tls, struct gal_err *err);
 /* Counts and logs how a handshake ended. */

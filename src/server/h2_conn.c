@@ -216,7 +216,67 @@ static void on_close(void *user)
         gal_free(c);
 }
 
-static const struct gal_stream_ops stream_ops = {
+/* NULL: no memory. */
+static struct gal_h2_conn *conn_new(struct gal_front *f, struct gal_stream *stream)
+{
+    struct gal_h2_conn *c = gal_calloc(1, sizeof(*c));
+
+    if (c == NULL)
+        return NULL;
+    if ((f->h2_pool == NULL && gal_http2_pool_new(&f->h2_pool, NULL) != GAL_OK) ||
+        gal_http2_new(&c->http2, f->h2_pool, &f->options->http2, &gal_h2_ops, c, NULL) != GAL_OK) {
+        gal_free(c);
+        return NULL;
+    }
+    c->front = f;
+    c->stream = stream;
+    c->outbox = (struct gal_outbox_item){.send = send_out, .conn = c};
+    c->rest = (struct gal_rest){.on_end = on_rest_end, .conn = c};
+    c->idle_since_us = gal_loop_turn_us(f->loop);
+    return c;
+}
+
+static void begin(struct gal_h2_conn *c, struct gal_str bytes)
+{
+    gal_stream_deadline(c->stream, 0);
+    gal_h2_arm(c, c->idle_since_us + c->front->options->idle_timeout_us);
+    if (bytes.n > 0)
+        feed(c, bytes.p, bytes.n);
+    else
+        gal_outbox_add(&c->front->outbox, &c->outbox, 0, 0);
+}
+
+bool gal_h2_adopt(struct gal_front *f, struct gal_stream *stream, struct gal_str bytes)
+{
+    struct gal_h2_conn *c = conn_new(f, stream);
+
+    if (c == NULL)
+        return false;
+    gal_stream_switch(stream, &gal_h2_stream_ops, c);
+    begin(c, bytes);
+    return true;
+}
+
+/* On a port of its own a connection is HTTP/2 from its first byte. */
+static void *on_open(struct gal_stream *stream, void *listener_ctx)
+{
+    struct gal_front *f = listener_ctx;
+    struct gal_h2_conn *c;
+
+    if (f->api.process->connections >= f->options->connections_max) {
+        gal_shard_add(f->api.shard, f->refused_full, 1);
+        return NULL;
+    }
+    c = conn_new(f, stream);
+    if (c == NULL)
+        return NULL;
+    f->api.process->connections++;
+    begin(c, (struct gal_str){NULL, 0});
+    return c;
+}
+
+const struct gal_stream_ops gal_h2_stream_ops = {
+    .on_open = on_open,
     .on_space = on_space,
     .on_data = on_data,
     .on_eof = on_eof,
@@ -225,29 +285,3 @@ static const struct gal_stream_ops stream_ops = {
     .on_close = on_close,
     .on_drain = on_drain,
 };
-
-bool gal_h2_adopt(struct gal_front *f, struct gal_stream *stream, struct gal_str bytes)
-{
-    struct gal_h2_conn *c = gal_calloc(1, sizeof(*c));
-
-    if (c == NULL)
-        return false;
-    if ((f->h2_pool == NULL && gal_http2_pool_new(&f->h2_pool, NULL) != GAL_OK) ||
-        gal_http2_new(&c->http2, f->h2_pool, &f->options->http2, &gal_h2_ops, c, NULL) != GAL_OK) {
-        gal_free(c);
-        return false;
-    }
-    c->front = f;
-    c->stream = stream;
-    c->outbox = (struct gal_outbox_item){.send = send_out, .conn = c};
-    c->rest = (struct gal_rest){.on_end = on_rest_end, .conn = c};
-    c->idle_since_us = gal_loop_turn_us(f->loop);
-    gal_stream_switch(stream, &stream_ops, c);
-    gal_stream_deadline(stream, 0);
-    gal_h2_arm(c, c->idle_since_us + f->options->idle_timeout_us);
-    if (bytes.n > 0)
-        feed(c, bytes.p, bytes.n);
-    else
-        gal_outbox_add(&f->outbox, &c->outbox, 0, 0);
-    return true;
-}

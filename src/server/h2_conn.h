@@ -32,6 +32,8 @@ struct gal_h2_conn {
  * when this returns true; false: no memory, nothing has changed. The connection stays counted in
  * the process's. */
 bool gal_h2_adopt(struct gal_front *f, struct gal_stream *stream, struct gal_str bytes);
+/* Of a listener whose connections are HTTP/2 from their first byte; its ctx is the front. */
+extern const struct gal_stream_ops gal_h2_stream_ops;
 
 /* --- between h2_conn.c and h2_call.c --- */
 

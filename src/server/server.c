@@ -33,6 +33,10 @@ static enum gal_status listen_all(struct gal_server *s, struct gal_front *f, con
         st = gal_front_listen(f, host, s->port, err);
     if (st == GAL_OK && s->certificates != NULL)
         st = gal_front_listen_tls(f, host, s->https_port, gal_certificates_tls(s), err);
+    if (st == GAL_OK && values[GAL_KEY_GRPC_PORT].number != GAL_CONF_PORT_OFF)
+        st = gal_front_listen_grpc(f, host, s->grpc_port, err);
+    if (st == GAL_OK && f->rpc != NULL)
+        s->grpc_port = gal_listener_port(f->rpc);
     if (st == GAL_OK && f->listener != NULL)
         s->port = gal_listener_port(f->listener);
     if (st == GAL_OK && f->secure != NULL)
@@ -70,6 +74,8 @@ static enum gal_status make_fronts(struct gal_server *s, struct gal_err *err)
         setup.control = &s->control;
     if (st == GAL_OK)
         st = probe(c, GAL_KEY_HTTPS_PORT, &s->https_port, err);
+    if (st == GAL_OK)
+        st = probe(c, GAL_KEY_GRPC_PORT, &s->grpc_port, err);
     s->fronts = gal_calloc(s->settings->threads, sizeof(struct gal_front *));
     if (s->fronts == NULL)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for event loops");
@@ -218,6 +224,11 @@ gal_server_new(const struct gal_config *config,
 uint16_t gal_server_port(const struct gal_server *s)
 {
     return s->port;
+}
+
+uint16_t gal_server_grpc_port(const struct gal_server *s)
+{
+    return s->grpc_port;
 }
 
 uint16_t gal_server_https_port(const struct gal_server *s)

@@ -24,6 +24,7 @@ gal_server_new(const struct gal_config *config,
                void *ctx, struct gal_log *log, struct gal_server **out, struct gal_err *err);
 uint16_t gal_server_port(const struct gal_server *s);       /* of HTTP; 0: off */
 uint16_t gal_server_https_port(const struct gal_server *s); /* 0: off */
+uint16_t gal_server_grpc_port(const struct gal_server *s);  /* 0: off */
 /* Blocks until stopped. Returns the process's exit code: 0 after a clean drain, 1 when the grace
  * ended with requests in flight. */
 int gal_server_run(struct gal_server *s);

@@ -36,7 +36,7 @@ struct gal_server {
     struct gal_retired retired;  /* models of older ones */
     struct gal_front **fronts;
     size_t front_count;
-    uint16_t port, https_port;             /* 0: none */
+    uint16_t port, https_port, grpc_port;  /* 0: none */
     struct gal_certificates *certificates; /* server/certificates.c; NULL: no TLS */
 
     struct gal_loader *loader; /* NULL when no load is under way */

@@ -94,7 +94,7 @@ static enum gal_status check_tls(const struct gal_config *c, const struct gal_tl
     bool wants = t->client_auth != GAL_TLS_CLIENT_OFF, has = t->client_ca_file[0] != '\0';
 
     if (is_off(c, GAL_KEY_HTTPS_PORT)) {
-        if (is_off(c, GAL_KEY_HTTP_PORT)) {
+        if (is_off(c, GAL_KEY_HTTP_PORT) && is_off(c, GAL_KEY_GRPC_PORT)) {
             gal_fail(err, GAL_INVALID, "http_port and https_port are off: nothing listens");
             gal_err_hint(err, "give one of them a port");
         } else if (t->certificate_file[0] != '\0' || t->key_file[0] != '\0' || has || wants) {

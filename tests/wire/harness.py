@@ -258,6 +258,13 @@ class Server:
             self._port = wait_until(look, 20, "the port in the log")
         return self._port
 
+    def port_of(self, scheme):
+        """Of a port beside HTTP's: "https" or "grpc"."""
+        def look():
+            found = re.search(rf"\"listening\".*\"{scheme}://[^/:\s]+:(\d+)", self.log())
+            return found and int(found.group(1))
+        return wait_until(look, 20, f"the port of {scheme} in the log")
+
     # --- requests, one connection each ---
     def connect(self, **options):
         return Conn(self.port, **options)

@@ -421,7 +421,7 @@ def test_watch_tells_that_the_server_stops(serve, zoo_dir):
 
 def grpcurl():
     found = os.environ.get("GRPCURL") or shutil.which("grpcurl")
-    local = harness.SOURCE / "build" / "deps" / "bin" / "grpcurl"
+    local = harness.SOURCE / "build" / "tools" / "grpcurl"
     return found or (str(local) if local.exists() else None)
 
 

@@ -102,18 +102,27 @@ def test_h2load_gets_every_answer(zoo, tmp_path):
 H2SPEC_KNOWN = {"Sends invalid connection preface"}
 
 
-def test_h2spec_finds_nothing(zoo, tmp_path):
+def h2spec_failures(port, report):
     spec = SOURCE / "build" / "tools" / "h2spec"
     if not spec.is_file():
         pytest.skip("h2spec is not built (it takes Go); run: tools/setup test")
-    report = tmp_path / "report.xml"
-    subprocess.run([spec, "-h", "127.0.0.1", "-p", str(zoo.port), "-P", "/health/live", "-o", "5",
+    subprocess.run([spec, "-h", "127.0.0.1", "-p", str(port), "-P", "/health/live", "-o", "5",
                     "-j", report], capture_output=True, timeout=300 * SCALE, check=False)
     cases = re.findall(r"<testcase package=\"([^\"]*)\" classname=\"([^\"]*)\"[^>]*?(/>|>(.*?)</testcase>)",
                        report.read_text(), re.S)
     assert len(cases) >= 140
-    failed = [(package, name, text) for package, name, _, text in cases
-              if "<failure" in text or "<error" in text]
+    return [(package, name, text) for package, name, _, text in cases
+            if "<failure" in text or "<error" in text]
+
+
+def test_h2spec_finds_nothing(serve, zoo_dir, tmp_path):
+    """On the port of HTTP/2 alone: no failure at all."""
+    s = serve("--grpc-port", "0", paths=[zoo_dir / "id-fp32"])
+    assert h2spec_failures(s.port_of("grpc"), tmp_path / "report.xml") == []
+
+
+def test_h2spec_finds_nothing_else_on_a_shared_port(zoo, tmp_path):
+    failed = h2spec_failures(zoo.port, tmp_path / "report.xml")
     assert {name for _, name, _ in failed} == H2SPEC_KNOWN, failed
 
 

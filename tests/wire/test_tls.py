@@ -37,10 +37,7 @@ class TlsServer(Server):
 
     @property
     def https_port(self):
-        def look():
-            found = re.search(r"\"listening\".*https://[^/:\s]+:(\d+)", self.log())
-            return found and int(found.group(1))
-        return wait_until(look, 20, "the port of HTTPS in the log")
+        return self.port_of("https")
 
     def count(self, metric, **labels):
         text = self.get("/metrics").body.decode()
