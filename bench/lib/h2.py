@@ -108,7 +108,7 @@ def h2load(folder, port, path, seconds, connections, streams, request=None):
 
 def nghttpd(folder, size):
     """Answers with a static file of so many bytes, at /file."""
-    unpacked = machine.path("build/deps/nghttp2-server/usr/bin/nghttpd")
+    unpacked = machine.path("build/deps/nghttp2-server/usr/sbin/nghttpd")
     binary = shutil.which("nghttpd") or (unpacked if os.path.exists(unpacked) else None)
     if not binary:
         raise machine.Skip("nghttpd is not installed (tools/setup bench)")

@@ -318,6 +318,8 @@ static void put_path_parameters(struct doc *d, const struct gal_route *r)
         gal_doc_open(d->out, NULL, '{');
         gal_doc_str(d->out, "name", (struct gal_str){p, n});
         gal_doc_raw(d->out, "in", "\"path\",\"required\":true,\"schema\":{\"type\":\"string\"}");
+        if (strncmp(p, "label}", 6) == 0)
+            gal_doc_text(d->out, "example", "latest");
         gal_doc_close(d->out, '}');
     }
 }
@@ -329,13 +331,15 @@ static bool manages(const struct gal_route *r)
 
 static void put_parameters(struct doc *d, const struct gal_route *r)
 {
+    bool runs = is_inference(r) || is_generate(r) || gal_doc_tfs_runs(r);
+
     gal_doc_open(d->out, "parameters", '[');
     gal_doc_ref(d->out, NULL, "parameters", "", "RequestId");
     gal_doc_ref(d->out, NULL, "parameters", "", "CorrelationId");
     put_path_parameters(d, r);
-    if ((is_inference(r) || is_generate(r)) && !gal_link_has(r, "{version}"))
+    if (runs && !gal_link_has(r, "{version}") && !gal_link_has(r, "{label}"))
         gal_doc_ref(d->out, NULL, "parameters", "", "ModelVersion");
-    if (is_inference(r) || is_generate(r)) {
+    if (runs) {
         gal_doc_ref(d->out, NULL, "parameters", "", "Timeout");
         gal_doc_ref(d->out, NULL, "parameters", "", "ProxyTimeout");
         gal_doc_ref(d->out, NULL, "parameters", "", "Priority");
@@ -370,6 +374,10 @@ static void put_operation(struct doc *d, const struct gal_route *r, const struct
     gal_doc_text(d->out, "summary", r->summary);
     put_operation_id(d, r, s->model);
     put_parameters(d, r);
+    if (gal_doc_tfs(d->out, r, is_ready(s->model) ? s->model : NULL)) {
+        gal_doc_close(d->out, '}');
+        return;
+    }
     if (r->method == GAL_METHOD_POST && is_inference(r))
         put_request(d, r, s);
     else if (r->method == GAL_METHOD_POST)
@@ -547,7 +555,7 @@ enum gal_status gal_openapi_write(const struct gal_api *api, const struct gal_ca
         "{\"title\":\"galley\",\"version\":\"" GAL_VERSION
         "\",\"description\":\"Predictions by the models that this server has loaded: native "
         "REST, the Open Inference Protocol, MLflow's and SageMaker's "
-        "scoring.\",\"license\":{\"name\":\"Apache-2.0\","
+        "scoring, KServe v1 and TensorFlow Serving.\",\"license\":{\"name\":\"Apache-2.0\","
         "\"identifier\":\"Apache-2.0\"}}");
     gal_doc_raw(out, "servers", "[{\"url\":\"/\"}]");
     put_tags(&d);

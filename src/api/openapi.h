@@ -32,7 +32,26 @@ void gal_doc_model_schemas(struct gal_buf *out, const struct gal_model *m, const
 /* True when a row may be an object of named features. */
 bool gal_doc_has_names(const struct gal_model *m);
 
-enum gal_doc_form { GAL_DOC_FEATURES, GAL_DOC_INSTANCES, GAL_DOC_INFER };
+/* True when the output has a part for each row of a request. */
+bool gal_doc_is_in_row(const struct gal_model *m, const struct gal_port *port);
+/* True when the output is one value a row. */
+bool gal_doc_is_bare(const struct gal_model *m, const struct gal_port *port);
+
+/* KServe v1 and TensorFlow Serving. Request and answers of an operation, with the examples that the
+ * model (NULL: not known) answers; false, and nothing, for another dialect's route. */
+bool gal_doc_tfs(struct gal_buf *out, const struct gal_route *r, const struct gal_model *m);
+/* True when the route runs a model. */
+bool gal_doc_tfs_runs(const struct gal_route *r);
+void gal_doc_tfs_schemas(struct gal_buf *out);
+
+enum gal_doc_form {
+    GAL_DOC_FEATURES,
+    GAL_DOC_INSTANCES,
+    GAL_DOC_INFER,
+    GAL_DOC_ROWS,     /* "instances", an object of inputs a row */
+    GAL_DOC_COLUMNS,  /* "inputs", whole tensors by name */
+    GAL_DOC_EXAMPLES, /* as ROWS, called "examples" */
+};
 /* Appends a request that the model answers: its warm-up's input. False, and nothing, when there is
  * none that is short and can be sent. */
 bool gal_doc_example(struct gal_buf *out, const struct gal_model *m, enum gal_doc_form form);

@@ -124,6 +124,22 @@ static void put_infer(struct gal_buf *out, const struct gal_model *m)
     gal_doc_close(out, ']');
 }
 
+/* Inputs by name: whole, or one row of each. */
+static void put_inputs(struct gal_buf *out, const struct gal_model *m, size_t skip)
+{
+    gal_doc_open(out, NULL, '{');
+    for (size_t i = 0; i < m->info->input_count; i++) {
+        const struct gal_port *p = &m->info->inputs[i];
+
+        if (p->optional)
+            continue;
+        gal_doc_str(out, NULL, p->name);
+        gal_buf_putc(out, ':');
+        put_nested(out, m, p, p->shape + skip, p->rank - skip);
+    }
+    gal_doc_close(out, '}');
+}
+
 bool gal_doc_example(struct gal_buf *out, const struct gal_model *m, enum gal_doc_form form)
 {
     if (!has_example(m))
@@ -135,6 +151,13 @@ bool gal_doc_example(struct gal_buf *out, const struct gal_model *m, enum gal_do
     } else if (form == GAL_DOC_INSTANCES) {
         gal_buf_puts(out, "\"instances\":[");
         put_row(out, m);
+        gal_buf_putc(out, ']');
+    } else if (form == GAL_DOC_COLUMNS) {
+        gal_buf_puts(out, "\"inputs\":");
+        put_inputs(out, m, 0);
+    } else if (form == GAL_DOC_ROWS || form == GAL_DOC_EXAMPLES) {
+        gal_buf_puts(out, form == GAL_DOC_ROWS ? "\"instances\":[" : "\"examples\":[");
+        put_inputs(out, m, 1);
         gal_buf_putc(out, ']');
     } else {
         put_infer(out, m);

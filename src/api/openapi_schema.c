@@ -291,7 +291,7 @@ static void put_requests(struct gal_buf *out, const struct gal_model *m, const c
 
 /* --- native answers --- */
 
-static bool is_bare_output(const struct gal_model *m, const struct gal_port *port)
+bool gal_doc_is_bare(const struct gal_model *m, const struct gal_port *port)
 {
     size_t first = m->batch_dim ? 1 : 0;
 
@@ -317,7 +317,7 @@ static void put_output(struct gal_buf *out, const char *key, const struct gal_mo
     } else if (port->kind != GAL_KIND_TENSOR || !port->shape_known ||
                (!m->batch_dim && port->rank > 0 && port->shape[0] < 0)) {
         gal_doc_raw(out, key, "{}");
-    } else if (is_bare_output(m, port)) {
+    } else if (gal_doc_is_bare(m, port)) {
         put_scalar(out, key, port);
     } else {
         put_nested(out, key, port, port->shape + skip, port->rank - skip);
@@ -326,7 +326,7 @@ static void put_output(struct gal_buf *out, const char *key, const struct gal_mo
 
 /* An output stands in every prediction unless its first dimension bears another name than the
  * input's: then it may belong to no row. */
-static bool is_in_row(const struct gal_model *m, const struct gal_port *port)
+bool gal_doc_is_in_row(const struct gal_model *m, const struct gal_port *port)
 {
     const struct gal_port *in = m->info->input_count > 0 ? &m->info->inputs[0] : NULL;
 
@@ -346,7 +346,7 @@ static void put_prediction(struct gal_buf *out, const struct gal_model *m)
 {
     const struct gal_model_info *info = m->info;
 
-    if (info->output_count == 1 && is_bare_output(m, &info->outputs[0])) {
+    if (info->output_count == 1 && gal_doc_is_bare(m, &info->outputs[0])) {
         put_output(out, NULL, m, &info->outputs[0]);
         return;
     }
@@ -358,7 +358,7 @@ static void put_prediction(struct gal_buf *out, const struct gal_model *m)
     gal_doc_close(out, '}');
     gal_doc_open(out, "required", '[');
     for (size_t i = 0; i < info->output_count; i++)
-        if (is_in_row(m, &info->outputs[i]))
+        if (gal_doc_is_in_row(m, &info->outputs[i]))
             gal_doc_str(out, NULL, info->outputs[i].name);
     gal_doc_close(out, ']');
     gal_doc_close(out, '}');
@@ -614,5 +614,6 @@ void gal_doc_shared_schemas(struct gal_buf *out)
                 "\"model_name\",\"outputs\"]}");
     put_error_schemas(out);
     put_scoring_schemas(out);
+    gal_doc_tfs_schemas(out);
     put_config_schemas(out);
 }

@@ -154,10 +154,13 @@ static void put_html_model(struct gal_buf *out, const struct gal_catalog *c,
     gal_buf_puts(out, "<nav>");
     put_html_link(out, GAL_ROUTE_OIP_MODEL, m, "metadata");
     put_html_link(out, GAL_ROUTE_OIP_MODEL_READY, m, "ready");
+    put_html_link(out, GAL_ROUTE_TFS_METADATA, m, "signature");
     gal_buf_puts(out, "</nav>\n<p><code>POST ");
     gal_link_put_path(out, &gal_routes[GAL_ROUTE_V1_MODEL_PREDICT], e->name, none);
     gal_buf_puts(out, "</code> <code>POST ");
     gal_link_put_path(out, &gal_routes[GAL_ROUTE_OIP_INFER], e->name, none);
+    gal_buf_puts(out, "</code> <code>POST ");
+    gal_link_put_path(out, &gal_routes[GAL_ROUTE_TFS_PREDICT], e->name, none);
     gal_buf_puts(out, "</code></p>\n<table>");
     put_html_ports(out, "input", m->info->inputs, m->info->input_count);
     put_html_ports(out, "output", m->info->outputs, m->info->output_count);

@@ -50,6 +50,11 @@ static bool match(const char *pattern, struct gal_str path,
     return i == path.n;
 }
 
+static bool has_verb(const struct gal_route *r)
+{
+    return strstr(r->pattern, "}:") != NULL;
+}
+
 static void allow_add(char allow[64], const char *name)
 {
     size_t n = strlen(allow);
@@ -64,14 +69,16 @@ enum gal_status gal_route_find(enum gal_method method, struct gal_str path,
                                struct gal_err *err)
 {
     enum gal_method wanted = method == GAL_METHOD_HEAD ? GAL_METHOD_GET : method;
+    bool verb = false; /* a path that ends in a known verb is no name: those routes stand first */
 
     allow[0] = '\0';
     if (path.n > 1 && path.p[path.n - 1] == '/')
         path.n--;
     for (size_t i = 0; i < GAL_ROUTE_COUNT; i++) {
         const struct gal_route *r = &gal_routes[i];
-        if (!match(r->pattern, path, params))
+        if ((verb && !has_verb(r)) || !match(r->pattern, path, params))
             continue;
+        verb = has_verb(r);
         if (r->method == wanted) {
             *out = r;
             return GAL_OK;

@@ -73,10 +73,12 @@ void gal_handle_tfs_regress(struct gal_exchange *x)
     infer(x, x->params[1], true, GAL_TFS_REGRESS);
 }
 
-/* The version that a label stands for. One label is always there: `latest`, the newest version that
- * is ready, which is what no version means. */
+/* The version that a label stands for: `latest` is the newest that is ready, which is what no
+ * version means; others are the model's `version_labels`, as its newest version has them. */
 static bool resolve_label(struct gal_exchange *x)
 {
+    const struct gal_catalog_entry *e = gal_catalog_find(x->api->catalog, x->params[0]);
+    const struct gal_version_label *l;
     struct gal_str label = x->params[1];
     struct gal_err err;
 
@@ -84,10 +86,16 @@ static bool resolve_label(struct gal_exchange *x)
         x->params[1] = (struct gal_str){NULL, 0};
         return true;
     }
+    l = e != NULL ? gal_model_config_label(&e->versions[0]->config, label) : NULL;
+    if (l != NULL) {
+        x->params[1] = gal_str_of(l->version);
+        return true;
+    }
     gal_fail(&err, GAL_NOT_FOUND, "unknown version label '%.*s' of model '%.*s'",
              (int)(label.n < 64 ? label.n : 64), label.p,
              (int)(x->params[0].n < 128 ? x->params[0].n : 128), x->params[0].p);
-    gal_err_hint(&err, "the label is \"latest\"; or name a version: /versions/N");
+    gal_err_hint(&err, "\"latest\" is always there, others are of the setting version_labels; or "
+                       "name a version: /versions/N");
     gal_exchange_fail(x, &err);
     return false;
 }

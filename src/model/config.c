@@ -120,6 +120,65 @@ enum gal_status gal_model_config_versions(struct gal_model_config *c, struct gal
     return GAL_OK;
 }
 
+static bool take_word(struct gal_str s, char out[GAL_LABEL_BYTES_MAX + 1])
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char p = s.p[i];
+        if (!((p >= '0' && p <= '9') || (p >= 'A' && p <= 'Z') || (p >= 'a' && p <= 'z') ||
+              p == '-' || p == '_' || p == '.'))
+            return false;
+    }
+    if (s.n == 0 || s.n > GAL_LABEL_BYTES_MAX)
+        return false;
+    memcpy(out, s.p, s.n);
+    out[s.n] = '\0';
+    return true;
+}
+
+static enum gal_status add_label(struct gal_model_config *c, struct gal_str part,
+                                 struct gal_err *err)
+{
+    struct gal_str name = {NULL, 0}, rest = part;
+    struct gal_version_label *l = &c->labels[c->label_count];
+    gal_str_cut(&rest, '=', &name);
+    name = gal_str_trim(name);
+    if (!take_word(name, l->name) || !take_word(gal_str_trim(rest), l->version))
+        return gal_fail(err, GAL_INVALID, "'%.*s' is no label and version, as in stable=1",
+                        part.n < 80 ? (int)part.n : 80, part.p);
+    if (gal_str_is(name, "latest"))
+        return gal_fail(err, GAL_INVALID,
+                        "the label 'latest' is built in: it is the newest version");
+    if (gal_model_config_label(c, name))
+        return gal_fail(err, GAL_INVALID, "the label '%.*s' is given twice", (int)name.n, name.p);
+    c->label_count++;
+    return GAL_OK;
+}
+
+enum gal_status gal_model_config_labels(struct gal_model_config *c, struct gal_str text,
+                                        struct gal_err *err)
+{
+    struct gal_str rest = text, part;
+    c->label_count = 0;
+    while (rest.n && gal_str_cut(&rest, ',', &part)) {
+        if (c->label_count == GAL_VERSION_LABELS_MAX)
+            return gal_fail(err, GAL_INVALID, "more than %u labels are given",
+                            GAL_VERSION_LABELS_MAX);
+        if (add_label(c, gal_str_trim(part), err))
+            return GAL_INVALID;
+    }
+    return GAL_OK;
+}
+
+const struct gal_version_label *gal_model_config_label(const struct gal_model_config *c,
+                                                       struct gal_str name)
+{
+    for (size_t i = 0; i < c->label_count; i++) {
+        if (gal_str_is(name, c->labels[i].name))
+            return &c->labels[i];
+    }
+    return NULL;
+}
+
 /* ---- against the model ---- */
 
 static enum gal_status refuse(const struct gal_model_config *c, unsigned line, struct gal_err *err,

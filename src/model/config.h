@@ -21,10 +21,18 @@
 #define GAL_PADDINGS_MAX 4u
 #define GAL_WARMUPS_MAX 16u
 #define GAL_VERSION_LIST_MAX 64u
+#define GAL_VERSION_LABELS_MAX 16u
+#define GAL_LABEL_BYTES_MAX 63u
 #define GAL_NO_TIMEOUT UINT64_MAX /* of timeout_us: a request without a deadline */
 
 /* Which numbered version directories of a model are served (Triton's version_policy). */
 enum gal_version_choice { GAL_VERSIONS_ALL, GAL_VERSIONS_LATEST, GAL_VERSIONS_LISTED };
+
+/* A name for a version (TensorFlow Serving's version labels). */
+struct gal_version_label {
+    char name[GAL_LABEL_BYTES_MAX + 1];
+    char version[GAL_LABEL_BYTES_MAX + 1];
+};
 
 /* What a configuration says of the first dimension. */
 enum gal_batch_told {
@@ -119,6 +127,8 @@ struct gal_model_config {
     uint64_t version_latest; /* LATEST: how many */
     uint64_t version_list[GAL_VERSION_LIST_MAX];
     size_t version_list_count;
+    struct gal_version_label labels[GAL_VERSION_LABELS_MAX];
+    size_t label_count;
     /* of a config.pbtxt alone */
     const char *source;                  /* its path, or NULL */
     const char *file_name;               /* default_model_filename; NULL: model.onnx */
@@ -151,6 +161,13 @@ bool gal_model_config_serves(const struct gal_model_config *c, uint64_t version,
 /* "all", "latest:2" or "1,3" into c; INVALID says what is wrong. */
 enum gal_status gal_model_config_versions(struct gal_model_config *c, struct gal_str text,
                                           struct gal_err *err);
+/* "stable=1,canary=2" into c, empty for none: names and versions of letters, digits, '-', '_' and
+ * '.', each name once and none "latest", which is built in. INVALID says what is wrong. */
+enum gal_status gal_model_config_labels(struct gal_model_config *c, struct gal_str text,
+                                        struct gal_err *err);
+/* NULL: no such label. */
+const struct gal_version_label *gal_model_config_label(const struct gal_model_config *c,
+                                                       struct gal_str name);
 /* Appends the configuration as a JSON object: galley's keys (durations in microseconds), the same
  * text for the same configuration. */
 void gal_model_config_json(struct gal_buf *out, const struct gal_model_config *c);

@@ -153,6 +153,21 @@ static void put_versions(struct gal_buf *out, const struct gal_model_config *c)
     gal_buf_putc(out, '"');
 }
 
+/* Only where there are any: most models have none. */
+static void put_labels(struct gal_buf *out, const struct gal_model_config *c)
+{
+    if (c->label_count == 0)
+        return;
+    key(out, "version_labels");
+    for (size_t i = 0; i < c->label_count; i++) {
+        gal_buf_puts(out, i ? "," : "\"");
+        gal_buf_puts(out, c->labels[i].name);
+        gal_buf_putc(out, '=');
+        gal_buf_puts(out, c->labels[i].version);
+    }
+    gal_buf_putc(out, '"');
+}
+
 void gal_model_config_json(struct gal_buf *out, const struct gal_model_config *c)
 {
     static const char *const modes[] = {
@@ -183,5 +198,6 @@ void gal_model_config_json(struct gal_buf *out, const struct gal_model_config *c
     else
         gal_json_put_u64(out, c->timeout_us);
     put_versions(out, c);
+    put_labels(out, c);
     gal_buf_putc(out, '}');
 }

@@ -116,6 +116,12 @@ static enum gal_status set_versions(struct gal_model_config *c, const struct gal
     return status;
 }
 
+static enum gal_status set_labels(struct gal_model_config *c, const struct gal_config_value *v,
+                                  struct gal_err *err)
+{
+    return gal_model_config_labels(c, gal_str_of(v->text), err);
+}
+
 /* --- the table --- */
 
 enum kind { SIZE, UNSIGNED, U64, FLAG, CALL };
@@ -151,6 +157,7 @@ static const struct {
     {GAL_KEY_RESPONSE_CACHE, FLAG, PLACE(cache.on), NULL},
     {GAL_KEY_RESPONSE_CACHE_TTL, U64, PLACE(cache.ttl_us), NULL},
     {GAL_KEY_VERSIONS, CALL, 0, set_versions},
+    {GAL_KEY_VERSION_LABELS, CALL, 0, set_labels},
     {GAL_KEY_REQUEST_TIMEOUT, CALL, 0, set_timeout}, /* the server's stays the server's */
 };
 

@@ -184,6 +184,7 @@ static const struct {
     {GAL_KEY_RESPONSE_CACHE, "on"},
     {GAL_KEY_RESPONSE_CACHE_TTL, "1m"},
     {GAL_KEY_VERSIONS, "latest:2"},
+    {GAL_KEY_VERSION_LABELS, "stable=1,canary=2"},
 };
 #define EVERY_KEY (sizeof(every_key) / sizeof(every_key[0]))
 
@@ -228,6 +229,42 @@ static void every_key_of_a_model_reaches_its_configuration(void **state)
     assert_int_equal(m.versions, GAL_VERSIONS_LATEST);
     assert_int_equal(m.version_latest, 2);
     assert_true(m.versions_told);
+    assert_int_equal(m.label_count, 2);
+    assert_string_equal(gal_model_config_label(&m, GAL_STR("canary"))->version, "2");
+    assert_null(gal_model_config_label(&m, GAL_STR("can")));
+}
+
+static void labels_of_versions_are_checked(void **state)
+{
+    static const char *const rows[][2] = {
+        {"stable", "'stable' is no label and version, as in stable=1"},
+        {"=1", "'=1' is no label and version, as in stable=1"},
+        {"a=1,,b=2", "'' is no label and version, as in stable=1"},
+        {"a b=1", "'a b=1' is no label and version, as in stable=1"},
+        {"a=1/2", "'a=1/2' is no label and version, as in stable=1"},
+        {"latest=1", "the label 'latest' is built in: it is the newest version"},
+        {"a=1, a=2", "the label 'a' is given twice"},
+        {"a=1,b=1,c=1,d=1,e=1,f=1,g=1,h=1,i=1,j=1,k=1,l=1,m=1,n=1,o=1,p=1,q=1",
+         "more than 16 labels are given"},
+    };
+    struct gal_model_config m;
+    struct gal_err err;
+    char longer[80];
+
+    (void)state;
+    gal_model_config_init(&m);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(gal_model_config_labels(&m, gal_str_of(rows[i][0]), &err), GAL_INVALID);
+        assert_string_equal(err.message, rows[i][1]);
+    }
+    snprintf(longer, sizeof(longer), "%063d=1", 0);
+    assert_int_equal(gal_model_config_labels(&m, gal_str_of(longer), &err), GAL_OK);
+    snprintf(longer, sizeof(longer), "%064d=1", 0);
+    assert_int_equal(gal_model_config_labels(&m, gal_str_of(longer), &err), GAL_INVALID);
+    assert_int_equal(gal_model_config_labels(&m, GAL_STR(" a = 2.1.0 , b=2"), &err), GAL_OK);
+    assert_string_equal(gal_model_config_label(&m, GAL_STR("a"))->version, "2.1.0");
+    assert_int_equal(gal_model_config_labels(&m, (struct gal_str){NULL, 0}, &err), GAL_OK);
+    assert_int_equal(m.label_count, 0);
 }
 
 /* Each alone gives another digest than none: a reload sees every change. */
@@ -293,6 +330,7 @@ int main(void)
         TEST(what_is_wrong_in_an_entry_is_named_with_its_line),
         TEST(keys_that_contradict_are_told_at_the_start),
         TEST(every_key_of_a_model_reaches_its_configuration),
+        TEST(labels_of_versions_are_checked),
         TEST(every_key_of_a_model_changes_the_digest),
         TEST(memory_that_is_out_is_told),
     };

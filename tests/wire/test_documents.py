@@ -137,6 +137,7 @@ def test_generators_of_clients_can_read_it(openapi):
 def test_every_example_is_answered_200_and_fits_the_schemas(examples, openapi):
     asked = set()
     for path, method, operation in operations(openapi):
+        path = path.replace("{label}", "latest")
         media = deref(openapi, operation.get("requestBody", {})).get("content", {})
         for body in request_examples(openapi, operation):
             jsonschema.validate(body, schema_of(openapi, media["application/json"]))
@@ -150,10 +151,14 @@ def test_every_example_is_answered_200_and_fits_the_schemas(examples, openapi):
             asked.add(path)
     assert {f"/v1/models/{n}/predict" for n in ("iris", "digits", "fraud", "breast-cancer")} <= asked
     assert {f"/v2/models/{n}/infer" for n in ("iris", "digits", "fraud", "breast-cancer")} <= asked
+    assert {f"/v1/models/{n}:{v}" for n in ("iris", "digits") for v in ("predict", "classify")} <= \
+        {path.replace("%3A", ":") for path in asked}
+    assert "/v1/models/iris/labels/latest:predict" in asked
 
 
 def test_every_get_without_parameters_answers_as_described(examples, openapi):
     for path, method, operation in operations(openapi):
+        path = path.replace("{label}", "latest")
         if method == "get" and "{" not in path:
             r = examples.get(path)
             assert r.status == (426 if path.endswith("/ws") else 200) and str(r.status) in operation["responses"], path

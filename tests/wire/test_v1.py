@@ -99,6 +99,37 @@ def test_status_and_metadata(v1):
     assert signature["outputs"]["text"]["dtype"] == "DT_STRING"
 
 
+# --- labels of versions ---
+
+def test_labels_of_versions(serve, tmp_path):
+    models.half_plus_two(tmp_path / "half" / "1" / "model.onnx")
+    models.half_plus_two(tmp_path / "half" / "2" / "model.onnx")
+    file = tmp_path / "galley.yaml"
+    file.write_text(f"models:\n  - path: {tmp_path / 'half'}\n    version_labels: stable=1,canary=2,gone=9\n")
+    s = serve("--config", file)
+    for label, version in (("stable", "1"), ("canary", "2"), ("latest", "2")):
+        at = f"/v1/models/half/labels/{label}"
+        assert [v["version"] for v in s.get(at).json()["model_version_status"]] == [version]
+        assert s.get(f"{at}/metadata").json()["model_spec"]["version"] == version
+        assert ask(s, f"{at}:predict", {"instances": [2.0]}) == {"predictions": [3.0]}
+        assert ask(s, f"{at}:regress", {"examples": [{"x": 2.0}]}) == {"results": [3.0]}
+    assert s.post("/v1/models/half/labels/gone:predict", {"instances": [1]}).status == 404
+    r = s.post("/v1/models/half/labels/none:predict", {"instances": [1]})
+    assert r.status == 404 and "unknown version label 'none'" in r.json()["error"]
+
+
+def test_a_verb_takes_post_alone(v1):
+    for path in ("half_plus_two:predict", "half_plus_two/versions/1:classify", "half_plus_two/labels/latest:regress"):
+        r = v1.get(f"/v1/models/{path}")
+        assert r.status == 405 and r.header("Allow") == "POST", r
+
+
+def test_not_a_number_is_text_both_ways(v1):
+    assert ask(v1, "/v1/models/half_plus_two:predict", {"instances": ["NaN", "Infinity", "-Infinity"]}) == {
+        "predictions": ["NaN", "Infinity", "-Infinity"]}
+    assert v1.post("/v1/models/half_plus_two:predict", b'{"instances": [NaN]}').status == 400
+
+
 def test_a_name_may_have_a_colon(v1):
     assert ask(v1, "/v1/models/a:b:predict", {"instances": [2.0]}) == {"predictions": [3.0]}
     assert v1.get("/v1/models/a:b").json()["name"] == "a:b"
