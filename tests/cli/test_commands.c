@@ -104,7 +104,8 @@ static void a_wrong_environment_stops_the_start(void **state)
 
     (void)state;
     assert_int_equal(r.code, GAL_EXIT_FAILURE);
-    assert_string_equal(r.err, "galley: serve: GALLEY_HTTP_PORT: 'many' is not a port's number, or off\n");
+    assert_string_equal(r.err,
+                        "galley: serve: GALLEY_HTTP_PORT: 'many' is not a port's number, or off\n");
     run_release(&r);
 }
 
