@@ -475,7 +475,7 @@ static enum gal_status wrap_bytes(struct gal_exchange *x, const struct gal_event
                                   size_t *count, struct gal_err *err)
 {
     struct gal_str *part = gal_arena_small(&x->arena, sizeof(*part));
-    struct gal_str bytes;
+    struct gal_str bytes = {NULL, 0};
     const char *head;
     bool text;
 

@@ -52,7 +52,7 @@ static void infer(struct gal_exchange *x)
         st = gal_fail(&err, GAL_NO_MEMORY, "no memory for the request");
     if (st == GAL_OK)
         st = gal_grpc_scan(message, &head, &err);
-    if (st != GAL_OK) {
+    if (st != GAL_OK || req == NULL) {
         gal_exchange_fail(x, &err);
         return;
     }

@@ -154,11 +154,11 @@ void gal_handle_invocations(struct gal_exchange *x)
         inf = gal_infer_new(x);
     if (st == GAL_OK && (inf == NULL || v == NULL))
         st = gal_fail(&err, GAL_NO_MEMORY, "no memory for the request");
-    if (st == GAL_OK) {
+    if (st == GAL_OK && v != NULL) {
         memset(v, 0, sizeof(*v));
         st = read_body(x, v, inf, &err);
     }
-    if (st != GAL_OK) {
+    if (st != GAL_OK || v == NULL || inf == NULL) {
         gal_exchange_fail(x, &err);
         return;
     }

@@ -152,7 +152,7 @@ static void predict_image(struct gal_exchange *x, struct gal_native *n)
         st = inf != NULL ? gal_image_decode_body(x, inf, &err)
                          : gal_fail(&err, GAL_NO_MEMORY, "no memory for the request");
     }
-    if (st != GAL_OK) {
+    if (st != GAL_OK || inf == NULL) {
         gal_exchange_fail(x, &err);
         return;
     }

@@ -153,7 +153,7 @@ static bool put_class(const struct gal_tensor *t, size_t at, size_t index,
     struct gal_str label = {NULL, 0};
     char *text, *end;
 
-    if (labels != NULL && index < labels->count)
+    if (labels != NULL && labels->names != NULL && index < labels->count)
         label = labels->names[index];
     text = gal_arena_small(arena, GAL_JSON_NUMBER_MAX + GAL_U64_CHARS_MAX + 2 + label.n);
     if (text == NULL)

@@ -308,13 +308,14 @@ static enum gal_status put_columns(struct frame *f, const struct gal_oip_request
             st = decode(&t, content, f->port->dtype, &f->x->arena, err);
         if (st == GAL_OK)
             st = put_column(f, &t, seen, err);
-        if (st != GAL_OK) {
+        if (st != GAL_OK && err != NULL) {
             char place[sizeof(err->place)];
 
             memcpy(place, err->place, sizeof(place));
             gal_err_place(err, "inputs[%zu]%s%s", i, place[0] != '\0' ? "." : "", place);
-            return st;
         }
+        if (st != GAL_OK)
+            return st;
     }
     for (size_t i = 0; i < f->features; i++)
         if (!seen[i])

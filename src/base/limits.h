@@ -13,11 +13,9 @@
 #define GAL_HTTP_RESPONSE_HEADERS_MAX 16u
 #define GAL_HTTP_RESPONSE_TRAILERS_MAX 4u
 #define GAL_CONNECTIONS_MAX 10000u /* open sockets of the process; max_connections */
-#define GAL_HTTP2_STREAM_WINDOW                                                                    \
-    (1u << 20) /* of a body ahead of us: an image of FP32 is 0.6 MiB                               \
-                */
-#define GAL_HTTP2_CONNECTION_WINDOW                                                                \
-    (16u << 20)                     /* of all bodies of a connection; of what is taken */
+/* of a body ahead of us: an image of FP32 is 0.6 MiB; and of all bodies of a connection */
+#define GAL_HTTP2_STREAM_WINDOW (1u << 20)
+#define GAL_HTTP2_CONNECTION_WINDOW (16u << 20)
 #define GAL_HEAD_TIMEOUT_MS 10000u  /* first byte of a request to its whole head; head_timeout */
 #define GAL_BODY_TIMEOUT_MS 30000u  /* no byte of the body for so long; body_timeout */
 #define GAL_BODY_RATE_MIN 1024u     /* bytes a second of a body as a whole: no trickling */
