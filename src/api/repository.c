@@ -188,7 +188,7 @@ static void control(struct gal_exchange *x, enum gal_control_action action)
 
     if (st == GAL_OK && r == NULL)
         st = gal_fail(&err, GAL_NO_MEMORY, "no memory for the request");
-    if (st == GAL_OK) {
+    if (st == GAL_OK && r != NULL) {
         *r = (struct gal_control_request){.action = action,
                                           .model = x->params[0],
                                           .home = x->api->loop,
@@ -196,7 +196,7 @@ static void control(struct gal_exchange *x, enum gal_control_action action)
                                           .user = x};
         st = read_control(x, r, &err);
     }
-    if (st != GAL_OK) {
+    if (st != GAL_OK || r == NULL) {
         gal_exchange_fail(x, &err);
         return;
     }

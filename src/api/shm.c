@@ -177,7 +177,7 @@ static enum gal_status insert(struct gal_shm *s, struct gal_shm_region *r, struc
     if (s->count == GAL_SHM_REGIONS_MAX)
         return gal_fail(err, GAL_TOO_LARGE, "more than %u shared memory regions",
                         GAL_SHM_REGIONS_MAX);
-    memmove(&s->regions[at + 1], &s->regions[at], (s->count - at) * sizeof(s->regions[0]));
+    memmove(&s->regions[at + 1], &s->regions[at], (s->count - at) * sizeof(struct gal_shm_region *));
     s->regions[at] = r;
     s->count++;
     return GAL_OK;
@@ -186,7 +186,7 @@ static enum gal_status insert(struct gal_shm *s, struct gal_shm_region *r, struc
 enum gal_status gal_shm_register(struct gal_shm *s, struct gal_str name, struct gal_str key,
                                  uint64_t offset, uint64_t byte_size, struct gal_err *err)
 {
-    struct gal_shm_region *r;
+    struct gal_shm_region *r = NULL;
     enum gal_status st;
 
     if (name.n == 0 || name.n > GAL_NAME_BYTES_MAX)
@@ -217,7 +217,7 @@ void gal_shm_unregister(struct gal_shm *s, struct gal_str name)
         s->count = 0;
     } else if (there) {
         s->count--;
-        memmove(&s->regions[at], &s->regions[at + 1], (s->count - at) * sizeof(s->regions[0]));
+        memmove(&s->regions[at], &s->regions[at + 1], (s->count - at) * sizeof(struct gal_shm_region *));
     }
     pthread_mutex_unlock(&s->lock);
 }

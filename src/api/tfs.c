@@ -45,11 +45,11 @@ static void infer(struct gal_exchange *x, struct gal_str version, bool examples,
         st = gal_fail(&err, GAL_NO_MEMORY, "no memory for the request");
     if (st == GAL_OK)
         st = gal_json_read(x->body, &x->arena, GAL_JSON_DEPTH_MAX, &root, &err);
-    if (st == GAL_OK) {
+    if (st == GAL_OK && r != NULL) {
         r->form = form;
         st = gal_tfs_decode(root, examples, x, inf, &r->form, &err);
     }
-    if (st != GAL_OK) {
+    if (st != GAL_OK || r == NULL || inf == NULL) {
         gal_exchange_fail(x, &err);
         return;
     }

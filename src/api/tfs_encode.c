@@ -220,7 +220,7 @@ static enum gal_status put_classes(struct writer *w, struct gal_err *err)
 
     if (st == GAL_OK && c == NULL)
         st = gal_fail(err, GAL_UNSUPPORTED, "the model has no scores of classes: use :predict");
-    if (st != GAL_OK)
+    if (st != GAL_OK || c == NULL)
         return st;
     classes = (size_t)c->t.shape[1];
     gal_buf_puts(out, "{\"results\":[");

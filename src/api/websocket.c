@@ -43,7 +43,7 @@ static void shake_hands(struct gal_exchange *x)
         add_upgrade(x);
         gal_http_response_header(&x->resp, GAL_STR("Sec-WebSocket-Version"), GAL_WS_VERSION);
     }
-    if (st == GAL_OK)
+    if (st == GAL_OK && ws != NULL)
         st = read_options(x, ws, &err);
     if (st == GAL_OK) /* a model that is not there is told before the protocol changes */
         st = gal_infer_resolve(x, x->params[0], x->params[1], &err);
@@ -166,12 +166,12 @@ static void infer(struct gal_exchange *x)
 
     if (st == GAL_OK && req == NULL)
         st = gal_fail(&err, GAL_NO_MEMORY, "no memory for the request");
-    if (st == GAL_OK) {
+    if (st == GAL_OK && req != NULL) {
         inf = gal_oip_open(x, x->params[0], x->params[1], &err);
         if (inf == NULL)
             find_id(x, &m, req);
     }
-    if (inf != NULL && decode(x, &m, req, &err) == GAL_OK)
+    if (inf != NULL && req != NULL && decode(x, &m, req, &err) == GAL_OK)
         gal_oip_run(x, inf, req, encode);
     else
         gal_exchange_fail(x, &err);
