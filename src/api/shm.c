@@ -193,7 +193,7 @@ enum gal_status gal_shm_register(struct gal_shm *s, struct gal_str name, struct 
         return gal_fail(err, GAL_INVALID, "a region's name has 1 to %u bytes, this one %zu",
                         GAL_NAME_BYTES_MAX, name.n);
     st = open_region(name, key, offset, byte_size, &r, err);
-    if (st != GAL_OK)
+    if (st != GAL_OK || r == NULL)
         return st;
     pthread_mutex_lock(&s->lock);
     st = insert(s, r, err);
