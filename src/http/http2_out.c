@@ -130,7 +130,8 @@ static void put_bytes(struct gal_http2_out *out, const void *p, size_t n)
     char *to = out->bytes + out->n;
     struct gal_str *last = out->count > 0 ? &out->parts[out->count - 1] : NULL;
 
-    memcpy(to, p, n);
+    if (n > 0)
+        memcpy(to, p, n);
     out->n += n;
     if (last != NULL && last->p + last->n == to)
         last->n += n;

@@ -185,7 +185,7 @@ static void make_table(const struct gal_image_plan *p, size_t channel, struct ta
         else if (p->dtype == GAL_DT_FP16)
             t->of.f16[i] = gal_fp16_from_fp64(v);
         else
-            t->of.u8[i] = v < 0 ? 0 : v > 255 ? 255 : (uint8_t)(v + 0.5);
+            t->of.u8[i] = v < 0 ? 0 : v > 255 ? 255 : (uint8_t)lround(v);
     }
 }
 

@@ -66,6 +66,7 @@ static void run_row(const uint8_t *in, size_t n, const struct weights *w, size_t
         const uint8_t *p = in + w->windows[x].from * n;
         uint32_t sums[3] = {0, 0, 0};
 
+        GAL_ASSERT(n <= 3);
         for (size_t i = 0; i < w->windows[x].count; i++, p += n)
             for (size_t c = 0; c < n; c++)
                 sums[c] += k[i] * p[c];

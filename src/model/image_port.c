@@ -33,7 +33,7 @@ enum gal_status gal_image_port(const struct gal_image_config *c, const struct ga
 enum gal_status gal_image_check(const struct gal_image_config *c, const struct gal_model_info *info,
                                 struct gal_err *err)
 {
-    const struct gal_port *port;
+    const struct gal_port *port = NULL;
     struct gal_image_plan plan;
     struct gal_err why;
     enum gal_status st;
@@ -41,7 +41,7 @@ enum gal_status gal_image_check(const struct gal_image_config *c, const struct g
     if (!c->on)
         return GAL_OK;
     st = gal_image_port(c, info, &port, err);
-    if (st != GAL_OK)
+    if (st != GAL_OK || port == NULL)
         return st;
     gal_err_clear(&why);
     st = gal_image_plan(c, port->dtype, port->shape, port->rank, &plan, &why);

@@ -78,8 +78,8 @@ enum gal_status gal_labels_read(const struct gal_model_config *c, const struct g
     bool any = common.count > 0;
     *out = NULL;
     all = gal_arena_array(arena, info->output_count + 1, sizeof *all);
-    if (!status && !all)
-        status = no_memory(err);
+    if (!all)
+        return status ? status : no_memory(err);
     for (size_t i = 0; i < info->output_count && !status; i++) {
         const struct gal_declared *d = gal_model_config_declared(c, info->outputs[i].name, true);
         all[i] = common;

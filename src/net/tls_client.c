@@ -74,15 +74,15 @@ enum gal_status gal_tls_client_new(const struct gal_tls_trust *trust, const char
         c->ctx = SSL_CTX_new(TLS_client_method());
     if (c == NULL || c->ctx == NULL)
         st = gal_fail(err, GAL_NO_MEMORY, "no memory for TLS");
-    if (st == GAL_OK)
+    if (st == GAL_OK && c != NULL)
         st = set_trust(c, trust, err);
-    if (st == GAL_OK) {
+    if (st == GAL_OK && c != NULL) {
         (void)SSL_CTX_set_min_proto_version(c->ctx, TLS1_2_VERSION);
         c->ssl = SSL_new(c->ctx);
         if (c->ssl == NULL || !set_host(c, host) || SSL_set_fd(c->ssl, fd) != 1)
             st = gal_fail(err, GAL_NO_MEMORY, "no memory for TLS");
     }
-    if (st != GAL_OK) {
+    if (st != GAL_OK || c == NULL) {
         ERR_clear_error();
         gal_tls_client_free(c);
         return st;
