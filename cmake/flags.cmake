@@ -21,7 +21,7 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release")
   check_ipo_supported(RESULT gal_has_lto LANGUAGES C)
   set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ${gal_has_lto})
   # Tests link the same libraries without it (tests/CMakeLists.txt): one link more in a second, not in ten.
-  target_compile_options(gal_flags INTERFACE $<$<C_COMPILER_ID:GNU>:-ffat-lto-objects>)
+  add_compile_options($<$<C_COMPILER_ID:GNU>:-ffat-lto-objects>)
   add_link_options(-Wl,-z,relro,-z,now -Wl,--as-needed)
 endif()
 

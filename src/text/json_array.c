@@ -292,7 +292,7 @@ static bool check_length(struct gal_json_numbers *out, size_t level, size_t n)
 static bool read_levels(struct reader *r, size_t depth_max)
 {
     struct gal_json_numbers *out = r->out;
-    size_t done[GAL_RANK_MAX], level = 0;
+    size_t done[GAL_RANK_MAX] = {0}, level = 0;
     for (;;) {
         while (look(r) == '[') {
             if (level == depth_max || (out->depth > 0 && level == out->depth))

@@ -102,7 +102,8 @@ bool gal_json_real(uint64_t digits, int exponent, double *out)
     }
     uint64_t mantissa = (high >> cut) + (rest >= half);
     /* A mantissa that rounds up to 2^53 carries into the exponent, which is what it means. */
-    uint64_t biased = (uint64_t)(floor_log2_pow10(exponent) + 63 - zeros + top + 1023);
+    int64_t power_of_2 = (int64_t)floor_log2_pow10(exponent) + 63 - zeros + top;
+    uint64_t biased = (uint64_t)(power_of_2 + 1023);
     uint64_t bits = ((biased - 1) << 52) + mantissa;
     memcpy(out, &bits, sizeof bits);
     return true;
