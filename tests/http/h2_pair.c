@@ -206,6 +206,13 @@ struct pair *pair_new(const struct gal_http2_limits *limits)
     return p;
 }
 
+/* The rest of a request's body; a stream that ends early leaves some. */
+struct pair_upload {
+    const char *p;
+    size_t n;
+    struct pair_upload *next;
+};
+
 void pair_free(struct pair *p)
 {
     gal_http2_free(p->server);
@@ -216,6 +223,11 @@ void pair_free(struct pair *p)
             abort(); /* on_close did not come */
         gal_buf_release(&p->calls[i].head);
         gal_buf_release(&p->calls[i].body);
+    }
+    while (p->uploads != NULL) {
+        struct pair_upload *u = p->uploads;
+        p->uploads = u->next;
+        free(u);
     }
     free(p);
 }
@@ -266,15 +278,10 @@ void pair_run(struct pair *p)
     }
 }
 
-struct upload {
-    const char *p;
-    size_t n;
-};
-
 static ssize_t read_upload(nghttp2_session *s, int32_t id, uint8_t *to, size_t n, uint32_t *flags,
                            nghttp2_data_source *source, void *user)
 {
-    struct upload *u = source->ptr;
+    struct pair_upload *u = source->ptr;
 
     (void)s, (void)id, (void)user;
     if (n > u->n)
@@ -282,10 +289,8 @@ static ssize_t read_upload(nghttp2_session *s, int32_t id, uint8_t *to, size_t n
     memcpy(to, u->p, n);
     u->p += n;
     u->n -= n;
-    if (u->n == 0) {
+    if (u->n == 0)
         *flags |= NGHTTP2_DATA_FLAG_EOF;
-        free(u);
-    }
     return (ssize_t)n;
 }
 
@@ -309,10 +314,11 @@ int32_t pair_ask(struct pair *p, const char *method, const char *path, const cha
     for (; extra != NULL && extra[0] != NULL && n < HEADERS_MAX; extra += 2)
         nv[n++] = nv_of(extra[0], extra[1]);
     if (body_n > 0) {
-        struct upload *u = malloc(sizeof(*u));
+        struct pair_upload *u = malloc(sizeof(*u));
         if (u == NULL)
             abort();
-        *u = (struct upload){body, body_n};
+        *u = (struct pair_upload){body, body_n, p->uploads};
+        p->uploads = u;
         source.source.ptr = u;
     }
     return nghttp2_submit_request(p->client, NULL, nv, n, body_n > 0 ? &source : NULL, NULL);

@@ -28,6 +28,8 @@ struct pair_call {
     bool used;
 };
 
+struct pair_upload;
+
 struct pair {
     struct gal_http2_pool *pool;
     struct gal_http2 *server;
@@ -49,6 +51,7 @@ struct pair {
     size_t answer_count;
     uint32_t goaway; /* code; UINT32_MAX: none came */
     size_t window_updates;
+    struct pair_upload *uploads; /* bodies of the client's requests; owned */
 };
 
 struct pair *pair_new(const struct gal_http2_limits *limits);

@@ -333,7 +333,8 @@ def test_clients_certificates(folder, pair, paths):
             for who in (None, stranger, late):
                 with pytest.raises(refused):
                     s.ask(context=client(pair, version, who))
-        assert s.count("galley_tls_handshake_failures_total", reason="certificate") == 6
+        harness.wait_until(lambda: s.count("galley_tls_handshake_failures_total", reason="certificate") == 6,
+                           20, "six failures to be counted")
         if shutil.which("curl"):
             n = len(s.lines("request"))
             subprocess.run(["curl", "-sS", "--http2", "--cacert", pair.cert, "--cert", good.cert,
