@@ -177,7 +177,8 @@ static enum gal_status insert(struct gal_shm *s, struct gal_shm_region *r, struc
     if (s->count == GAL_SHM_REGIONS_MAX)
         return gal_fail(err, GAL_TOO_LARGE, "more than %u shared memory regions",
                         GAL_SHM_REGIONS_MAX);
-    memmove(&s->regions[at + 1], &s->regions[at], (s->count - at) * sizeof(struct gal_shm_region *));
+    memmove(&s->regions[at + 1], &s->regions[at],
+            (s->count - at) * sizeof(struct gal_shm_region *));
     s->regions[at] = r;
     s->count++;
     return GAL_OK;
@@ -217,7 +218,8 @@ void gal_shm_unregister(struct gal_shm *s, struct gal_str name)
         s->count = 0;
     } else if (there) {
         s->count--;
-        memmove(&s->regions[at], &s->regions[at + 1], (s->count - at) * sizeof(struct gal_shm_region *));
+        memmove(&s->regions[at], &s->regions[at + 1],
+                (s->count - at) * sizeof(struct gal_shm_region *));
     }
     pthread_mutex_unlock(&s->lock);
 }
