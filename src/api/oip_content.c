@@ -406,13 +406,14 @@ enum gal_status gal_oip_fill_content(struct gal_exchange *x, struct gal_infer *i
     for (size_t i = 0; i < req->input_count; i++) {
         enum gal_status st = fill_one(x, inf, req, i, frame, err);
 
-        if (st != GAL_OK) {
+        if (st != GAL_OK && err != NULL) {
             char place[sizeof(err->place)];
 
             memcpy(place, err->place, sizeof(place));
             gal_err_place(err, "inputs[%zu]%s%s", i, place[0] != '\0' ? "." : "", place);
-            return st;
         }
+        if (st != GAL_OK)
+            return st;
     }
     return GAL_OK;
 }
