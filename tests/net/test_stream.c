@@ -31,7 +31,7 @@ static void twenty_megabytes_come_back_through_partial_writes(void **state)
     char *big = pattern();
     pthread_t thread;
     start(&s, echo);
-    struct reader r = {dial(s.port, 65536), big, 0};
+    struct reader r = {dial(s.port, 4096), big, 0};
     assert_int_equal(gal_thread_start(&thread, "reader", read_in_thread, &r, NULL), GAL_OK);
     send_all(r.fd, big, BIG_BYTES);
     shutdown(r.fd, SHUT_WR);
