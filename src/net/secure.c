@@ -562,16 +562,6 @@ void gal_secure_run_waiting(struct gal_loop *loop)
 
 /* --- whom it speaks with --- */
 
-bool gal_stream_is_tls(const struct gal_stream *s)
-{
-    return s->secure != NULL;
-}
-
-const char *gal_stream_protocol(const struct gal_stream *s)
-{
-    return s->secure != NULL ? gal_tls_conn_protocol(s->secure->conn) : "";
-}
-
 struct gal_str gal_stream_client_name(const struct gal_stream *s)
 {
     if (s->secure == NULL)

@@ -76,12 +76,9 @@ void gal_stream_switch(struct gal_stream *s, const struct gal_stream_ops *ops, v
 struct gal_loop *gal_stream_loop(const struct gal_stream *s);
 /* "127.0.0.1:51234" of the peer; NUL-terminated, computed on first call. */
 const char *gal_stream_peer(struct gal_stream *s);
-/* What TLS has agreed on by ALPN ("h2", "http/1.1"); "" without, or before the handshake's end. */
-const char *gal_stream_protocol(const struct gal_stream *s);
 /* The client's name by its verified certificate: its first URI, else its first DNS name, else its
  * common name. p is NULL when it has shown none; lives as long as the stream. */
 struct gal_str gal_stream_client_name(const struct gal_stream *s);
-bool gal_stream_is_tls(const struct gal_stream *s);
 /* Open connections of a loop. */
 size_t gal_loop_streams(const struct gal_loop *loop);
 /* Calls on_drain of each that is not closing, where there is one. */

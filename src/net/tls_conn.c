@@ -330,11 +330,6 @@ void gal_tls_conn_keep_buffers(struct gal_tls_conn *c, bool keep)
 
 /* --- whom it speaks with --- */
 
-const char *gal_tls_conn_protocol(const struct gal_tls_conn *c)
-{
-    return c->protocol;
-}
-
 struct gal_str gal_tls_conn_client_name(const struct gal_tls_conn *c)
 {
     if (!c->has_client)

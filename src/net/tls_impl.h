@@ -67,7 +67,6 @@ void gal_tls_conn_say_end(struct gal_tls_conn *c);
  * connection is small, but taking them anew for each record costs a small request 10 %. */
 void gal_tls_conn_keep_buffers(struct gal_tls_conn *c, bool keep);
 
-const char *gal_tls_conn_protocol(const struct gal_tls_conn *c);
 struct gal_str gal_tls_conn_client_name(const struct gal_tls_conn *c);
 
 #endif
