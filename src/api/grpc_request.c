@@ -24,7 +24,6 @@ enum input_field {
 enum output_field { OUTPUT_NAME = 1, OUTPUT_PARAMETERS = 2 };
 
 /* Of text from a request, so much goes into a message. */
-#define SHOWN(s) (int)((s).n < 64 ? (s).n : 64), (s).p
 
 enum gal_status gal_grpc_fail_wire(enum gal_pb_next why, const char *place, struct gal_err *err)
 {
@@ -113,7 +112,7 @@ static enum gal_status read_param(struct decoder *d, struct gal_str entry,
     if (st == GAL_OK) {
         st = take(d, &p, owner, err);
         if (st != GAL_OK && err != NULL && err->place[0] == '\0')
-            gal_err_place(err, "parameters.%.*s", SHOWN(p.key));
+            gal_err_place(err, "parameters.%.*s", GAL_STR_SHOWN(p.key));
     }
     return st;
 }
@@ -121,7 +120,8 @@ static enum gal_status read_param(struct decoder *d, struct gal_str entry,
 static enum gal_status fail_param(const struct gal_grpc_param *p, const char *expected,
                                   struct gal_err *err)
 {
-    return gal_fail(err, GAL_INVALID, "the parameter '%.*s' must be %s", SHOWN(p->key), expected);
+    return gal_fail(err, GAL_INVALID, "the parameter '%.*s' must be %s", GAL_STR_SHOWN(p->key),
+                    expected);
 }
 
 static enum gal_status take_u64(const struct gal_grpc_param *p, uint64_t *out, struct gal_err *err)
@@ -149,7 +149,7 @@ static enum gal_status take_sequence(const struct gal_grpc_param *p, struct gal_
     if (p->kind == GAL_GRPC_PARAM_STRING ? p->text.n == 0 : p->bits == 0)
         return GAL_OK;
     gal_fail(err, GAL_UNSUPPORTED, "'%.*s' is not supported: models have no state between requests",
-             SHOWN(p->key));
+             GAL_STR_SHOWN(p->key));
     if (err != NULL)
         gal_err_hint(err, "keep the state in the client, as an input and output of the model");
     return GAL_UNSUPPORTED;
@@ -176,7 +176,7 @@ static enum gal_status take_request_param(struct decoder *d, const struct gal_gr
         return gal_fail(err, GAL_INVALID,
                         "parameter keys that start with 'triton_' are reserved and should not be "
                         "specified, got '%.*s'",
-                        SHOWN(p->key));
+                        GAL_STR_SHOWN(p->key));
     return GAL_OK;
 }
 
@@ -279,8 +279,8 @@ static enum gal_status set_type(struct gal_tensor *t, struct gal_str datatype, c
 
     t->dtype = gal_dtype_parse(datatype);
     if (t->dtype == GAL_DT_NONE) {
-        gal_fail(err, GAL_INVALID, "unknown datatype '%.*s' for input '%.*s'", SHOWN(datatype),
-                 SHOWN(t->name));
+        gal_fail(err, GAL_INVALID, "unknown datatype '%.*s' for input '%.*s'",
+                 GAL_STR_SHOWN(datatype), GAL_STR_SHOWN(t->name));
         if (err != NULL)
             gal_err_place(err, "datatype");
         return GAL_INVALID;
@@ -357,7 +357,7 @@ static enum gal_status read_input_contents(struct decoder *d, struct gal_str byt
     if (at == t->count)
         return GAL_OK;
     gal_fail(err, GAL_INVALID, "input '%.*s' has %zu elements in its contents, its shape %zu",
-             SHOWN(t->name), at, t->count);
+             GAL_STR_SHOWN(t->name), at, t->count);
     if (err != NULL)
         gal_err_place(err, "contents");
     return GAL_INVALID;
@@ -386,7 +386,8 @@ static enum gal_status read_input(struct decoder *d, struct gal_str bytes, bool 
         gal_fail(err, GAL_INVALID,
                  "contents field must not be specified when using %s for input '%.*s' for model "
                  "'%.*s'",
-                 raw ? "raw_input_contents" : "shared memory", SHOWN(t->name), SHOWN(d->model));
+                 raw ? "raw_input_contents" : "shared memory", GAL_STR_SHOWN(t->name),
+                 GAL_STR_SHOWN(d->model));
         return GAL_INVALID;
     }
     if (raw || place.region.p != NULL)
@@ -418,7 +419,7 @@ static enum gal_status read_raws(struct decoder *d, struct gal_str message, size
             return gal_fail(err, GAL_INVALID,
                             "unexpected additional input data for model '%.*s': %zu "
                             "raw_input_contents for %zu inputs",
-                            SHOWN(d->model), raws, used);
+                            GAL_STR_SHOWN(d->model), raws, used);
         st = gal_tensor_from_raw(&r->inputs[i], f.bytes, d->arena, err);
         if (st != GAL_OK) {
             if (err != NULL)
@@ -433,7 +434,7 @@ static enum gal_status read_raws(struct decoder *d, struct gal_str message, size
             return gal_fail(err, GAL_INVALID,
                             "unable to find data for input tensor '%.*s' for model '%.*s' in "
                             "request: there are %zu raw_input_contents",
-                            SHOWN(r->inputs[i].name), SHOWN(d->model), raws);
+                            GAL_STR_SHOWN(r->inputs[i].name), GAL_STR_SHOWN(d->model), raws);
     return GAL_OK;
 }
 

@@ -5,7 +5,6 @@
 
 #include <stdio.h>
 
-#define SHOWN(s) (int)((s).n < 64 ? (s).n : 64), (s).p
 #define FORMS "dataframe_split, dataframe_records, instances or inputs"
 
 static struct gal_str text_of(yyjson_val *v)
@@ -114,7 +113,7 @@ static enum gal_status take_split(struct gal_mlflow *out, yyjson_val *v, struct 
                                                             : NULL;
         if (at == NULL || *at != NULL) {
             gal_fail(err, GAL_INVALID, "%s '%.*s'; dataframe_split has columns, index and data",
-                     at == NULL ? "unknown key" : "repeated key", SHOWN(text_of(key)));
+                     at == NULL ? "unknown key" : "repeated key", GAL_STR_SHOWN(text_of(key)));
             return fail_at("dataframe_split", GAL_INVALID, err);
         }
         *at = member;
@@ -182,7 +181,7 @@ static enum gal_status take_object(struct gal_mlflow *out, yyjson_val *root,
         bool is_params = yyjson_equals_str(key, "params");
 
         if (!is_params && !is_form(key)) {
-            gal_fail(err, GAL_INVALID, "unknown key '%.*s'", SHOWN(text_of(key)));
+            gal_fail(err, GAL_INVALID, "unknown key '%.*s'", GAL_STR_SHOWN(text_of(key)));
             if (err != NULL)
                 gal_err_hint(err, "a request has one of " FORMS ", and may have params");
             return GAL_INVALID;
@@ -271,7 +270,7 @@ static enum gal_status set_named(struct gal_exchange *x, struct gal_infer *inf, 
             st = set_tensor(x, inf, &info->inputs[index], v, root, err);
             continue;
         }
-        gal_fail(err, GAL_INVALID, "%s '%.*s'", unknown, SHOWN(text_of(key)));
+        gal_fail(err, GAL_INVALID, "%s '%.*s'", unknown, GAL_STR_SHOWN(text_of(key)));
         gal_err_hint(err, "model '%.60s' has the input%s '%s'%s", x->model->name,
                      info->input_count == 1 ? "" : "s",
                      info->input_count > 0 ? info->inputs[0].name.p : "",
@@ -304,7 +303,7 @@ static enum gal_status check_column(yyjson_val *key, yyjson_val *v, size_t rows,
         gal_fail(err, GAL_INVALID, "expected an array, a value a row, got %s",
                  gal_json_type_name(v));
     if (err != NULL)
-        gal_err_place(err, "inputs.%.*s", SHOWN(text_of(key)));
+        gal_err_place(err, "inputs.%.*s", GAL_STR_SHOWN(text_of(key)));
     return GAL_INVALID;
 }
 
@@ -324,7 +323,7 @@ static enum gal_status put_column(yyjson_val *key, yyjson_val *column, yyjson_va
         if (yyjson_is_ctn(cell)) {
             gal_fail(err, GAL_INVALID, "expected one value, got %s", gal_json_type_name(cell));
             if (err != NULL)
-                gal_err_place(err, "inputs.%.*s[%zu]", SHOWN(text_of(key)), i);
+                gal_err_place(err, "inputs.%.*s[%zu]", GAL_STR_SHOWN(text_of(key)), i);
             return GAL_INVALID;
         }
         to[i * stride] = *cell;

@@ -10,8 +10,6 @@
 
 #include <math.h>
 
-#define SHOWN(s) (int)((s).n < 64 ? (s).n : 64), (s).p
-
 enum content { PLAIN, NUMPY, TEXT, BASE64, DATETIME, PANDAS };
 
 static enum content parse(struct gal_str type)
@@ -47,13 +45,13 @@ static enum gal_status find_content(const struct gal_oip_request *req, size_t i,
     return gal_fail(err, GAL_INVALID,
                     "unknown content type '%.*s' of an input; there are np, str, base64 and "
                     "datetime",
-                    SHOWN(own));
+                    GAL_STR_SHOWN(own));
 }
 
 static enum gal_status fail_element(size_t i, const char *expected, struct gal_str got,
                                     struct gal_err *err)
 {
-    gal_fail(err, GAL_INVALID, "expected %s, got '%.*s'", expected, SHOWN(got));
+    gal_fail(err, GAL_INVALID, "expected %s, got '%.*s'", expected, GAL_STR_SHOWN(got));
     if (err != NULL)
         gal_err_place(err, "data[%zu]", i);
     return GAL_INVALID;
@@ -81,14 +79,14 @@ static enum gal_status decode_base64(struct gal_tensor *t, struct gal_arena *are
     struct gal_str *to = gal_arena_array(arena, t->count, sizeof(*to));
 
     if (to == NULL)
-        return gal_fail(err, GAL_NO_MEMORY, "no memory for input '%.*s'", SHOWN(t->name));
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for input '%.*s'", GAL_STR_SHOWN(t->name));
     for (size_t i = 0; i < t->count; i++) {
         enum gal_status st = gal_base64_decode(from[i], arena, &to[i], NULL);
 
         if (st == GAL_INVALID)
             return fail_element(i, "base64", from[i], err);
         if (st != GAL_OK)
-            return gal_fail(err, st, "no memory for input '%.*s'", SHOWN(t->name));
+            return gal_fail(err, st, "no memory for input '%.*s'", GAL_STR_SHOWN(t->name));
     }
     t->data = to;
     return GAL_OK;
@@ -103,13 +101,13 @@ static enum gal_status decode_datetime(struct gal_tensor *t, enum gal_dtype want
     char *to = gal_arena_array(arena, t->count, 8);
 
     if (to == NULL)
-        return gal_fail(err, GAL_NO_MEMORY, "no memory for input '%.*s'", SHOWN(t->name));
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for input '%.*s'", GAL_STR_SHOWN(t->name));
     if (dtype != GAL_DT_INT64 && dtype != GAL_DT_FP64 && dtype != GAL_DT_FP32 &&
         dtype != GAL_DT_BYTES)
         return gal_fail(err, GAL_INVALID,
                         "content type datetime is for inputs of INT64, FP64, FP32 or BYTES; '%.*s' "
                         "is %s",
-                        SHOWN(t->name), gal_dtype_name(wanted));
+                        GAL_STR_SHOWN(t->name), gal_dtype_name(wanted));
     for (size_t i = 0; i < t->count; i++) {
         int64_t ns;
 
@@ -230,8 +228,8 @@ static enum gal_status put_element(const struct gal_tensor *t, size_t i, enum ga
         return GAL_OK;
     }
     if (t->dtype == GAL_DT_BYTES || dtype == GAL_DT_BYTES)
-        return gal_fail(err, GAL_INVALID, "column '%.*s' is %s, the model takes %s", SHOWN(t->name),
-                        gal_dtype_name(t->dtype), gal_dtype_name(dtype));
+        return gal_fail(err, GAL_INVALID, "column '%.*s' is %s, the model takes %s",
+                        GAL_STR_SHOWN(t->name), gal_dtype_name(t->dtype), gal_dtype_name(dtype));
     to_json(t, i, &v);
     st = gal_element_from_json(&v, dtype, data, to, arena, err);
     if (st != GAL_OK && err != NULL)
@@ -249,7 +247,7 @@ static enum gal_status cast(struct gal_tensor *t, enum gal_dtype dtype, struct g
         return GAL_OK;
     data = gal_arena_array(arena, t->count, gal_dtype_size(dtype));
     if (data == NULL)
-        return gal_fail(err, GAL_NO_MEMORY, "no memory for input '%.*s'", SHOWN(t->name));
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for input '%.*s'", GAL_STR_SHOWN(t->name));
     for (size_t i = 0; i < t->count; i++)
         if (put_element(t, i, dtype, data, i, arena, err) != GAL_OK)
             return err != NULL ? err->code : GAL_INVALID;
@@ -282,12 +280,13 @@ static enum gal_status put_column(struct frame *f, const struct gal_tensor *t, b
     size_t at = find_feature(f->x->model, t->name);
 
     if (at == f->features)
-        return gal_fail(err, GAL_INVALID, "the model has no feature '%.*s'", SHOWN(t->name));
+        return gal_fail(err, GAL_INVALID, "the model has no feature '%.*s'",
+                        GAL_STR_SHOWN(t->name));
     if (seen[at])
-        return gal_fail(err, GAL_INVALID, "column '%.*s' is given twice", SHOWN(t->name));
+        return gal_fail(err, GAL_INVALID, "column '%.*s' is given twice", GAL_STR_SHOWN(t->name));
     if (t->count != f->rows || t->rank == 0 || (size_t)t->shape[0] != f->rows)
         return gal_fail(err, GAL_INVALID, "column '%.*s' has %zu values, the first one has %zu",
-                        SHOWN(t->name), t->count, f->rows);
+                        GAL_STR_SHOWN(t->name), t->count, f->rows);
     seen[at] = true;
     for (size_t i = 0; i < f->rows; i++)
         if (put_element(t, i, f->port->dtype, f->data, i * f->features + at, &f->x->arena, err) !=
@@ -396,7 +395,7 @@ enum gal_status gal_oip_fill_content(struct gal_exchange *x, struct gal_infer *i
     if (req->content_type.p != NULL && whole != NUMPY && whole != TEXT && whole != PANDAS) {
         gal_fail(err, GAL_INVALID,
                  "unknown content type '%.*s' of a request; there are np, str and pd",
-                 SHOWN(req->content_type));
+                 GAL_STR_SHOWN(req->content_type));
         gal_err_place(err, "parameters.content_type");
         return GAL_INVALID;
     }

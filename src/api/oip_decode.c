@@ -13,7 +13,6 @@
         "" literal, sizeof(literal) - 1                                                            \
     }
 /* Of text from a request, so much goes into a message. */
-#define SHOWN(s) (int)((s).n < 64 ? (s).n : 64), (s).p
 
 static struct gal_str text_of(yyjson_val *v)
 {
@@ -78,9 +77,9 @@ static enum gal_status read_members(yyjson_val *object, const struct gal_str *ke
             continue;
         }
         gal_fail(err, GAL_INVALID, "%s '%.*s'", k < count ? "repeated key" : "unknown key",
-                 SHOWN(name));
+                 GAL_STR_SHOWN(name));
         if (err != NULL)
-            gal_err_place(err, "%.*s", SHOWN(name));
+            gal_err_place(err, "%.*s", GAL_STR_SHOWN(name));
         return GAL_INVALID;
     }
     return GAL_OK;
@@ -120,7 +119,7 @@ static enum gal_status read_params(yyjson_val *object,
         enum gal_status st = take(name, value, owner, err);
 
         if (st != GAL_OK && err != NULL)
-            gal_err_place(err, "parameters.%.*s", SHOWN(name));
+            gal_err_place(err, "parameters.%.*s", GAL_STR_SHOWN(name));
         if (st != GAL_OK)
             return st;
     }
@@ -205,7 +204,7 @@ static enum gal_status take_sequence(struct gal_str key, yyjson_val *v, struct g
     if (!gal_str_is(key, "sequence_id") && !unsafe_yyjson_is_bool(v))
         return fail_type(v, "true or false", "", err);
     gal_fail(err, GAL_UNSUPPORTED, "'%.*s' is not supported: models have no state between requests",
-             SHOWN(key));
+             GAL_STR_SHOWN(key));
     if (err != NULL)
         gal_err_hint(err, "keep the state in the client, as an input and output of the model");
     return GAL_UNSUPPORTED;
@@ -230,7 +229,7 @@ static enum gal_status take_request_param(struct gal_str key, yyjson_val *v, voi
         return gal_fail(err, GAL_INVALID,
                         "parameter keys that start with 'triton_' are reserved and should not be "
                         "specified, got '%.*s'",
-                        SHOWN(key));
+                        GAL_STR_SHOWN(key));
     return take_other(v, err);
 }
 
@@ -240,7 +239,7 @@ enum gal_status gal_oip_take_parameter(struct gal_str key, yyjson_val *v, struct
     enum gal_status st = take_request_param(key, v, r, err);
 
     if (st != GAL_OK && err != NULL)
-        gal_err_place(err, "%.*s", SHOWN(key));
+        gal_err_place(err, "%.*s", GAL_STR_SHOWN(key));
     return st;
 }
 
@@ -312,8 +311,8 @@ static enum gal_status read_datatype(yyjson_val *v, struct gal_tensor *t, struct
     t->dtype = gal_dtype_parse(text_of(v));
     if (t->dtype != GAL_DT_NONE)
         return GAL_OK;
-    gal_fail(err, GAL_INVALID, "unknown datatype '%.*s' for input '%.*s'", SHOWN(text_of(v)),
-             SHOWN(t->name));
+    gal_fail(err, GAL_INVALID, "unknown datatype '%.*s' for input '%.*s'",
+             GAL_STR_SHOWN(text_of(v)), GAL_STR_SHOWN(t->name));
     put_place(err, "datatype");
     if (err != NULL)
         gal_err_hint(err, "BOOL, UINT8 to UINT64, INT8 to INT64, FP16, BF16, FP32, FP64 or BYTES");
@@ -364,7 +363,8 @@ static enum gal_status take_binary(struct decoder *d, struct gal_tensor *t, uint
         gal_fail(err, GAL_INVALID,
                  "unexpected size for input '%.*s', expecting %llu additional bytes for model "
                  "'%.*s'",
-                 SHOWN(t->name), (unsigned long long)(size - d->binary.n), SHOWN(d->model));
+                 GAL_STR_SHOWN(t->name), (unsigned long long)(size - d->binary.n),
+                 GAL_STR_SHOWN(d->model));
         if (err != NULL)
             gal_err_hint(err, "binary data follows the JSON, whose length the header "
                               "Inference-Header-Content-Length tells");
@@ -401,7 +401,7 @@ static enum gal_status take_data(struct decoder *d, yyjson_val *data, struct gal
     struct gal_json_numbers *numbers;
 
     if (!absent(data) + p->is_binary + is_placed != 1)
-        return gal_fail(err, GAL_INVALID, "input '%.*s' has %s", SHOWN(t->name),
+        return gal_fail(err, GAL_INVALID, "input '%.*s' has %s", GAL_STR_SHOWN(t->name),
                         absent(data) && !p->is_binary ? "neither 'data' nor 'binary_data_size' nor "
                                                         "'shared_memory_region'"
                         : is_placed                   ? "data beside 'shared_memory_region'"
@@ -503,7 +503,7 @@ static enum gal_status read_inputs(struct decoder *d, yyjson_val *list, struct g
         return gal_fail(err, GAL_INVALID,
                         "unexpected additional input data for model '%.*s': %zu bytes follow the "
                         "last input",
-                        SHOWN(d->model), d->binary.n);
+                        GAL_STR_SHOWN(d->model), d->binary.n);
     return GAL_OK;
 }
 
@@ -557,7 +557,7 @@ static enum gal_status check_model_name(yyjson_val *v, struct gal_str model, str
     if (unsafe_yyjson_get_len(v) == 0 || gal_str_eq(text_of(v), model))
         return GAL_OK;
     gal_fail(err, GAL_INVALID, "the request is for model '%.*s', its URL for '%.*s'",
-             SHOWN(text_of(v)), SHOWN(model));
+             GAL_STR_SHOWN(text_of(v)), GAL_STR_SHOWN(model));
     put_place(err, "model_name");
     return GAL_INVALID;
 }

@@ -14,7 +14,6 @@
 
 #define SHM_DIR "/dev/shm/"
 #define KEY_BYTES_MAX 255u
-#define SHOWN(s) (int)((s).n < 64 ? (s).n : 64), (s).n ? (s).p : ""
 
 struct gal_shm_region {
     _Atomic uint32_t refs; /* the table's and one a use */
@@ -102,7 +101,7 @@ static enum gal_status check_key(struct gal_str key, struct gal_str *file, struc
     if (file->n > 0 && file->n <= KEY_BYTES_MAX && !memchr(file->p, '/', file->n) &&
         !memchr(file->p, '\0', file->n) && !gal_str_is(*file, ".") && !gal_str_is(*file, ".."))
         return GAL_OK;
-    gal_fail(err, GAL_INVALID, "'%.*s' is no key of shared memory", SHOWN(key));
+    gal_fail(err, GAL_INVALID, "'%.*s' is no key of shared memory", GAL_STR_SHOWN(key));
     if (err != NULL) {
         gal_err_place(err, "key");
         gal_err_hint(err, "what shm_open was given: \"/name\", without a second slash");
@@ -116,14 +115,15 @@ static enum gal_status check_file(int fd, struct gal_str name, uint64_t offset, 
     struct stat st;
 
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        return gal_fail(err, GAL_INVALID, "'%.*s': the key names no shared memory", SHOWN(name));
+        return gal_fail(err, GAL_INVALID, "'%.*s': the key names no shared memory",
+                        GAL_STR_SHOWN(name));
     if (byte_size > 0 && offset <= (uint64_t)st.st_size &&
         byte_size <= (uint64_t)st.st_size - offset)
         return GAL_OK;
     return gal_fail(err, GAL_INVALID,
                     "failed to register shared memory region '%.*s': byte_size %llu at offset %llu "
                     "does not lie within its %llu bytes",
-                    SHOWN(name), (unsigned long long)byte_size, (unsigned long long)offset,
+                    GAL_STR_SHOWN(name), (unsigned long long)byte_size, (unsigned long long)offset,
                     (unsigned long long)st.st_size);
 }
 
@@ -144,7 +144,7 @@ static enum gal_status open_region(struct gal_str name, struct gal_str key, uint
     fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return gal_fail(err, errno == ENOENT ? GAL_NOT_FOUND : GAL_INVALID,
-                        "unable to open shared memory region '%.*s': %s", SHOWN(key),
+                        "unable to open shared memory region '%.*s': %s", GAL_STR_SHOWN(key),
                         errno == ENOENT   ? "there is none of this key"
                         : errno == EACCES ? "galley may not read and write it"
                                           : "it cannot be opened");
@@ -173,7 +173,7 @@ static enum gal_status insert(struct gal_shm *s, struct gal_shm_region *r, struc
 
     if (there)
         return gal_fail(err, GAL_CONFLICT, "shared memory region '%.*s' already in manager",
-                        SHOWN(name_of(r)));
+                        GAL_STR_SHOWN(name_of(r)));
     if (s->count == GAL_SHM_REGIONS_MAX)
         return gal_fail(err, GAL_TOO_LARGE, "more than %u shared memory regions",
                         GAL_SHM_REGIONS_MAX);
@@ -229,7 +229,7 @@ void gal_shm_unregister(struct gal_shm *s, struct gal_str name)
 static enum gal_status fail_unknown(struct gal_str name, struct gal_err *err)
 {
     return gal_fail(err, GAL_NOT_FOUND, "unable to find system shared memory region: '%.*s'",
-                    SHOWN(name));
+                    GAL_STR_SHOWN(name));
 }
 
 static bool copy_row(const struct gal_shm_region *r, struct gal_arena *arena,
@@ -290,7 +290,7 @@ enum gal_status gal_shm_use(struct gal_shm *s, struct gal_str name, uint64_t off
             err, GAL_INVALID,
             "invalid offset + byte size for shared memory region '%.*s': %llu bytes at %llu do "
             "not lie within its %llu bytes",
-            SHOWN(name), (unsigned long long)size, (unsigned long long)offset,
+            GAL_STR_SHOWN(name), (unsigned long long)size, (unsigned long long)offset,
             (unsigned long long)r->byte_size);
         gal_shm_region_unref(r);
         return GAL_INVALID;
@@ -303,7 +303,7 @@ static enum gal_status fail_shrunk(const struct gal_shm_region *r, struct gal_er
 {
     return gal_fail(err, GAL_INVALID,
                     "shared memory region '%.*s' is smaller than it was when it was registered",
-                    SHOWN(name_of(r)));
+                    GAL_STR_SHOWN(name_of(r)));
 }
 
 enum gal_status gal_shm_read(const struct gal_shm_region *r, uint64_t offset, void *to, size_t size,

@@ -4,8 +4,6 @@
 
 #include <unistd.h>
 
-#define SHOWN(s) (int)((s).n < 64 ? (s).n : 64), (s).n ? (s).p : ""
-
 /* --- life --- */
 
 static const struct gal_trace_values untold = {false, GAL_TRACE_RATE, -1, 0};
@@ -88,8 +86,9 @@ static enum gal_status fail_value(const struct gal_setting *s, const char *expec
 {
     struct gal_str got = s->count == 1 ? s->values[0] : GAL_STR("a list");
 
-    gal_fail(err, GAL_INVALID, "%.*s must be %s, got '%.*s'", SHOWN(s->key), expected, SHOWN(got));
-    gal_err_place(err, "%.*s", SHOWN(s->key));
+    gal_fail(err, GAL_INVALID, "%.*s must be %s, got '%.*s'", GAL_STR_SHOWN(s->key), expected,
+             GAL_STR_SHOWN(got));
+    gal_err_place(err, "%.*s", GAL_STR_SHOWN(s->key));
     return GAL_INVALID;
 }
 
@@ -130,8 +129,8 @@ static enum gal_status take_fixed(const struct gal_setting *s, const char *is, c
 {
     if (s->count == 0 || (s->count == 1 && gal_str_is(s->values[0], is)))
         return GAL_OK;
-    gal_fail(err, GAL_UNSUPPORTED, "%.*s cannot be changed by a request", SHOWN(s->key));
-    gal_err_place(err, "%.*s", SHOWN(s->key));
+    gal_fail(err, GAL_UNSUPPORTED, "%.*s cannot be changed by a request", GAL_STR_SHOWN(s->key));
+    gal_err_place(err, "%.*s", GAL_STR_SHOWN(s->key));
     gal_err_hint(err, "%s", why);
     return GAL_UNSUPPORTED;
 }
@@ -165,8 +164,8 @@ static enum gal_status take_setting(const struct gal_tracer *t, const struct gal
         st = s->count > 0 ? take_number(s, 0, &n, err) : GAL_OK;
         v->frequency = s->count > 0 ? (uint64_t)n : untold.frequency;
     } else {
-        gal_fail(err, GAL_INVALID, "there is no trace setting '%.*s'", SHOWN(s->key));
-        gal_err_place(err, "%.*s", SHOWN(s->key));
+        gal_fail(err, GAL_INVALID, "there is no trace setting '%.*s'", GAL_STR_SHOWN(s->key));
+        gal_err_place(err, "%.*s", GAL_STR_SHOWN(s->key));
         gal_err_hint(err, "trace_level, trace_rate, trace_count, log_frequency");
         return GAL_INVALID;
     }

@@ -18,6 +18,8 @@ struct gal_str {
 #define GAL_STR(literal) ((struct gal_str){"" literal, sizeof(literal) - 1})
 /* For printf's "%.*s". */
 #define GAL_STR_ARG(s) (int)(s).n, (s).n ? (s).p : ""
+/* The same of what a peer has sent, at most 64 bytes of it. */
+#define GAL_STR_SHOWN(s) (int)((s).n < 64 ? (s).n : 64), (s).n ? (s).p : ""
 
 static inline struct gal_str gal_str_of(const char *nul_terminated)
 {
