@@ -111,6 +111,12 @@ struct gal_api {
     struct gal_openapi *openapi; /* api/openapi.c's; gal_openapi_free */
 };
 
+/* No new work is wanted: readiness is refused. */
+static inline bool gal_api_stopping(const struct gal_api *api)
+{
+    return api->process->draining || api->process->refusing;
+}
+
 #define GAL_PATH_PARAMS_MAX 3
 
 struct gal_exchange {

@@ -52,16 +52,11 @@ static void answer_check(struct gal_exchange *x, const struct gal_check_result *
     finish_server(x, result->failed ? result->text : NULL);
 }
 
-static bool stopping(const struct gal_exchange *x)
-{
-    return x->api->process->draining || x->api->process->refusing;
-}
-
 void gal_handle_oip_ready(struct gal_exchange *x)
 {
     struct gal_err reason;
 
-    if (stopping(x))
+    if (gal_api_stopping(x->api))
         finish_server(x, "Service shutting down");
     else if (!gal_catalog_ready(x->api->catalog, &reason))
         finish_server(x, reason.message);
@@ -119,7 +114,7 @@ void gal_handle_oip_model_ready(struct gal_exchange *x)
     gal_buf_puts(&x->out, "{\"name\":");
     gal_json_put_str(&x->out, gal_str_of(m->name));
     gal_buf_putc(&x->out, ',');
-    finish_ready(x, stopping(x) ? "Service shutting down" : reason_of(m));
+    finish_ready(x, gal_api_stopping(x->api) ? "Service shutting down" : reason_of(m));
 }
 
 /* Maps and sequences of maps are answered as a matrix of their values. A rank that the model does

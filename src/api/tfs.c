@@ -10,11 +10,6 @@ struct tfs_request {
     enum gal_tfs_form form;
 };
 
-static bool stopping(const struct gal_exchange *x)
-{
-    return x->api->process->draining || x->api->process->refusing;
-}
-
 /* --- inference --- */
 
 static void encode(struct gal_exchange *x, struct gal_infer *inf)
@@ -130,18 +125,10 @@ void gal_handle_v1_explain(struct gal_exchange *x)
 
 /* --- models and their state --- */
 
+/* The same answer; OpenAPI tells the routes apart by their handlers. */
 void gal_handle_v1_models(struct gal_exchange *x)
 {
-    const struct gal_catalog *c = x->api->catalog;
-
-    gal_buf_puts(&x->out, "{\"models\":[");
-    for (size_t i = 0; i < c->count; i++) {
-        if (i > 0)
-            gal_buf_putc(&x->out, ',');
-        gal_json_put_str(&x->out, c->entries[i].name);
-    }
-    gal_buf_puts(&x->out, "]}");
-    gal_exchange_finish(x, 200, GAL_TYPE_JSON);
+    gal_handle_oip_models(x);
 }
 
 static void put_state(struct gal_buf *out, const struct gal_model *m)
@@ -175,7 +162,7 @@ void gal_handle_v1_model(struct gal_exchange *x)
     e = gal_catalog_find(x->api->catalog, gal_str_of(m->name));
     gal_buf_puts(&x->out, "{\"name\":");
     gal_json_put_str(&x->out, gal_str_of(m->name));
-    gal_buf_puts(&x->out, gal_model_state(m) == GAL_MODEL_READY && !stopping(x)
+    gal_buf_puts(&x->out, gal_model_state(m) == GAL_MODEL_READY && !gal_api_stopping(x->api)
                               ? ",\"ready\":true,\"model_version_status\":["
                               : ",\"ready\":false,\"model_version_status\":[");
     for (size_t i = 0; i < e->version_count; i++) {
