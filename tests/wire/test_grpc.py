@@ -2,6 +2,7 @@
 """gRPC with the clients that people have: grpcio, tritonclient (sync, asyncio, streams), kserve, grpcurl; and without
 a client's manners."""
 import asyncio
+import gzip
 import importlib.util
 import json
 import os
@@ -14,12 +15,14 @@ import threading
 import time
 
 import grpc
+import h2.events
 import numpy as np
 import pytest
 
 import grpc_stubs
 import harness
 import oip
+from h2_client import Client
 
 triton = pytest.importorskip("tritonclient.grpc", reason="tritonclient is not installed")
 aio = pytest.importorskip("tritonclient.grpc.aio")
@@ -306,37 +309,73 @@ def test_a_bomb_is_refused(serve, zoo_dir):
         assert e.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-@pytest.mark.parametrize("kind", [grpc.Compression.Gzip, grpc.Compression.Deflate, grpc.Compression.NoCompression])
-def test_messages_are_compressed_like_their_requests(stub, kind):
+GRPC = [("content-type", "application/grpc"), ("te", "trailers")]
+
+
+def framed(message, packed=False):
+    body = message.SerializeToString()
+    body = gzip.compress(body) if packed else body
+    return struct.pack(">BI", packed, len(body)) + body
+
+
+def trailers(client, stream):
+    """Of an answer, or its head where that is all (Trailers-Only)."""
+    mine = [e for e in client.events if getattr(e, "stream_id", None) == stream
+            and isinstance(e, (h2.events.ResponseReceived, h2.events.TrailersReceived))]
+    return {k.decode(): v.decode() for e in mine for k, v in e.headers}
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_messages_are_compressed_like_their_requests(zoo, packed):
+    """Frame by frame: grpcio hides what came."""
     array = np.zeros((2000, 2), np.float32)
-    answer, call = stub.ModelInfer.with_call(request(array=array), compression=kind)
-    assert answer.raw_output_contents[0] == array.tobytes()
-    # grpcio takes the header grpc-encoding away: what came is told by the server's count of bytes sent.
-    assert call.code() == grpc.StatusCode.OK
+    with Client(zoo.port) as c:
+        stream = c.ask("POST", INFER, framed(request(array=array), packed),
+                       GRPC + ([("grpc-encoding", "gzip"), ("grpc-accept-encoding", "gzip")] if packed else []))
+        status, headers, body = c.answer(stream)
+        assert status == 200 and trailers(c, stream)["grpc-status"] == "0"
+        assert headers.get("grpc-encoding") == ("gzip" if packed else None)
+        assert body[0] == packed and int.from_bytes(body[1:5], "big") == len(body) - 5
+        message = gzip.decompress(body[5:]) if packed else body[5:]
+        assert len(body) < 1000 if packed else len(body) > array.nbytes
+        assert pb.ModelInferResponse.FromString(message).raw_output_contents[0] == array.tobytes()
 
 
-def test_a_deadline_is_the_models_too(serve, zoo_dir):
-    s = serve("--schedule", "workers", paths=[zoo_dir])
-    with connect(s) as channel:
-        stub = rpc.GRPCInferenceServiceStub(channel)
-        slow = np.array([[30]], np.int64)
-        futures = [stub.ModelInfer.future(request("slow", slow), timeout=0.5) for _ in range(400)]
-        codes = [f.code() for f in futures]
-        assert set(codes) <= {grpc.StatusCode.OK, grpc.StatusCode.DEADLINE_EXCEEDED,
-                              grpc.StatusCode.RESOURCE_EXHAUSTED}
+def slow_server(serve, zoo_dir):
+    return serve("--schedule", "workers", "--workers", "1", "--batching", "off", paths=[zoo_dir / "slow"])
+
+
+def slow_request(trips):
+    return request("slow", np.array([[trips]], np.int64))
+
+
+def test_a_deadline_reaches_the_queue(serve, zoo_dir):
+    """The client neither waits for it nor resets: the server answers at the deadline, behind a long inference."""
+    s = slow_server(serve, zoo_dir)
+    with Client(s.port, timeout=60) as c:
+        long = c.ask("POST", INFER, framed(slow_request(4000)), GRPC)
+        late = [c.ask("POST", INFER, framed(slow_request(1)), GRPC + [("grpc-timeout", "200m")]) for _ in range(20)]
+        for stream in late:
+            assert c.answer(stream)[0] == 200
+            assert trailers(c, stream)["grpc-status"] == "4", trailers(c, stream)
+        assert not any(isinstance(e, h2.events.StreamEnded) and e.stream_id == long for e in c.events)
+        assert c.answer(long)[0] == 200 and trailers(c, long)["grpc-status"] == "0"
 
 
 def test_cancelling_takes_a_request_out_of_the_queue(serve, zoo_dir):
-    s = serve("--schedule", "workers", "--workers", "1", paths=[zoo_dir])
+    s = slow_server(serve, zoo_dir)
     with connect(s) as channel:
         stub = rpc.GRPCInferenceServiceStub(channel)
-        futures = [stub.ModelInfer.future(request("slow", np.array([[30]], np.int64))) for _ in range(200)]
-        for f in futures:
+        long = stub.ModelInfer.future(slow_request(4000))
+        waiting = [stub.ModelInfer.future(slow_request(4000)) for _ in range(20)]
+        harness.wait_until(lambda: "http_requests_in_flight 22" in s.get("/metrics").body.decode(), 20,
+                           "all of them and the scrape to be in flight")
+        for f in waiting:
             f.cancel()
-        assert stub.ModelInfer(request()).raw_output_contents
-    end = time.monotonic() + 20 * harness.SCALE
-    while "galley_requests_in_flight 0" not in s.get("/metrics").body.decode() and time.monotonic() < end:
-        time.sleep(0.05)
+        assert long.result().raw_output_contents
+        assert stub.ModelInfer(slow_request(1)).raw_output_contents
+        stats = stub.ModelStatistics(pb.ModelStatisticsRequest(name="slow")).model_stats[0]
+        assert stats.inference_stats.success.count == 2, "those that were cancelled have not run"
 
 
 # --- streams ---
