@@ -437,7 +437,6 @@ static void on_data(void *user, const char *p, size_t n)
 {
     struct stream *s = user;
 
-    gal_shard_add(s->front->api.shard, s->front->received, 0);
     if (s->ending || s->draining) {
         gal_call_consume(s->call, n);
         return;
