@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/limits.h"
 #include "cli/command.h"
 #include "cli/help.h"
 #include "net/loop.h"
@@ -9,14 +8,20 @@
 #include <unistd.h>
 
 #ifdef M_MMAP_THRESHOLD
-/* What a large request took goes back to the system with it: left alone, glibc learns to keep
- * freed buffers of up to 32 MiB in each thread's heap. */
-static void return_memory(void)
+/* Freed at once, and kept by each thread's heap. */
+#define LARGE_BYTES (4 << 20)
+#define KEPT_BYTES (8 << 20)
+
+/* The engine takes memory for each inference's outputs. Taken from the system and given back each
+ * time, an image's costs more in page faults than in all else, so heaps keep what is not large;
+ * what a large request took goes back to the system with it. */
+static void keep_memory(void)
 {
-    mallopt(M_MMAP_THRESHOLD, GAL_ARENA_KEEP_BYTES);
+    mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
 }
 #else
-static void return_memory(void)
+static void keep_memory(void)
 {
 }
 #endif
@@ -74,7 +79,7 @@ static int run_serve(struct gal_cli *cli)
     struct gal_err err;
     int code = GAL_EXIT_FAILURE;
 
-    return_memory();
+    keep_memory();
     gal_config_init(&config);
     if (read_config(&config, cli, &err) != GAL_OK) {
         gal_cli_fail(cli, code, &err);
