@@ -37,6 +37,17 @@ gal_static(protobuf_c protobuf-c/protobuf-c.h libprotobuf-c.a protobuf-c)
 gal_static(jpeg jpeglib.h libjpeg.a jpeg)                          # libjpeg-turbo
 gal_static(png png.h libpng.a png)
 target_link_libraries(gal_png INTERFACE gal::zlib m)
+gal_static(archive archive.h libarchive.a archive)                 # tar, for reading: nothing else of it is linked
+gal_static(zstd zstd.h libzstd.a zstd)
+# libcurl: its headers only; galley opens the library when it fetches something.
+find_path(CURL_INCLUDE curl/curl.h)
+if(NOT CURL_INCLUDE)
+  gal_missing("libcurl")
+endif()
+add_library(gal_curl INTERFACE)
+target_include_directories(gal_curl SYSTEM INTERFACE "${CURL_INCLUDE}")
+target_link_libraries(gal_curl INTERFACE ${CMAKE_DL_LIBS})
+add_library(gal::curl ALIAS gal_curl)
 pkg_check_modules(ssl IMPORTED_TARGET libssl)                      # TLS; shared: security updates are the system's
 if(NOT ssl_FOUND)
   gal_missing("OpenSSL")

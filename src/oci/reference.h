@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* References as docker and oras write them: [HOST[:PORT]/]REPOSITORY[:TAG][@sha256:HEX], with an
+ * oci:// in front if the user likes. The host is told by a dot, a colon or "localhost"; without one
+ * it is docker.io (registry-1.docker.io, library/ for a bare name). Plain data. */
+#ifndef GAL_OCI_REFERENCE_H
+#define GAL_OCI_REFERENCE_H
+
+#include "oci/descriptor.h"
+
+struct gal_reference {
+    char host[256];       /* "localhost:5000" */
+    char repository[256]; /* "models/fraud" */
+    char tag[129];        /* "latest" when neither tag nor digest is told; may be empty beside one */
+    char digest[GAL_DIGEST_SIZE]; /* may be empty */
+};
+
+enum gal_status gal_reference_parse(struct gal_str text, struct gal_reference *out,
+                                    struct gal_err *err);
+/* "localhost:5000/models/fraud:1@sha256:..."; returns out. */
+char *gal_reference_text(const struct gal_reference *r, char *out, size_t size);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tar: written by ourselves (ustar, with a pax record where a name or size needs one; owner 0, one
+ * time), read through libarchive. Any thread, one a writer or reader. */
+#ifndef GAL_OCI_TAR_H
+#define GAL_OCI_TAR_H
+
+#include "base/buf.h"
+
+enum gal_tar_type { GAL_TAR_FILE, GAL_TAR_DIR, GAL_TAR_SYMLINK, GAL_TAR_HARDLINK, GAL_TAR_OTHER };
+
+struct gal_tar_entry {
+    const char *path;   /* as it stands in the archive */
+    enum gal_tar_type type;
+    const char *target; /* of a link; NULL */
+    unsigned mode;      /* 0644 */
+    uint64_t uid, gid, size;
+    int64_t mtime;      /* seconds since 1970 */
+};
+
+/* --- writing: each call appends to out; bytes of a file follow its header by the caller --- */
+enum gal_status gal_tar_put_header(struct gal_buf *out, const struct gal_tar_entry *e,
+                                   struct gal_err *err);
+size_t gal_tar_padding(uint64_t size); /* zeros behind a file's bytes */
+void gal_tar_put_end(struct gal_buf *out);
+
+/* --- reading --- */
+struct gal_tar_source {
+    /* More bytes: *piece stays until the next call; empty at the end. */
+    enum gal_status (*read)(void *ctx, struct gal_str *piece, struct gal_err *err);
+    void *ctx;
+};
+struct gal_tar_reader;
+/* From memory (pieces of files point into it) or from a source. */
+enum gal_status gal_tar_open_memory(struct gal_str bytes, struct gal_tar_reader **out,
+                                    struct gal_err *err);
+enum gal_status gal_tar_open(const struct gal_tar_source *source, struct gal_tar_reader **out,
+                             struct gal_err *err);
+/* The next entry; *end instead when there is none. e's texts stay until the next call. */
+enum gal_status gal_tar_next(struct gal_tar_reader *r, struct gal_tar_entry *e, bool *end,
+                             struct gal_err *err);
+/* Next piece of the entry's bytes; empty at its end. */
+enum gal_status gal_tar_data(struct gal_tar_reader *r, struct gal_str *piece, struct gal_err *err);
+void gal_tar_close(struct gal_tar_reader *r); /* NULL is fine */
+
+/* False for what must not be unpacked: absolute, empty, "..", NUL, backslash at a part's start. */
+bool gal_tar_path_safe(const char *path);
+
+#endif
