@@ -35,6 +35,9 @@ struct gal_example {
 
 struct gal_cli;
 
+/* For gal_command.keys, at file scope. */
+#define GAL_KEYS(...) ((const enum gal_config_key[]){__VA_ARGS__, GAL_KEY_COUNT})
+
 struct gal_command {
     const char *name;
     const char *summary;  /* one line without a full stop */
@@ -45,7 +48,8 @@ struct gal_command {
     const char *text;  /* for help: what it does, paragraphs separated by \n\n */
     const struct gal_option *options;
     size_t option_count;
-    uint64_t keys; /* bit GAL_KEY_x: the row is an option too */
+    const enum gal_config_key *keys; /* rows that are options too, GAL_KEYS(...); NULL: none */
+    bool all_keys;                   /* every row is */
     const struct gal_example *examples;
     size_t example_count;
     int (*run)(struct gal_cli *cli); /* returns the exit code */

@@ -187,8 +187,7 @@ const struct gal_command gal_command_health = {
             "answer is 2xx, else 1, with the server's reason.",
     .options = options,
     .option_count = sizeof(options) / sizeof(options[0]),
-    .keys = UINT64_C(1) << GAL_KEY_HOST | UINT64_C(1) << GAL_KEY_HTTP_PORT |
-            UINT64_C(1) << GAL_KEY_HTTPS_PORT,
+    .keys = GAL_KEYS(GAL_KEY_HOST, GAL_KEY_HTTP_PORT, GAL_KEY_HTTPS_PORT),
     .examples = examples,
     .example_count = sizeof(examples) / sizeof(examples[0]),
     .fails_with_1 = true,

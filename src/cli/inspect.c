@@ -414,7 +414,7 @@ const struct gal_command gal_command_inspect = {
             "read and compared with the model. The model is loaded but not run.",
     .options = options,
     .option_count = sizeof(options) / sizeof(options[0]),
-    .keys = UINT64_C(1) << GAL_KEY_ONNXRUNTIME,
+    .keys = GAL_KEYS(GAL_KEY_ONNXRUNTIME),
     .examples = examples,
     .example_count = sizeof(examples) / sizeof(examples[0]),
     .run = run_inspect,

@@ -42,9 +42,16 @@ bool gal_option_at(const struct gal_command *command, size_t index, struct gal_o
         view_own(&help_option, out);
         return true;
     }
-    for (size_t key = 0; key < GAL_KEY_COUNT; key++) {
-        if ((command->keys >> key & 1) && --index == 0) {
-            view_row(&gal_config_rows[key], out);
+    index--;
+    if (command->all_keys) {
+        if (index >= GAL_KEY_COUNT)
+            return false;
+        view_row(&gal_config_rows[index], out);
+        return true;
+    }
+    for (const enum gal_config_key *key = command->keys; key && *key != GAL_KEY_COUNT; key++) {
+        if (index-- == 0) {
+            view_row(&gal_config_rows[*key], out);
             return true;
         }
     }

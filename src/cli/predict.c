@@ -314,7 +314,7 @@ const struct gal_command gal_command_predict = {
             "an error.",
     .options = options,
     .option_count = sizeof(options) / sizeof(options[0]),
-    .keys = UINT64_C(1) << GAL_KEY_ONNXRUNTIME | UINT64_C(1) << GAL_KEY_INTRA_OP_THREADS,
+    .keys = GAL_KEYS(GAL_KEY_ONNXRUNTIME, GAL_KEY_INTRA_OP_THREADS),
     .examples = examples,
     .example_count = sizeof(examples) / sizeof(examples[0]),
     .run = run_predict,

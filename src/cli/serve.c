@@ -135,7 +135,7 @@ const struct gal_command gal_command_serve = {
             "settings and models again.",
     .options = options,
     .option_count = sizeof(options) / sizeof(options[0]),
-    .keys = UINT64_MAX,
+    .all_keys = true,
     .examples = examples,
     .example_count = sizeof(examples) / sizeof(examples[0]),
     .run = run_serve,
