@@ -2,6 +2,7 @@
 #include "base/digest.h"
 
 #include "base/file.h"
+#include "base/mem.h"
 
 #include <errno.h>
 #include <openssl/evp.h>
@@ -23,38 +24,80 @@ static enum gal_status add_piece(struct gal_str piece, void *ctx)
     return EVP_DigestUpdate(ctx, piece.p, piece.n) == 1 ? GAL_OK : GAL_INTERNAL;
 }
 
-/* Digest of a file, or of bytes when path is NULL. */
-static enum gal_status sha256(const char *path, struct gal_str bytes, char hex[GAL_SHA256_HEX_SIZE],
-                              struct gal_err *err)
+struct gal_sha256 {
+    EVP_MD_CTX *md;
+};
+
+struct gal_sha256 *gal_sha256_new(void)
+{
+    struct gal_sha256 *s = gal_calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->md = EVP_MD_CTX_new();
+    if (s->md && EVP_DigestInit_ex(s->md, EVP_sha256(), NULL) == 1)
+        return s;
+    gal_sha256_free(s);
+    return NULL;
+}
+
+void gal_sha256_free(struct gal_sha256 *s)
+{
+    if (s)
+        EVP_MD_CTX_free(s->md);
+    gal_free(s);
+}
+
+enum gal_status gal_sha256_add(struct gal_sha256 *s, struct gal_str piece)
+{
+    return add_piece(piece, s->md);
+}
+
+enum gal_status gal_sha256_end(struct gal_sha256 *s, char hex[GAL_SHA256_HEX_SIZE])
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
-    gal_err_clear(err);
-    enum gal_status status = GAL_INTERNAL;
-    EVP_MD_CTX *md = EVP_MD_CTX_new();
-    if (md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1)
-        status = path ? gal_file_scan(path, add_piece, md, err) : add_piece(bytes, md);
-    if (!status && EVP_DigestFinal_ex(md, digest, NULL) != 1)
-        status = GAL_INTERNAL;
-    if (!status) {
-        write_hex(hex, digest, SHA256_BYTES);
-        hex[GAL_SHA256_HEX_SIZE - 1] = '\0';
-    } else if (status == GAL_INTERNAL) {
+    if (EVP_DigestFinal_ex(s->md, digest, NULL) != 1 ||
+        EVP_DigestInit_ex(s->md, EVP_sha256(), NULL) != 1)
+        return GAL_INTERNAL;
+    write_hex(hex, digest, SHA256_BYTES);
+    hex[GAL_SHA256_HEX_SIZE - 1] = '\0';
+    return GAL_OK;
+}
+
+/* Ends a digest whose pieces went in with `status`, and frees it. */
+static enum gal_status finish(struct gal_sha256 *s, enum gal_status status,
+                              char hex[GAL_SHA256_HEX_SIZE], struct gal_err *err)
+{
+    if (!status)
+        status = s ? gal_sha256_end(s, hex) : GAL_INTERNAL;
+    if (status == GAL_INTERNAL)
         gal_fail(err, status, "SHA-256 cannot be computed");
-    }
-    EVP_MD_CTX_free(md);
+    gal_sha256_free(s);
     return status;
 }
 
 enum gal_status gal_sha256_file(const char *path, char hex[GAL_SHA256_HEX_SIZE],
                                 struct gal_err *err)
 {
-    return sha256(path, (struct gal_str){NULL, 0}, hex, err);
+    struct gal_sha256 *s = gal_sha256_new();
+    gal_err_clear(err);
+    return finish(s, s ? gal_file_scan(path, add_piece, s->md, err) : GAL_OK, hex, err);
 }
 
-enum gal_status gal_sha256_bytes(struct gal_str s, char hex[GAL_SHA256_HEX_SIZE],
+enum gal_status gal_sha256_part(const char *path, uint64_t offset, uint64_t bytes,
+                                char hex[GAL_SHA256_HEX_SIZE], struct gal_err *err)
+{
+    struct gal_sha256 *s = gal_sha256_new();
+    gal_err_clear(err);
+    return finish(s, s ? gal_file_scan_part(path, offset, bytes, add_piece, s->md, err) : GAL_OK,
+                  hex, err);
+}
+
+enum gal_status gal_sha256_bytes(struct gal_str bytes, char hex[GAL_SHA256_HEX_SIZE],
                                  struct gal_err *err)
 {
-    return sha256(NULL, s, hex, err);
+    struct gal_sha256 *s = gal_sha256_new();
+    gal_err_clear(err);
+    return finish(s, s ? add_piece(bytes, s->md) : GAL_OK, hex, err);
 }
 
 enum gal_status gal_sha1_bytes(struct gal_str s, unsigned char out[GAL_SHA1_BYTES],

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/file.h"
+#include "base/file_impl.h"
 
 #include "base/mem.h"
 
@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 #define PIECE_BYTES 65536u
-#define DIR_BYTES_MAX (16u << 20) /* names of one directory; a model repository has thousands */
+#define PART_PIECE_BYTES (1u << 20) /* of a part, which may be large: fewer calls */
+#define DIR_BYTES_MAX (16u << 20)   /* names of one directory; a model repository has thousands */
 
 static _Atomic uint64_t calls_to_failure; /* 0: off */
 
@@ -22,8 +23,7 @@ void gal_file_fail_at(uint64_t n)
     atomic_store(&calls_to_failure, n);
 }
 
-/* True when this file call is the one to fail; errno is then set. */
-static bool fails(void)
+bool gal_file_fails(void)
 {
     uint64_t n = atomic_load_explicit(&calls_to_failure, memory_order_relaxed);
     if (n == 0 || atomic_fetch_sub(&calls_to_failure, 1) != 1)
@@ -32,7 +32,7 @@ static bool fails(void)
     return true;
 }
 
-static enum gal_status fail_errno(struct gal_err *err, const char *path, int code)
+enum gal_status gal_file_errno(struct gal_err *err, const char *path, int code)
 {
     enum gal_status status = code == ENOENT || code == ENOTDIR ? GAL_NOT_FOUND
                              : code == ENOMEM                  ? GAL_NO_MEMORY
@@ -40,7 +40,7 @@ static enum gal_status fail_errno(struct gal_err *err, const char *path, int cod
     return gal_fail(err, status, "%s: %s", path, strerror(code));
 }
 
-static void close_keeping_errno(int fd)
+void gal_file_close(int fd)
 {
     int code = errno;
     if (fd >= 0)
@@ -48,14 +48,16 @@ static void close_keeping_errno(int fd)
     errno = code;
 }
 
-enum gal_status gal_file_stat(const char *path, struct gal_file_info *out, struct gal_err *err)
+static enum gal_status stat_at(const char *path, int flags, struct gal_file_info *out,
+                               struct gal_err *err)
 {
     struct stat st;
     *out = (struct gal_file_info){.kind = GAL_FILE_NONE};
-    if (fails() || stat(path, &st) != 0)
-        return errno == ENOENT || errno == ENOTDIR ? GAL_OK : fail_errno(err, path, errno);
+    if (gal_file_fails() || fstatat(AT_FDCWD, path, &st, flags) != 0)
+        return errno == ENOENT || errno == ENOTDIR ? GAL_OK : gal_file_errno(err, path, errno);
     out->kind = S_ISREG(st.st_mode)   ? GAL_FILE_REGULAR
                 : S_ISDIR(st.st_mode) ? GAL_FILE_DIR
+                : S_ISLNK(st.st_mode) ? GAL_FILE_LINK
                                       : GAL_FILE_OTHER;
     out->bytes = (uint64_t)st.st_size;
     out->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
@@ -63,18 +65,70 @@ enum gal_status gal_file_stat(const char *path, struct gal_file_info *out, struc
     return GAL_OK;
 }
 
-static int open_to_read(const char *path)
+enum gal_status gal_file_stat(const char *path, struct gal_file_info *out, struct gal_err *err)
 {
-    return fails() ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    return stat_at(path, 0, out, err);
 }
 
-static ssize_t read_some(int fd, char *to, size_t n)
+enum gal_status gal_file_stat_link(const char *path, struct gal_file_info *out, struct gal_err *err)
+{
+    return stat_at(path, AT_SYMLINK_NOFOLLOW, out, err);
+}
+
+static int open_to_read(const char *path)
+{
+    return gal_file_fails() ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+}
+
+ssize_t gal_file_read_some(int fd, char *to, size_t n)
 {
     ssize_t got;
     do
-        got = fails() ? -1 : read(fd, to, n);
+        got = gal_file_fails() ? -1 : read(fd, to, n);
     while (got < 0 && errno == EINTR);
     return got;
+}
+
+ssize_t gal_file_read_at(int fd, char *to, size_t n, uint64_t offset)
+{
+    ssize_t got;
+    do
+        got = gal_file_fails() ? -1 : pread(fd, to, n, (off_t)offset);
+    while (got < 0 && errno == EINTR);
+    return got;
+}
+
+enum gal_status gal_file_scan_part(const char *path, uint64_t offset, uint64_t bytes,
+                                   enum gal_status (*on_piece)(struct gal_str piece, void *ctx),
+                                   void *ctx, struct gal_err *err)
+{
+    enum gal_status status = GAL_OK;
+    int fd = -1;
+    char *piece = gal_alloc(PART_PIECE_BYTES);
+    if (!piece)
+        return gal_fail(err, GAL_NO_MEMORY, "%s: out of memory", path);
+    fd = open_to_read(path);
+    if (fd < 0) {
+        status = gal_file_errno(err, path, errno);
+        goto out;
+    }
+    while (bytes > 0 && !status) {
+        size_t want = bytes < PART_PIECE_BYTES ? (size_t)bytes : PART_PIECE_BYTES;
+        ssize_t got = gal_file_read_at(fd, piece, want, offset);
+        if (got < 0)
+            status = gal_file_errno(err, path, errno);
+        else if (got == 0)
+            status =
+                gal_fail(err, GAL_IO, "%s: ends %llu bytes early", path, (unsigned long long)bytes);
+        else
+            status = on_piece((struct gal_str){piece, (size_t)got}, ctx);
+        offset += got > 0 ? (uint64_t)got : 0;
+        bytes -= got > 0 ? (uint64_t)got : 0;
+    }
+out:
+    gal_file_close(fd);
+    gal_free(piece);
+    return status;
 }
 
 enum gal_status gal_file_scan(const char *path,
@@ -88,18 +142,18 @@ enum gal_status gal_file_scan(const char *path,
         return gal_fail(err, GAL_NO_MEMORY, "%s: out of memory", path);
     fd = open_to_read(path);
     if (fd < 0) {
-        status = fail_errno(err, path, errno);
+        status = gal_file_errno(err, path, errno);
         goto out;
     }
     for (ssize_t got = 1; got > 0 && !status;) {
-        got = read_some(fd, piece, PIECE_BYTES);
+        got = gal_file_read_some(fd, piece, PIECE_BYTES);
         if (got < 0)
-            status = fail_errno(err, path, errno);
+            status = gal_file_errno(err, path, errno);
         else if (got > 0)
             status = on_piece((struct gal_str){piece, (size_t)got}, ctx);
     }
 out:
-    close_keeping_errno(fd);
+    gal_file_close(fd);
     gal_free(piece);
     return status;
 }
@@ -143,7 +197,7 @@ static int read_names(DIR *dir, struct gal_buf *out, size_t *count)
 {
     for (;;) {
         errno = 0;
-        const struct dirent *e = fails() ? NULL : readdir(dir);
+        const struct dirent *e = gal_file_fails() ? NULL : readdir(dir);
         if (!e)
             return errno;
         if (e->d_name[0] == '.')
@@ -185,10 +239,10 @@ enum gal_status gal_dir_list(const char *path, char ***names, size_t *count, str
     *names = NULL;
     *count = 0;
     gal_buf_init(&text, DIR_BYTES_MAX);
-    DIR *dir = fails() ? NULL : opendir(path);
+    DIR *dir = gal_file_fails() ? NULL : opendir(path);
     int code = dir ? read_names(dir, &text, count) : errno;
     if (code) {
-        status = fail_errno(err, path, code);
+        status = gal_file_errno(err, path, code);
         goto out;
     }
     *names = pack_names(gal_buf_str(&text), *count);
@@ -209,8 +263,8 @@ enum gal_status gal_file_map(const char *path, struct gal_str *out, struct gal_e
     struct stat st;
     *out = (struct gal_str){NULL, 0};
     int fd = open_to_read(path);
-    if (fd < 0 || fails() || fstat(fd, &st) != 0) {
-        status = fail_errno(err, path, errno);
+    if (fd < 0 || gal_file_fails() || fstat(fd, &st) != 0) {
+        status = gal_file_errno(err, path, errno);
         goto out;
     }
     if (!S_ISREG(st.st_mode)) {
@@ -219,13 +273,14 @@ enum gal_status gal_file_map(const char *path, struct gal_str *out, struct gal_e
     }
     if (st.st_size == 0)
         goto out;
-    void *p = fails() ? MAP_FAILED : mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    void *p = gal_file_fails() ? MAP_FAILED
+                               : mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (p == MAP_FAILED)
-        status = fail_errno(err, path, errno);
+        status = gal_file_errno(err, path, errno);
     else
         *out = (struct gal_str){p, (size_t)st.st_size};
 out:
-    close_keeping_errno(fd);
+    gal_file_close(fd);
     return status;
 }
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading files and directories. File operations can be made to fail in tests. Any thread. */
+/* Reading files and directories (writing: base/file_write.h). File operations can be made to fail
+ * in tests. Any thread. */
 #ifndef GAL_BASE_FILE_H
 #define GAL_BASE_FILE_H
 
 #include "base/buf.h"
 
-enum gal_file_kind { GAL_FILE_NONE, GAL_FILE_REGULAR, GAL_FILE_DIR, GAL_FILE_OTHER };
+enum gal_file_kind { GAL_FILE_NONE, GAL_FILE_REGULAR, GAL_FILE_DIR, GAL_FILE_OTHER, GAL_FILE_LINK };
 
 struct gal_file_info {
     enum gal_file_kind kind;
@@ -17,11 +18,18 @@ struct gal_file_info {
 /* NONE with OK when the path does not exist; IO for anything else that goes wrong. Follows links.
  */
 enum gal_status gal_file_stat(const char *path, struct gal_file_info *out, struct gal_err *err);
+/* The same of a link itself, whose kind is LINK. */
+enum gal_status gal_file_stat_link(const char *path, struct gal_file_info *out,
+                                   struct gal_err *err);
 /* Reads a file from front to end and hands it on in pieces (of up to 64 KiB); a status from
  * on_piece other than OK ends it and is returned. NOT_FOUND when there is none, IO for the rest. */
 enum gal_status gal_file_scan(const char *path,
                               enum gal_status (*on_piece)(struct gal_str piece, void *ctx),
                               void *ctx, struct gal_err *err);
+/* The same of a part of a file, in pieces of up to 1 MiB; IO when the file ends before it. */
+enum gal_status gal_file_scan_part(const char *path, uint64_t offset, uint64_t bytes,
+                                   enum gal_status (*on_piece)(struct gal_str piece, void *ctx),
+                                   void *ctx, struct gal_err *err);
 /* Whole file, at most bytes_max bytes (TOO_LARGE beyond); failures as for gal_file_scan. out is
  * initialised by the call and owned by the caller; it is released on failure. A NUL stands behind
  * the content. */

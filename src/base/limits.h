@@ -82,4 +82,13 @@
 #define GAL_CACHE_KEY_BYTES_MAX (1u << 20)    /* of a cached request: it is compared under a lock */
 #define GAL_CACHE_VALUE_BYTES_MAX (4ul << 20) /* an answer with its key, as Redis holds it */
 
+/* packages and images */
+#define GAL_OCI_JSON_BYTES_MAX (4u << 20) /* a manifest, an index: what registries take */
+#define GAL_OCI_JSON_DEPTH_MAX 32u
+#define GAL_OCI_LAYERS_MAX 20000u    /* of a manifest: of a package one a file */
+#define GAL_OCI_MEMBERS_MAX 256u     /* of one JSON object: annotations, fields */
+#define GAL_OCI_INDEX_DEPTH_MAX 4u   /* indexes in indexes */
+#define GAL_OCI_ENTRIES_MAX 100000u  /* files of an image layout's tar */
+#define GAL_TAR_NAME_BYTES_MAX 4096u /* of an entry: PATH_MAX */
+
 #endif

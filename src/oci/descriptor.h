@@ -57,7 +57,8 @@ struct gal_oci_index {
 };
 
 /* INVALID names the field: "manifest: layers[2].size". Docker's schema 2 media types are read as
- * their OCI counterparts (media_type keeps the words of the text). */
+ * their OCI counterparts (media_type keeps the words of the text). An object that has a member
+ * twice is INVALID: readers differ in which they take. */
 enum gal_status gal_oci_manifest_read(struct gal_str json, struct gal_arena *arena,
                                       struct gal_oci_manifest *out, struct gal_err *err);
 enum gal_status gal_oci_index_read(struct gal_str json, struct gal_arena *arena,
@@ -67,7 +68,7 @@ void gal_oci_index_write(struct gal_buf *out, const struct gal_oci_index *x);
 /* Is it an index or a manifest, by mediaType or shape? False: neither. */
 bool gal_oci_is_index(struct gal_str json);
 
-/* "sha256:..." of bytes. */
+/* "sha256:..." of bytes. Empty, which equals no digest, when memory is out. */
 void gal_oci_digest(struct gal_str bytes, char out[GAL_DIGEST_SIZE]);
 bool gal_oci_digest_valid(struct gal_str text);
 /* Descriptor of bytes in memory. */
