@@ -78,6 +78,19 @@
 #define GAL_CONTROL_PATH_BYTES_MAX 512u /* of the path of one of them */
 #define GAL_LABELS_BYTES_MAX (4u << 20) /* a label_filename's file */
 
+/* what galley fetches from others */
+#define GAL_URL_BYTES_MAX 8192u         /* signed ones are long; with its NUL */
+#define GAL_FETCH_HEAD_BYTES_MAX 65536u /* of an answer */
+#define GAL_FETCH_BODY_BYTES_MAX                                                                   \
+    (1u << 20)                           /* of an answer in memory, where no other bound is told */
+#define GAL_FETCH_WORDS_BYTES_MAX 65536u /* kept of an answer that is not 2xx */
+#define GAL_FETCH_TRIES 4u
+#define GAL_FETCH_TRIES_MAX 20u
+#define GAL_FETCH_REDIRECTS_MAX 5u
+#define GAL_FETCH_RETRY_AFTER_US_MAX                                                               \
+    60000000ul /* a server that asks for more is not waited for                                    \
+                */
+
 /* response cache; the bound of all entries is response_cache_size */
 #define GAL_CACHE_KEY_BYTES_MAX (1u << 20)    /* of a cached request: it is compared under a lock */
 #define GAL_CACHE_VALUE_BYTES_MAX (4ul << 20) /* an answer with its key, as Redis holds it */
