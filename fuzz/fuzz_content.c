@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Texts of MLServer's content types. Oracle: a datetime that is read lies within its years, and
  * base64 that is read is as long as its text says. */
-#include "api/base64.h"
+#include "base/base64.h"
 #include "api/oip_content.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/cloudevents.h"
 
-#include "api/base64.h"
+#include "base/base64.h"
 #include "api/media.h"
 #include "api/route.h"
 #include "http/url.h"

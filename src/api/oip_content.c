@@ -2,7 +2,7 @@
 /* MLServer's content types: what a client has packed becomes what the model takes. */
 #include "api/oip_content.h"
 
-#include "api/base64.h"
+#include "base/base64.h"
 
 #include "api/native.h"
 #include "api/oip.h"

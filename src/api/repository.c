@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The model repository extension: /v2/repository/... */
-#include "api/base64.h"
+#include "base/base64.h"
 #include "api/body.h"
 #include "api/control.h"
 #include "api/route.h"

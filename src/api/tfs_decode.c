@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/tfs.h"
 
-#include "api/base64.h"
+#include "base/base64.h"
 #include "api/tensor_json.h"
 
 static struct gal_str text_of(yyjson_val *v)

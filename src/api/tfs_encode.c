@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/tfs.h"
 
-#include "api/base64.h"
+#include "base/base64.h"
 #include "api/tensor_json.h"
 
 /* An output as a tensor; maps of classes are the matrix of their scores, with the classes' names.

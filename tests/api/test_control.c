@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "api/base64.h"
+#include "base/base64.h"
 #include "api/control.h"
 #include "api/desk.h"
 #include "api/trace_log.h"

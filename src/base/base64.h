@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* RFC 4648's base64, with padding. Pure. */
-#ifndef GAL_API_BASE64_H
-#define GAL_API_BASE64_H
+#ifndef GAL_BASE_BASE64_H
+#define GAL_BASE_BASE64_H
 
 #include "base/arena.h"
 #include "base/buf.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/base64.h"
+#include "base/base64.h"
 
 /* 64: it is none. */
 static uint32_t sextet(char c)
