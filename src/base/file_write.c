@@ -18,7 +18,7 @@
 struct gal_file_writer {
     int fd;
     char *path; /* where it will stand */
-    char *now;  /* where it is written; the same string's value for a new file */
+    char *now;  /* where it is written; of a new file the same, of a scratch file NULL */
     bool replaces;
 };
 
@@ -84,7 +84,8 @@ void gal_file_abandon(struct gal_file_writer *w)
         return;
     if (w->fd >= 0) {
         gal_file_close(w->fd);
-        (void)unlink(w->now);
+        if (w->now)
+            (void)unlink(w->now);
     }
     gal_free(w->path);
     gal_free(w->now);
@@ -177,6 +178,62 @@ enum gal_status gal_file_put(const char *path, struct gal_str bytes, struct gal_
         return gal_file_commit(w, err);
     gal_file_abandon(w);
     return status;
+}
+
+/* --- scratch files --- */
+
+/* -1 with errno. Not every file system has files without names: there one loses its name. */
+static int open_scratch(const char *dir)
+{
+    int fd = gal_file_fails() ? -1 : open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
+        return fd;
+    char *name = gal_path_join(dir, "scratch");
+    char *hidden = name ? name_beside(name) : NULL;
+    if (hidden)
+        fd = open(hidden, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    else
+        errno = ENOMEM;
+    int code = errno;
+    if (fd >= 0)
+        (void)unlink(hidden);
+    gal_free(name);
+    gal_free(hidden);
+    errno = code;
+    return fd;
+}
+
+enum gal_status gal_file_create_scratch(const char *beside, struct gal_file_writer **out,
+                                        struct gal_err *err)
+{
+    struct gal_file_writer *w = gal_calloc(1, sizeof *w);
+    char *dir = gal_strndup(beside, (size_t)(gal_path_base(beside) - beside));
+    *out = NULL;
+    if (w)
+        w->path = gal_alloc(40);
+    if (!w || !w->path || !dir) {
+        gal_free(dir);
+        gal_free(w ? w->path : NULL);
+        gal_free(w);
+        return gal_fail(err, GAL_NO_MEMORY, "%s: out of memory", beside);
+    }
+    w->fd = open_scratch(dir[0] ? dir : ".");
+    if (w->fd < 0)
+        w->fd = open_scratch("/tmp");
+    gal_free(dir);
+    if (w->fd < 0) {
+        enum gal_status status = gal_file_errno(err, "/tmp", errno);
+        gal_file_abandon(w);
+        return status;
+    }
+    (void)snprintf(w->path, 40, "/proc/self/fd/%d", w->fd);
+    *out = w;
+    return GAL_OK;
+}
+
+const char *gal_file_writer_path(const struct gal_file_writer *w)
+{
+    return w->path;
 }
 
 /* --- directories --- */

@@ -24,6 +24,11 @@ enum gal_status gal_file_put(const char *path, struct gal_str bytes, struct gal_
  * whole. Links are not followed; CONFLICT when there is something. */
 enum gal_status gal_file_create_new(const char *path, struct gal_file_writer **out,
                                     struct gal_err *err);
+/* A file without a name that is gone when it is abandoned, in the directory of `beside` or, where
+ * that cannot be written, in /tmp. It is read by the path that follows, by this process only. */
+enum gal_status gal_file_create_scratch(const char *beside, struct gal_file_writer **out,
+                                        struct gal_err *err);
+const char *gal_file_writer_path(const struct gal_file_writer *w);
 
 /* --- directories --- */
 enum gal_status gal_dir_make(const char *path, struct gal_err *err); /* one that is there is fine */

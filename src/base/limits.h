@@ -102,6 +102,10 @@
 #define GAL_OCI_MEMBERS_MAX 256u     /* of one JSON object: annotations, fields */
 #define GAL_OCI_INDEX_DEPTH_MAX 4u   /* indexes in indexes */
 #define GAL_OCI_ENTRIES_MAX 100000u  /* files of an image layout's tar */
-#define GAL_TAR_NAME_BYTES_MAX 4096u /* of an entry: PATH_MAX */
+#define GAL_PACKAGE_FILES_MAX 10000u /* of a package: each is a layer */
+/* of all that comes out of a package's compressed layers: no bombs. Weights hardly shrink */
+#define GAL_PACKAGE_RATIO_MAX 64u          /* bytes a compressed byte ... */
+#define GAL_PACKAGE_FREE_BYTES (64u << 20) /* ... beyond so many */
+#define GAL_TAR_NAME_BYTES_MAX 4096u       /* of an entry: PATH_MAX */
 
 #endif
