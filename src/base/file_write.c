@@ -92,8 +92,8 @@ void gal_file_abandon(struct gal_file_writer *w)
     gal_free(w);
 }
 
-static enum gal_status create(const char *path, bool replaces, struct gal_file_writer **out,
-                              struct gal_err *err)
+static enum gal_status create(const char *path, bool replaces, mode_t mode,
+                              struct gal_file_writer **out, struct gal_err *err)
 {
     enum gal_status status = GAL_OK;
     struct gal_file_writer *w = gal_calloc(1, sizeof *w);
@@ -110,7 +110,7 @@ static enum gal_status create(const char *path, bool replaces, struct gal_file_w
     }
     w->fd = gal_file_fails()
                 ? -1
-                : open(w->now, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+                : open(w->now, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     if (w->fd < 0 && errno == EEXIST)
         status = gal_fail(err, GAL_CONFLICT, "%s: exists already", path);
     else if (w->fd < 0)
@@ -125,13 +125,13 @@ out:
 
 enum gal_status gal_file_create(const char *path, struct gal_file_writer **out, struct gal_err *err)
 {
-    return create(path, true, out, err);
+    return create(path, true, 0666, out, err);
 }
 
 enum gal_status gal_file_create_new(const char *path, struct gal_file_writer **out,
                                     struct gal_err *err)
 {
-    return create(path, false, out, err);
+    return create(path, false, 0666, out, err);
 }
 
 enum gal_status gal_file_write(struct gal_file_writer *w, struct gal_str bytes, struct gal_err *err)
@@ -167,10 +167,10 @@ enum gal_status gal_file_commit(struct gal_file_writer *w, struct gal_err *err)
     return status;
 }
 
-enum gal_status gal_file_put(const char *path, struct gal_str bytes, struct gal_err *err)
+static enum gal_status put(const char *path, mode_t mode, struct gal_str bytes, struct gal_err *err)
 {
     struct gal_file_writer *w;
-    enum gal_status status = gal_file_create(path, &w, err);
+    enum gal_status status = create(path, true, mode, &w, err);
     if (status)
         return status;
     status = gal_file_write(w, bytes, err);
@@ -178,6 +178,16 @@ enum gal_status gal_file_put(const char *path, struct gal_str bytes, struct gal_
         return gal_file_commit(w, err);
     gal_file_abandon(w);
     return status;
+}
+
+enum gal_status gal_file_put(const char *path, struct gal_str bytes, struct gal_err *err)
+{
+    return put(path, 0666, bytes, err);
+}
+
+enum gal_status gal_file_put_secret(const char *path, struct gal_str bytes, struct gal_err *err)
+{
+    return put(path, 0600, bytes, err);
 }
 
 /* --- scratch files --- */

@@ -20,6 +20,8 @@ enum gal_status gal_file_commit(struct gal_file_writer *w, struct gal_err *err);
 void gal_file_abandon(struct gal_file_writer *w); /* nothing stays; NULL is fine */
 /* All of the above for bytes that are there. */
 enum gal_status gal_file_put(const char *path, struct gal_str bytes, struct gal_err *err);
+/* The same, for its owner's eyes alone (mode 0600). */
+enum gal_status gal_file_put_secret(const char *path, struct gal_str bytes, struct gal_err *err);
 /* A file that is not there yet, straight under its name: for directories that are put in place as a
  * whole. Links are not followed; CONFLICT when there is something. */
 enum gal_status gal_file_create_new(const char *path, struct gal_file_writer **out,

@@ -91,6 +91,15 @@
     60000000ul /* a server that asks for more is not waited for                                    \
                 */
 
+/* registries */
+#define GAL_CREDENTIALS_BYTES_MAX (1u << 20)  /* a file of Docker's */
+#define GAL_TOKEN_BYTES_MAX 65536u            /* a token server's answer */
+#define GAL_OCI_MANIFEST_BYTES_MAX (4u << 20) /* what registries accept at most */
+#define GAL_REGISTRY_TAGS_MAX 100000u         /* of a repository */
+#define GAL_REGISTRY_PARALLEL_MAX 64u         /* blobs at once */
+#define GAL_UPLOAD_WHOLE_BYTES (4u << 20)     /* up to so much a blob goes in one request */
+#define GAL_UPLOAD_CHUNK_BYTES (32u << 20)    /* for servers that refuse larger requests (413) */
+
 /* response cache; the bound of all entries is response_cache_size */
 #define GAL_CACHE_KEY_BYTES_MAX (1u << 20)    /* of a cached request: it is compared under a lock */
 #define GAL_CACHE_VALUE_BYTES_MAX (4ul << 20) /* an answer with its key, as Redis holds it */
