@@ -187,36 +187,35 @@ enum gal_status gal_package_read_manifest(struct gal_opened *o, struct gal_str t
     return status;
 }
 
-static enum gal_status check_part(struct gal_str name, const char *what, enum gal_file_role role,
-                                  void *ctx)
+static bool has_part(const struct gal_package *p, struct gal_str name)
 {
-    (void)role;
-    (void)what;
-    const struct gal_package *p = ctx;
     if (gal_package_find(p, name))
-        return GAL_OK;
+        return true;
     /* A directory among `files`. */
+    while (name.n > 1 && name.p[name.n - 1] == '/')
+        name.n--;
     for (size_t i = 0; i < p->file_count; i++) {
         struct gal_str has = p->files[i].name;
         if (has.n > name.n && has.p[name.n] == '/' && gal_str_starts(has, name))
-            return GAL_OK;
+            return true;
     }
-    return GAL_NOT_FOUND;
+    return false;
 }
 
-/* A package that others have put together may lack what its manifest names. */
 struct missing {
-    struct gal_opened *o;
+    const struct gal_package *package;
     struct gal_err *err;
 };
 
+/* A package that others have put together may lack what its manifest names. */
 static enum gal_status check_named(struct gal_str name, const char *what, enum gal_file_role role,
                                    void *ctx)
 {
     const struct missing *m = ctx;
-    if (check_part(name, what, role, &m->o->package) == GAL_OK)
+    (void)role;
+    if (has_part(m->package, name))
         return GAL_OK;
-    return gal_fail(m->err, GAL_INVALID, "%s: %.*s, %s, is missing", m->o->package.path,
+    return gal_fail(m->err, GAL_INVALID, "%s: %.*s, %s, is missing", m->package->path,
                     GAL_STR_SHOWN(name), what);
 }
 
@@ -290,7 +289,8 @@ static enum gal_status open_any(const char *path, bool bare, struct gal_package 
     if (!status && !o->package.manifest && !bare)
         status = no_manifest(o, err);
     if (!status && o->package.manifest)
-        status = gal_package_named(o->package.manifest, check_named, &(struct missing){o, err});
+        status = gal_package_named(o->package.manifest, check_named,
+                                   &(struct missing){&o->package, err});
     if (status) {
         gal_package_close(&o->package);
         return status;

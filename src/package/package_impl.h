@@ -56,10 +56,12 @@ enum gal_status gal_package_check_name(const struct gal_opened *o, struct gal_st
 /* Sorts the files. INVALID: a name twice, or one that is a directory of another. */
 enum gal_status gal_package_settle(struct gal_opened *o, struct gal_err *err);
 
-/* What the manifest names beside itself. `what`: "the model", for errors. */
-typedef enum gal_status (*gal_part_fn)(struct gal_str name, const char *what,
-                                       enum gal_file_role role, void *ctx);
-enum gal_status gal_package_named(const struct gal_manifest *m, gal_part_fn on_part, void *ctx);
+/* What the manifest names beside itself. `what`: "the model", for errors. A status other than OK
+ * ends it and is returned. */
+enum gal_status gal_package_named(const struct gal_manifest *m,
+                                  enum gal_status (*on_part)(struct gal_str name, const char *what,
+                                                             enum gal_file_role role, void *ctx),
+                                  void *ctx);
 /* By its extension. */
 enum gal_file_role gal_role_of(struct gal_str name);
 

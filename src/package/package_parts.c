@@ -35,7 +35,9 @@ enum gal_file_role gal_role_of(struct gal_str name)
 
 /* Files that steps read stand under `file` or a key that ends with `_file`. */
 static enum gal_status step_files(const struct gal_yaml *n, // NOLINT(misc-no-recursion): bounded
-                                  gal_part_fn on_part, void *ctx)
+                                  enum gal_status (*on_part)(struct gal_str name, const char *what,
+                                                             enum gal_file_role role, void *ctx),
+                                  void *ctx)
 {
     for (const struct gal_yaml *c = n ? n->child : NULL; c; c = c->next) {
         bool names_file = c->type == GAL_YAML_SCALAR && c->scalar.n > 0 &&
@@ -49,7 +51,10 @@ static enum gal_status step_files(const struct gal_yaml *n, // NOLINT(misc-no-re
     return GAL_OK;
 }
 
-enum gal_status gal_package_named(const struct gal_manifest *m, gal_part_fn on_part, void *ctx)
+enum gal_status gal_package_named(const struct gal_manifest *m,
+                                  enum gal_status (*on_part)(struct gal_str name, const char *what,
+                                                             enum gal_file_role role, void *ctx),
+                                  void *ctx)
 {
     enum gal_status status = GAL_OK;
     if (m->model_file.n > 0)
