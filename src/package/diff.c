@@ -73,6 +73,24 @@ static struct gal_str file_text(const struct gal_package_file *f, char *out, siz
     return gal_str_of(out);
 }
 
+/* Its content has been compared already, and its differences are in the list. */
+static bool is_told(const struct gal_differ *d, struct gal_str name)
+{
+    struct gal_str freeze = d->a->manifest->freeze_file, golden = d->a->manifest->golden_file;
+    bool manifest = gal_str_is(name, GAL_MANIFEST_FILE);
+    for (size_t i = 0; i < d->out->count; i++) {
+        const struct gal_change *c = &d->out->changes[i];
+        bool is_version = c->section == GAL_SECTION_ENVIRONMENT &&
+                          !gal_str_starts(c->what, GAL_STR("provenance"));
+        if (manifest && !is_version)
+            return true;
+        if ((gal_str_eq(name, freeze) && is_version) ||
+            (gal_str_eq(name, golden) && c->section == GAL_SECTION_GOLDEN))
+            return true;
+    }
+    return false;
+}
+
 static enum gal_status diff_files(const struct gal_differ *d)
 {
     const struct gal_package *a = d->a, *b = d->b;
@@ -80,7 +98,7 @@ static enum gal_status diff_files(const struct gal_differ *d)
     enum gal_status status = GAL_OK;
     for (size_t i = 0; i < a->file_count && !status; i++) {
         const struct gal_package_file *f = &a->files[i], *g = gal_package_find(b, f->name);
-        if (!is_made(f->name) && (!g || strcmp(f->digest, g->digest) != 0))
+        if (!is_made(f->name) && (!g || strcmp(f->digest, g->digest) != 0) && !is_told(d, f->name))
             status = gal_diff_add(d, section_of(f), f->name, file_text(f, x, sizeof x),
                                   file_text(g, y, sizeof y));
     }
