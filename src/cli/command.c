@@ -6,18 +6,9 @@
 #include "cli/print.h"
 
 const struct gal_command *const gal_commands[] = {
-    &gal_command_serve,
-    &gal_command_predict,
-    &gal_command_inspect,
-    &gal_command_pack,
-    &gal_command_unpack,
-    &gal_command_ls,
-    &gal_command_diff,
-    &gal_command_health,
-    &gal_command_bench,
-    &gal_command_version,
-    &gal_command_completion,
-    &gal_command_help,
+#define GAL_COMMAND(name) &gal_command_##name,
+#include "cli/commands.def"
+#undef GAL_COMMAND
     NULL,
 };
 

@@ -5,7 +5,7 @@
 #include "base/file_write.h"
 #include "base/limits.h"
 #include "base/mem.h"
-#include "oci/plan.h"
+#include "oci/parts.h"
 #include "oci/registry_impl.h"
 
 #include <stdio.h>
@@ -13,7 +13,7 @@
 struct pull {
     struct gal_registry *r;
     const char *dir;
-    struct gal_plan plan;
+    struct gal_parts parts;
     struct gal_arena arena; /* texts of manifests */
     struct gal_oci_descriptor top;
     struct gal_str top_text;
@@ -69,15 +69,25 @@ static bool is_there(const struct gal_oci_descriptor *d, const char *path)
            strcmp(hex, d->digest + 7) == 0;
 }
 
+/* Does a layout that the caller has hold the blob? Then it is copied from there. */
+static bool copy_from_layout(struct gal_registry *r, const struct gal_oci_descriptor *d,
+                             const char *path)
+{
+    struct gal_layout *have = r->shared->options.have;
+    struct gal_str bytes;
+    return have && gal_layout_blob(have, d, &bytes, NULL) == GAL_OK &&
+           gal_layout_check(have, d, NULL) == GAL_OK && gal_file_put(path, bytes, NULL) == GAL_OK;
+}
+
 static enum gal_status pull_one(struct gal_registry *r, size_t index, void *ctx,
                                 struct gal_err *err)
 {
     struct pull *p = ctx;
-    const struct gal_oci_descriptor *d = &p->plan.blobs[index];
+    const struct gal_oci_descriptor *d = &p->parts.blobs[index];
     uint64_t moved = 0;
     char *path = blob_path(p, d->digest, err);
     enum gal_status status = path ? GAL_OK : GAL_NO_MEMORY;
-    if (!status && is_there(d, path))
+    if (!status && (is_there(d, path) || copy_from_layout(r, d, path)))
         gal_registry_tell(r, d, GAL_TRANSFER_EXISTS, d->size, d->size);
     else if (!status)
         status = gal_registry_blob_file(r, d, path, &moved, err);
@@ -191,16 +201,17 @@ enum gal_status gal_registry_pull(struct gal_registry *r, const char *tag_or_dig
         status = make_dirs(&p, err);
     if (status)
         goto out;
-    status = gal_plan_make(&p.plan, &p.top, read_manifest, &p, err);
-    out->blobs_all = p.plan.blob_count;
-    for (size_t i = 0; i < p.plan.blob_count; i++)
-        out->bytes_all += p.plan.blobs[i].size;
+    status = gal_parts_make(&p.parts, &p.top, read_manifest, &p, err);
+    out->blobs_all = p.parts.blob_count;
+    for (size_t i = 0; i < p.parts.blob_count; i++)
+        out->bytes_all += p.parts.blobs[i].size;
     if (!status)
         status = gal_registry_crew(
-            r, &(struct gal_crew_job){.run = pull_one, .ctx = &p, .count = p.plan.blob_count}, err);
+            r, &(struct gal_crew_job){.run = pull_one, .ctx = &p, .count = p.parts.blob_count},
+            err);
     if (!status)
         status = put_index(&p, tag_or_digest, err);
-    gal_plan_release(&p.plan);
+    gal_parts_release(&p.parts);
 out:
     gal_arena_release(&p.arena);
     return status;

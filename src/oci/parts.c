@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "oci/plan.h"
+#include "oci/parts.h"
 
 #include "base/limits.h"
 #include "oci/registry_impl.h"
@@ -8,7 +8,7 @@
 #define PARTS_MAX 100000u
 
 struct walk {
-    struct gal_plan *plan;
+    struct gal_parts *parts;
     enum gal_status (*read)(const struct gal_oci_descriptor *d, struct gal_str *text, void *ctx,
                             struct gal_err *err);
     void *ctx;
@@ -29,29 +29,29 @@ static void *grow(struct gal_arena *arena, void *p, size_t count, size_t *room, 
 
 static enum gal_status add_blob(struct walk *w, const struct gal_oci_descriptor *d)
 {
-    struct gal_plan *plan = w->plan;
-    for (size_t i = 0; i < plan->blob_count; i++) {
-        if (strcmp(plan->blobs[i].digest, d->digest) != 0)
+    struct gal_parts *parts = w->parts;
+    for (size_t i = 0; i < parts->blob_count; i++) {
+        if (strcmp(parts->blobs[i].digest, d->digest) != 0)
             continue;
-        return plan->blobs[i].size == d->size
+        return parts->blobs[i].size == d->size
                    ? GAL_OK
                    : gal_fail(w->err, GAL_INVALID, "blob %s is named with two sizes", d->digest);
     }
-    if (plan->blob_count == PARTS_MAX)
+    if (parts->blob_count == PARTS_MAX)
         return gal_fail(w->err, GAL_TOO_LARGE, "more than %u blobs", PARTS_MAX);
     struct gal_oci_descriptor *blobs =
-        grow(&plan->arena, plan->blobs, plan->blob_count, &plan->blob_room, sizeof *blobs);
+        grow(&parts->arena, parts->blobs, parts->blob_count, &parts->blob_room, sizeof *blobs);
     if (!blobs)
-        return gal_arena_fail(&plan->arena, sizeof *blobs, "a list of blobs", w->err);
-    plan->blobs = blobs;
-    plan->blobs[plan->blob_count++] = *d;
+        return gal_arena_fail(&parts->arena, sizeof *blobs, "a list of blobs", w->err);
+    parts->blobs = blobs;
+    parts->blobs[parts->blob_count++] = *d;
     return GAL_OK;
 }
 
-static bool is_planned(const struct gal_plan *plan, const char *digest)
+static bool is_planned(const struct gal_parts *parts, const char *digest)
 {
-    for (size_t i = 0; i < plan->manifest_count; i++) {
-        if (strcmp(plan->manifests[i].d.digest, digest) == 0)
+    for (size_t i = 0; i < parts->manifest_count; i++) {
+        if (strcmp(parts->manifests[i].d.digest, digest) == 0)
             return true;
     }
     return false;
@@ -60,22 +60,22 @@ static bool is_planned(const struct gal_plan *plan, const char *digest)
 static enum gal_status add_manifest(struct walk *w, const struct gal_oci_descriptor *d,
                                     struct gal_str text)
 {
-    struct gal_plan *plan = w->plan;
-    if (plan->manifest_count == PARTS_MAX)
+    struct gal_parts *parts = w->parts;
+    if (parts->manifest_count == PARTS_MAX)
         return gal_fail(w->err, GAL_TOO_LARGE, "more than %u manifests", PARTS_MAX);
-    struct gal_plan_manifest *all = grow(&plan->arena, plan->manifests, plan->manifest_count,
-                                         &plan->manifest_room, sizeof *all);
+    struct gal_parts_manifest *all = grow(&parts->arena, parts->manifests, parts->manifest_count,
+                                          &parts->manifest_room, sizeof *all);
     if (!all)
-        return gal_arena_fail(&plan->arena, sizeof *all, "a list of manifests", w->err);
-    plan->manifests = all;
-    plan->manifests[plan->manifest_count++] = (struct gal_plan_manifest){*d, text};
+        return gal_arena_fail(&parts->arena, sizeof *all, "a list of manifests", w->err);
+    parts->manifests = all;
+    parts->manifests[parts->manifest_count++] = (struct gal_parts_manifest){*d, text};
     return GAL_OK;
 }
 
 static enum gal_status visit_blobs(struct walk *w, struct gal_str text)
 {
     struct gal_oci_manifest m;
-    enum gal_status status = gal_oci_manifest_read(text, &w->plan->arena, &m, w->err);
+    enum gal_status status = gal_oci_manifest_read(text, &w->parts->arena, &m, w->err);
     if (!status)
         status = add_blob(w, &m.config);
     for (size_t i = 0; i < m.layer_count && !status; i++)
@@ -88,7 +88,7 @@ static enum gal_status visit(struct walk *w, const struct gal_oci_descriptor *d,
     struct gal_oci_index x;
     struct gal_str text;
     enum gal_status status;
-    if (is_planned(w->plan, d->digest))
+    if (is_planned(w->parts, d->digest))
         return GAL_OK;
     if (depth == DEPTH_MAX)
         return gal_fail(w->err, GAL_TOO_LARGE, "indexes are nested deeper than %u", DEPTH_MAX);
@@ -102,25 +102,25 @@ static enum gal_status visit(struct walk *w, const struct gal_oci_descriptor *d,
         status = visit_blobs(w, text);
         return status ? status : add_manifest(w, d, text);
     }
-    status = gal_oci_index_read(text, &w->plan->arena, &x, w->err);
+    status = gal_oci_index_read(text, &w->parts->arena, &x, w->err);
     for (size_t i = 0; !status && i < x.manifest_count; i++)
         status = visit(w, &x.manifests[i], depth + 1);
     return status ? status : add_manifest(w, d, text);
 }
 
-enum gal_status gal_plan_make(struct gal_plan *plan, const struct gal_oci_descriptor *top,
-                              enum gal_status (*read)(const struct gal_oci_descriptor *d,
-                                                      struct gal_str *text, void *ctx,
-                                                      struct gal_err *err),
-                              void *ctx, struct gal_err *err)
+enum gal_status gal_parts_make(struct gal_parts *parts, const struct gal_oci_descriptor *top,
+                               enum gal_status (*read)(const struct gal_oci_descriptor *d,
+                                                       struct gal_str *text, void *ctx,
+                                                       struct gal_err *err),
+                               void *ctx, struct gal_err *err)
 {
-    struct walk w = {.plan = plan, .read = read, .ctx = ctx, .err = err};
-    memset(plan, 0, sizeof *plan);
-    gal_arena_init(&plan->arena, 16384, 0, 256u << 20);
+    struct walk w = {.parts = parts, .read = read, .ctx = ctx, .err = err};
+    memset(parts, 0, sizeof *parts);
+    gal_arena_init(&parts->arena, 16384, 0, 256u << 20);
     return visit(&w, top, 0);
 }
 
-void gal_plan_release(struct gal_plan *plan)
+void gal_parts_release(struct gal_parts *parts)
 {
-    gal_arena_release(&plan->arena);
+    gal_arena_release(&parts->arena);
 }
