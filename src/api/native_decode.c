@@ -4,7 +4,7 @@
  * and collects what is wrong with each value. */
 #include "api/native.h"
 
-#include "api/tensor_json.h"
+#include "codec/tensor_json.h"
 
 #include <stdarg.h>
 #include <stdio.h>

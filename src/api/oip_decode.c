@@ -3,7 +3,7 @@
  * and the request parameters that Triton's clients send. */
 #include "api/oip.h"
 
-#include "api/tensor_json.h"
+#include "codec/tensor_json.h"
 
 /* --- members of objects --- */
 

@@ -2,7 +2,7 @@
 #include "api/tfs.h"
 
 #include "base/base64.h"
-#include "api/tensor_json.h"
+#include "codec/tensor_json.h"
 
 static struct gal_str text_of(yyjson_val *v)
 {
