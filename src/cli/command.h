@@ -66,6 +66,9 @@ extern const struct gal_command_group gal_command_groups[]; /* name NULL at the 
 extern const struct gal_command gal_command_serve, gal_command_predict, gal_command_inspect,
     gal_command_health, gal_command_bench, gal_command_version, gal_command_help,
     gal_command_completion;
+extern const struct gal_command gal_command_image_history, gal_command_image_audit,
+    gal_command_image_dockerfile, gal_command_image_keygen, gal_command_image_sign,
+    gal_command_image_verify;
 /* All of them in the order of help, a group's together; NULL at the end. */
 extern const struct gal_command *const gal_commands[];
 

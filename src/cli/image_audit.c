@@ -58,8 +58,8 @@ static void print_layers(FILE *out, const struct gal_view *v, const struct gal_a
 {
     char packed[32], unpacked[32], hidden[32];
 
-    fprintf(out, "%5s  %10s  %10s  %10s  %7s  %s\n", "LAYER", "MOVED", "UNPACKED", "HIDDEN", "FILES",
-            "CREATED BY");
+    fprintf(out, "%5s  %10s  %10s  %10s  %7s  %s\n", "LAYER", "MOVED", "UNPACKED", "HIDDEN",
+            "FILES", "CREATED BY");
     for (size_t i = 0; i < a->layer_count; i++) {
         const struct gal_audit_layer *l = &a->layers[i];
         struct gal_str words = v->layers[i].created_by;
@@ -165,11 +165,12 @@ const struct gal_command gal_command_image_audit = {
     .words = "PATH",
     .operands_min = 1,
     .operands_max = 1,
-    .text = "Reads every file of every layer and reports bytes that later layers delete or replace, "
-            "compilers, test frameworks, notebooks, package caches, secrets in files and in the "
-            "environment, private keys, pickles, root, tags that move, and size, each with what to "
-            "do about it.\n\nAny image will do, whoever built it. Layers are read through bounds "
-            "and held against their digests; nothing is unpacked.",
+    .text =
+        "Reads every file of every layer and reports bytes that later layers delete or replace, "
+        "compilers, test frameworks, notebooks, package caches, secrets in files and in the "
+        "environment, private keys, pickles, root, tags that move, and size, each with what to "
+        "do about it.\n\nAny image will do, whoever built it. Layers are read through bounds "
+        "and held against their digests; nothing is unpacked.",
     .options = options,
     .option_count = sizeof(options) / sizeof(options[0]),
     .examples = examples,

@@ -68,10 +68,12 @@ static int run_dockerfile(struct gal_cli *cli)
 }
 
 static const struct gal_option options[] = {
-    {"output", 'o', "DIR", "Write Dockerfile and .dockerignore there; without it the Dockerfile is printed"},
+    {"output", 'o', "DIR",
+     "Write Dockerfile and .dockerignore there; without it the Dockerfile is printed"},
     {"base", '\0', "REF", "Base of the last stage; debian:12.12-slim untold"},
-    {"galley-image", '\0', "REF", "Image that galley and the engine are copied from; without it they "
-                                  "lie in the build context"},
+    {"galley-image", '\0', "REF",
+     "Image that galley and the engine are copied from; without it they "
+     "lie in the build context"},
     {"without-weights", '\0', NULL, "The model is fetched at the start (MODEL_PATH)"},
     {"force", '\0', NULL, "Replace files that are there"},
 };
@@ -86,9 +88,10 @@ const struct gal_command gal_command_image_dockerfile = {
     .words = "PATH",
     .operands_min = 1,
     .operands_max = 1,
-    .text = "A multi-stage Dockerfile: the first stage checks the package and proves it against its "
-            "golden cases, the last holds the runtime, galley and the model, as a user without "
-            "rights, with a health check. galley image build makes a smaller image without docker.",
+    .text =
+        "A multi-stage Dockerfile: the first stage checks the package and proves it against its "
+        "golden cases, the last holds the runtime, galley and the model, as a user without "
+        "rights, with a health check. galley image build makes a smaller image without docker.",
     .options = options,
     .option_count = sizeof(options) / sizeof(options[0]),
     .examples = examples,

@@ -104,8 +104,7 @@ static enum gal_status open_desk(struct desk *d, struct gal_err *err)
     if (!status)
         status = gal_registry_open(&d->ref, &options, &d->registry, err);
     if (!status)
-        status = gal_registry_manifest(d->registry,
-                                       d->ref.digest[0] ? d->ref.digest : d->ref.tag,
+        status = gal_registry_manifest(d->registry, d->ref.digest[0] ? d->ref.digest : d->ref.tag,
                                        &d->cli->arena, &d->top, &body, err);
     if (!status)
         gal_sign_tag(d->top.digest, d->tag);
@@ -152,7 +151,7 @@ static enum gal_status push_text(struct desk *d, struct gal_str media_type, stru
     struct gal_blob_source source = {.bytes = text};
     uint64_t moved;
     *out = gal_oci_describe(media_type, text);
-    return gal_registry_push_blob(d->registry, out, &source, NULL, &moved, err);
+    return gal_registry_push_blob(d->registry, out, &source, &moved, err);
 }
 
 static enum gal_status push_signature(struct desk *d, struct gal_str payload,
@@ -187,8 +186,8 @@ static enum gal_status push_signature(struct desk *d, struct gal_str payload,
     gal_buf_clear(&text, SIZE_MAX);
     gal_oci_manifest_write(&text, &m);
     if (!status)
-        status = gal_registry_push_manifest(d->registry, m.media_type, gal_buf_str(&text), d->tag,
-                                            err);
+        status =
+            gal_registry_push_manifest(d->registry, m.media_type, gal_buf_str(&text), d->tag, err);
     gal_buf_release(&text);
     return status;
 }
@@ -233,8 +232,8 @@ static enum gal_status check_layer(struct desk *d, const struct gal_oci_descript
 
     if (!gal_str_is(layer->media_type, GAL_SIGN_LAYER) || signature.n == 0)
         return gal_fail(err, GAL_INVALID, "a layer under %s is no signature", d->tag);
-    enum gal_status status = gal_registry_blob(d->registry, layer, PAYLOAD_BYTES_MAX,
-                                               &d->cli->arena, &payload, err);
+    enum gal_status status =
+        gal_registry_blob(d->registry, layer, PAYLOAD_BYTES_MAX, &d->cli->arena, &payload, err);
     if (!status)
         status = gal_sign_check(gal_buf_str(&d->key), payload, signature, err);
     return status ? status : gal_sign_names(payload, d->top.digest, err);
@@ -329,8 +328,9 @@ const struct gal_command gal_command_image_verify = {
     .words = "",
     .operands_min = 1,
     .operands_max = 1,
-    .text = "Looks for a signature of what REF means now, made by galley or cosign with a key pair, "
-            "and holds it against the public key.",
+    .text =
+        "Looks for a signature of what REF means now, made by galley or cosign with a key pair, "
+        "and holds it against the public key.",
     .options = key_options,
     .option_count = sizeof(key_options) / sizeof(key_options[0]),
     .examples = verify_examples,

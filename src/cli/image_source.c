@@ -3,6 +3,7 @@
 
 #include "base/file_write.h"
 #include "base/mem.h"
+#include "net/loop.h"
 
 #include <stdlib.h>
 
