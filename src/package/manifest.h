@@ -10,6 +10,8 @@
 #include "tensor/tensor.h"
 #include "text/yaml.h"
 
+struct gal_feature_check;
+
 #define GAL_MANIFEST_FILE "galley.yaml"
 #define GAL_FEATURES_MAX 4096u
 #define GAL_RULES_MAX 1024u
@@ -57,6 +59,7 @@ struct gal_feature {
     enum gal_outlier_action outlier;
     struct gal_literal outlier_below, outlier_above; /* either may be unset */
     const char *outlier_message;                     /* NULL: "NAME value suspicious" */
+    const struct gal_feature_check *check;           /* package/check.c's */
     unsigned line;
 };
 
