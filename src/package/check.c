@@ -79,6 +79,11 @@ const char *gal_check_message(const struct gal_feature *f, enum gal_verdict v,
 
 /* --- findings --- */
 
+static size_t rows_of(const struct gal_tensor *t)
+{
+    return t->rank > 0 ? (size_t)t->shape[0] : 1;
+}
+
 static void add(struct gal_findings *out, size_t feature, size_t row, size_t element,
                 enum gal_verdict v, const char *message, bool flag)
 {
@@ -97,7 +102,7 @@ static void check_column(const struct gal_manifest *m, size_t feature, const str
                          struct gal_arena *arena, struct gal_findings *out)
 {
     const struct gal_feature *f = &m->features[feature];
-    size_t rows = t->rank > 0 ? (size_t)t->shape[0] : 1, a_row = rows ? t->count / rows : 0;
+    size_t rows = rows_of(t), a_row = rows ? t->count / rows : 0;
     const char *messages[GAL_VERDICT_COUNT] = {NULL};
     if (gal_check_at_once(f, t))
         return;
@@ -152,6 +157,16 @@ static bool row_holds(const struct gal_rule *r, const struct gal_tensor *left,
     return holds(r->op, (a > b) - (a < b));
 }
 
+/* A value that is wrong by itself breaks no rule. */
+static bool is_wrong(const struct gal_findings *out, size_t feature, size_t row)
+{
+    for (size_t i = 0; i < out->count; i++) {
+        if (out->at[i].feature == feature && out->at[i].row == row && !out->at[i].flag)
+            return true;
+    }
+    return false;
+}
+
 static void check_rule(const struct gal_manifest *m, const struct gal_rule *r,
                        const struct gal_value *values, struct gal_findings *out)
 {
@@ -163,7 +178,8 @@ static void check_rule(const struct gal_manifest *m, const struct gal_rule *r,
             is_there && values[r->right].kind == GAL_KIND_TENSOR && right->count == left->count;
     }
     for (size_t row = 0; is_there && row < left->count; row++) {
-        if (!row_holds(r, left, right, row))
+        if (!row_holds(r, left, right, row) && !is_wrong(out, r->left, row) &&
+            !is_wrong(out, r->right, row))
             add(out, gal_manifest_feature(m, r->field), row, 0, GAL_VERDICT_RULE, r->message,
                 false);
     }
@@ -182,8 +198,7 @@ static int by_row(const void *a, const void *b)
 }
 
 /* "instance 3: a must be ...; instance 4: ..." as far as there is room. */
-static enum gal_status tell(const struct gal_manifest *m, const struct gal_findings *f, size_t rows,
-                            struct gal_err *err)
+static enum gal_status tell(const struct gal_findings *f, size_t rows, struct gal_err *err)
 {
     char text[sizeof err->message];
     size_t n = 0, told = 0;
@@ -205,12 +220,6 @@ static enum gal_status tell(const struct gal_manifest *m, const struct gal_findi
     gal_fail(err, GAL_INVALID, "%s", text);
     if (told < f->refused)
         gal_err_hint(err, "and %zu more", f->refused - told);
-    for (size_t i = 0; i < f->count; i++) {
-        if (!f->at[i].flag) {
-            gal_err_place(err, "%.*s", GAL_STR_SHOWN(m->features[f->at[i].feature].name));
-            break;
-        }
-    }
     return GAL_INVALID;
 }
 
@@ -218,7 +227,7 @@ enum gal_status gal_check_features(const struct gal_manifest *m, const struct ga
                                    struct gal_arena *arena, struct gal_findings *out,
                                    struct gal_err *err)
 {
-    size_t rows = 1;
+    const struct gal_tensor *first = NULL;
     out->count = out->refused = out->flagged = 0;
     out->more = false;
     for (size_t i = 0; i < m->feature_count; i++) {
@@ -229,15 +238,18 @@ enum gal_status gal_check_features(const struct gal_manifest *m, const struct ga
             return gal_fail(err, GAL_INVALID, "%.*s must be %s, got %s",
                             GAL_STR_SHOWN(m->features[i].name),
                             gal_dtype_name(m->features[i].dtype), gal_dtype_name(t->dtype));
+        if (!first)
+            first = t;
+        if (rows_of(t) != rows_of(first))
+            return gal_fail(err, GAL_INVALID, "%.*s has %zu rows, other features have %zu",
+                            GAL_STR_SHOWN(m->features[i].name), rows_of(t), rows_of(first));
         check_column(m, i, t, arena, out);
-        if (t->rank > 0)
-            rows = (size_t)t->shape[0];
     }
     for (size_t i = 0; i < m->rule_count; i++)
         check_rule(m, &m->rules[i], values, out);
     if (out->count > 1)
         qsort(out->at, out->count, sizeof *out->at, by_row);
-    return out->refused ? tell(m, out, rows, err) : GAL_OK;
+    return out->refused ? tell(out, first ? rows_of(first) : 1, err) : GAL_OK;
 }
 
 /* --- defaults --- */

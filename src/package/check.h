@@ -27,7 +27,8 @@ struct gal_findings {
 
 /* values: feature_count tensors of whole columns ([rows, ...]) of the features' datatypes, absent
  * ones (kind NONE) are passed over. INVALID when something is refused; err then tells of the first
- * few in one sentence. */
+ * few in one sentence. Also where columns have
+ * different numbers of rows or another datatype; nothing is found then. */
 enum gal_status gal_check_features(const struct gal_manifest *m, const struct gal_value *values,
                                    struct gal_arena *arena, struct gal_findings *out,
                                    struct gal_err *err);

@@ -15,7 +15,7 @@ struct gal_feature_check;
 #define GAL_MANIFEST_FILE "galley.yaml"
 #define GAL_FEATURES_MAX 4096u
 #define GAL_RULES_MAX 1024u
-#define GAL_PAIRS_MAX 1024u /* resources, metadata, provenance: each */
+#define GAL_MANIFEST_PAIRS_MAX 1024u /* resources, metadata, provenance: each */
 
 /* What a user writes as `type:`. */
 enum gal_feature_type {
