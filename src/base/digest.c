@@ -92,6 +92,44 @@ enum gal_status gal_sha256_part(const char *path, uint64_t offset, uint64_t byte
                   hex, err);
 }
 
+struct both {
+    EVP_MD_CTX *sha256, *sha1;
+};
+
+static enum gal_status add_to_both(struct gal_str piece, void *ctx)
+{
+    struct both *b = ctx;
+    enum gal_status status = add_piece(piece, b->sha256);
+    return status ? status : add_piece(piece, b->sha1);
+}
+
+enum gal_status gal_sha256_sha1_part(const char *path, uint64_t offset, uint64_t bytes,
+                                     char sha256[GAL_SHA256_HEX_SIZE], char sha1[GAL_SHA1_HEX_SIZE],
+                                     struct gal_err *err)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    struct gal_sha256 *s = gal_sha256_new();
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    enum gal_status status = GAL_OK;
+    gal_err_clear(err);
+    if (!s || !md || EVP_DigestInit_ex(md, EVP_sha1(), NULL) != 1) {
+        status = gal_fail(err, GAL_INTERNAL, "SHA-1 cannot be computed");
+        gal_sha256_free(s);
+        goto out;
+    }
+    status = gal_file_scan_part(path, offset, bytes, add_to_both, &(struct both){s->md, md}, err);
+    status = finish(s, status, sha256, err);
+    if (!status && EVP_DigestFinal_ex(md, digest, NULL) != 1)
+        status = gal_fail(err, GAL_INTERNAL, "SHA-1 cannot be computed");
+    if (!status) {
+        write_hex(sha1, digest, GAL_SHA1_BYTES);
+        sha1[GAL_SHA1_HEX_SIZE - 1] = '\0';
+    }
+out:
+    EVP_MD_CTX_free(md);
+    return status;
+}
+
 enum gal_status gal_sha256_bytes(struct gal_str bytes, char hex[GAL_SHA256_HEX_SIZE],
                                  struct gal_err *err)
 {
@@ -107,6 +145,17 @@ enum gal_status gal_sha1_bytes(struct gal_str s, unsigned char out[GAL_SHA1_BYTE
     if (EVP_Digest(s.p, s.n, out, NULL, EVP_sha1(), NULL) == 1)
         return GAL_OK;
     return gal_fail(err, GAL_INTERNAL, "SHA-1 cannot be computed");
+}
+
+enum gal_status gal_sha1_hex(struct gal_str s, char hex[GAL_SHA1_HEX_SIZE], struct gal_err *err)
+{
+    unsigned char digest[GAL_SHA1_BYTES];
+    enum gal_status status = gal_sha1_bytes(s, digest, err);
+    if (!status) {
+        write_hex(hex, digest, GAL_SHA1_BYTES);
+        hex[GAL_SHA1_HEX_SIZE - 1] = '\0';
+    }
+    return status;
 }
 
 void gal_rng_seed(struct gal_rng *r)

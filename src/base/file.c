@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -308,4 +309,12 @@ const char *gal_path_base(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
+}
+
+enum gal_status gal_path_real(const char *path, char out[GAL_PATH_SIZE], struct gal_err *err)
+{
+    _Static_assert(GAL_PATH_SIZE >= PATH_MAX, "realpath writes up to PATH_MAX bytes");
+    if (gal_file_fails() || !realpath(path, out))
+        return gal_file_errno(err, path, errno);
+    return GAL_OK;
 }

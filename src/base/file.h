@@ -44,6 +44,9 @@ void gal_file_unmap(struct gal_str map);
 /* "a/b" from "a" and "b", owned; NULL when memory is out. */
 char *gal_path_join(const char *dir, const char *name);
 const char *gal_path_base(const char *path); /* behind the last slash */
+/* The path with all links followed; NOT_FOUND, IO. */
+#define GAL_PATH_SIZE 4096
+enum gal_status gal_path_real(const char *path, char out[GAL_PATH_SIZE], struct gal_err *err);
 
 /* Tests only: the n-th file call from now fails with EIO; 0 turns it off. */
 void gal_file_fail_at(uint64_t n);

@@ -18,7 +18,7 @@
 struct gal_file_writer {
     int fd;
     char *path; /* where it will stand */
-    char *now;  /* where it is written; the same string's value for a new file */
+    char *now;  /* where it is written; of a new file the same, of a scratch file NULL */
     bool replaces;
 };
 
@@ -84,15 +84,16 @@ void gal_file_abandon(struct gal_file_writer *w)
         return;
     if (w->fd >= 0) {
         gal_file_close(w->fd);
-        (void)unlink(w->now);
+        if (w->now)
+            (void)unlink(w->now);
     }
     gal_free(w->path);
     gal_free(w->now);
     gal_free(w);
 }
 
-static enum gal_status create(const char *path, bool replaces, struct gal_file_writer **out,
-                              struct gal_err *err)
+static enum gal_status create(const char *path, bool replaces, mode_t mode,
+                              struct gal_file_writer **out, struct gal_err *err)
 {
     enum gal_status status = GAL_OK;
     struct gal_file_writer *w = gal_calloc(1, sizeof *w);
@@ -109,7 +110,7 @@ static enum gal_status create(const char *path, bool replaces, struct gal_file_w
     }
     w->fd = gal_file_fails()
                 ? -1
-                : open(w->now, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+                : open(w->now, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     if (w->fd < 0 && errno == EEXIST)
         status = gal_fail(err, GAL_CONFLICT, "%s: exists already", path);
     else if (w->fd < 0)
@@ -124,13 +125,13 @@ out:
 
 enum gal_status gal_file_create(const char *path, struct gal_file_writer **out, struct gal_err *err)
 {
-    return create(path, true, out, err);
+    return create(path, true, 0666, out, err);
 }
 
 enum gal_status gal_file_create_new(const char *path, struct gal_file_writer **out,
                                     struct gal_err *err)
 {
-    return create(path, false, out, err);
+    return create(path, false, 0666, out, err);
 }
 
 enum gal_status gal_file_write(struct gal_file_writer *w, struct gal_str bytes, struct gal_err *err)
@@ -166,10 +167,10 @@ enum gal_status gal_file_commit(struct gal_file_writer *w, struct gal_err *err)
     return status;
 }
 
-enum gal_status gal_file_put(const char *path, struct gal_str bytes, struct gal_err *err)
+static enum gal_status put(const char *path, mode_t mode, struct gal_str bytes, struct gal_err *err)
 {
     struct gal_file_writer *w;
-    enum gal_status status = gal_file_create(path, &w, err);
+    enum gal_status status = create(path, true, mode, &w, err);
     if (status)
         return status;
     status = gal_file_write(w, bytes, err);
@@ -177,6 +178,72 @@ enum gal_status gal_file_put(const char *path, struct gal_str bytes, struct gal_
         return gal_file_commit(w, err);
     gal_file_abandon(w);
     return status;
+}
+
+enum gal_status gal_file_put(const char *path, struct gal_str bytes, struct gal_err *err)
+{
+    return put(path, 0666, bytes, err);
+}
+
+enum gal_status gal_file_put_secret(const char *path, struct gal_str bytes, struct gal_err *err)
+{
+    return put(path, 0600, bytes, err);
+}
+
+/* --- scratch files --- */
+
+/* -1 with errno. Not every file system has files without names: there one loses its name. */
+static int open_scratch(const char *dir)
+{
+    int fd = gal_file_fails() ? -1 : open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
+        return fd;
+    char *name = gal_path_join(dir, "scratch");
+    char *hidden = name ? name_beside(name) : NULL;
+    if (hidden)
+        fd = open(hidden, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    else
+        errno = ENOMEM;
+    int code = errno;
+    if (fd >= 0)
+        (void)unlink(hidden);
+    gal_free(name);
+    gal_free(hidden);
+    errno = code;
+    return fd;
+}
+
+enum gal_status gal_file_create_scratch(const char *beside, struct gal_file_writer **out,
+                                        struct gal_err *err)
+{
+    struct gal_file_writer *w = gal_calloc(1, sizeof *w);
+    char *dir = gal_strndup(beside, (size_t)(gal_path_base(beside) - beside));
+    *out = NULL;
+    if (w)
+        w->path = gal_alloc(40);
+    if (!w || !w->path || !dir) {
+        gal_free(dir);
+        gal_free(w ? w->path : NULL);
+        gal_free(w);
+        return gal_fail(err, GAL_NO_MEMORY, "%s: out of memory", beside);
+    }
+    w->fd = open_scratch(dir[0] ? dir : ".");
+    if (w->fd < 0)
+        w->fd = open_scratch("/tmp");
+    gal_free(dir);
+    if (w->fd < 0) {
+        enum gal_status status = gal_file_errno(err, "/tmp", errno);
+        gal_file_abandon(w);
+        return status;
+    }
+    (void)snprintf(w->path, 40, "/proc/self/fd/%d", w->fd);
+    *out = w;
+    return GAL_OK;
+}
+
+const char *gal_file_writer_path(const struct gal_file_writer *w)
+{
+    return w->path;
 }
 
 /* --- directories --- */

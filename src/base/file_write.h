@@ -20,10 +20,17 @@ enum gal_status gal_file_commit(struct gal_file_writer *w, struct gal_err *err);
 void gal_file_abandon(struct gal_file_writer *w); /* nothing stays; NULL is fine */
 /* All of the above for bytes that are there. */
 enum gal_status gal_file_put(const char *path, struct gal_str bytes, struct gal_err *err);
+/* The same, for its owner's eyes alone (mode 0600). */
+enum gal_status gal_file_put_secret(const char *path, struct gal_str bytes, struct gal_err *err);
 /* A file that is not there yet, straight under its name: for directories that are put in place as a
  * whole. Links are not followed; CONFLICT when there is something. */
 enum gal_status gal_file_create_new(const char *path, struct gal_file_writer **out,
                                     struct gal_err *err);
+/* A file without a name that is gone when it is abandoned, in the directory of `beside` or, where
+ * that cannot be written, in /tmp. It is read by the path that follows, by this process only. */
+enum gal_status gal_file_create_scratch(const char *beside, struct gal_file_writer **out,
+                                        struct gal_err *err);
+const char *gal_file_writer_path(const struct gal_file_writer *w);
 
 /* --- directories --- */
 enum gal_status gal_dir_make(const char *path, struct gal_err *err); /* one that is there is fine */

@@ -91,6 +91,15 @@
     60000000ul /* a server that asks for more is not waited for                                    \
                 */
 
+/* registries */
+#define GAL_CREDENTIALS_BYTES_MAX (1u << 20)  /* a file of Docker's */
+#define GAL_TOKEN_BYTES_MAX 65536u            /* a token server's answer */
+#define GAL_OCI_MANIFEST_BYTES_MAX (4u << 20) /* what registries accept at most */
+#define GAL_REGISTRY_TAGS_MAX 100000u         /* of a repository */
+#define GAL_REGISTRY_PARALLEL_MAX 64u         /* blobs at once */
+#define GAL_UPLOAD_WHOLE_BYTES (4u << 20)     /* up to so much a blob goes in one request */
+#define GAL_UPLOAD_CHUNK_BYTES (32u << 20)    /* for servers that refuse larger requests (413) */
+
 /* response cache; the bound of all entries is response_cache_size */
 #define GAL_CACHE_KEY_BYTES_MAX (1u << 20)    /* of a cached request: it is compared under a lock */
 #define GAL_CACHE_VALUE_BYTES_MAX (4ul << 20) /* an answer with its key, as Redis holds it */
@@ -102,6 +111,10 @@
 #define GAL_OCI_MEMBERS_MAX 256u     /* of one JSON object: annotations, fields */
 #define GAL_OCI_INDEX_DEPTH_MAX 4u   /* indexes in indexes */
 #define GAL_OCI_ENTRIES_MAX 100000u  /* files of an image layout's tar */
-#define GAL_TAR_NAME_BYTES_MAX 4096u /* of an entry: PATH_MAX */
+#define GAL_PACKAGE_FILES_MAX 10000u /* of a package: each is a layer */
+/* of all that comes out of a package's compressed layers: no bombs. Weights hardly shrink */
+#define GAL_PACKAGE_RATIO_MAX 64u          /* bytes a compressed byte ... */
+#define GAL_PACKAGE_FREE_BYTES (64u << 20) /* ... beyond so many */
+#define GAL_TAR_NAME_BYTES_MAX 4096u       /* of an entry: PATH_MAX */
 
 #endif

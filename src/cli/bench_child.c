@@ -140,7 +140,7 @@ static enum gal_status wait_ready(struct gal_bench_child *c, bool (*stop)(void *
             status = gal_fail(err, GAL_UNAVAILABLE,
                               "the server that was started is not ready after 2 minutes");
         } else if (found &&
-                   gal_fetch(target, "/health/ready", 1000000, &code, &body, NULL) != GAL_OK) {
+                   gal_target_fetch(target, "/health/ready", 1000000, &code, &body, NULL) != GAL_OK) {
             code = 0;
         }
     }

@@ -93,7 +93,7 @@ static enum gal_status ask(struct gal_bench_side *s, const char *path, struct ga
     enum gal_status status;
 
     gal_buf_init(&body, ANSWER_BYTES_MAX);
-    status = gal_fetch(&s->target, path, ASK_US, &code, &body, err);
+    status = gal_target_fetch(&s->target, path, ASK_US, &code, &body, err);
     if (status == GAL_OK && code != 200) {
         status = gal_fail(err, GAL_NOT_FOUND, "the server answers %d: %.*s", code,
                           (int)(body.n < 200 ? body.n : 200), body.n ? body.p : "");
@@ -440,7 +440,7 @@ void gal_bench_side_stats(struct gal_bench_side *s, struct gal_server_stats *out
         return;
     gal_arena_init(&arena, 65536, 0, 64u << 20);
     gal_buf_init(&body, ANSWER_BYTES_MAX);
-    if (gal_fetch(&s->target, model_path(s, "/stats", path, sizeof(path)), ASK_US, &code, &body,
+    if (gal_target_fetch(&s->target, model_path(s, "/stats", path, sizeof(path)), ASK_US, &code, &body,
                   NULL) != GAL_OK ||
         code != 200 ||
         gal_server_stats_parse(gal_buf_str(&body), s->spec.version, &arena, out, NULL) != GAL_OK)

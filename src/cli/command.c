@@ -11,6 +11,11 @@ const struct gal_command *const gal_commands[] = {
     &gal_command_completion, &gal_command_help,    NULL,
 };
 
+const struct gal_command_group gal_command_groups[] = {
+    {"image", "Build and examine container images"},
+    {NULL, NULL},
+};
+
 const struct gal_command *gal_command_find(struct gal_str name)
 {
     for (size_t i = 0; gal_commands[i]; i++) {
@@ -18,6 +23,29 @@ const struct gal_command *gal_command_find(struct gal_str name)
             return gal_commands[i];
     }
     return NULL;
+}
+
+const struct gal_command_group *gal_group_find(struct gal_str name)
+{
+    for (const struct gal_command_group *g = gal_command_groups; g->name; g++) {
+        if (gal_str_is(name, g->name))
+            return g;
+    }
+    return NULL;
+}
+
+const struct gal_command_group *gal_group_of(const struct gal_command *command)
+{
+    struct gal_str first = {.p = command->name, .n = strcspn(command->name, " ")};
+
+    return command->name[first.n] ? gal_group_find(first) : NULL;
+}
+
+const char *gal_command_leaf(const struct gal_command *command)
+{
+    const char *blank = strchr(command->name, ' ');
+
+    return blank ? blank + 1 : command->name;
 }
 
 /* --- errors --- */
@@ -104,31 +132,80 @@ enum gal_status gal_cli_config(const struct gal_cli *cli, struct gal_config *c, 
 
 /* --- dispatch --- */
 
-static int unknown_command(struct gal_cli *cli, const char *typed)
+/* The nearest name of a group's commands, or (group NULL) of commands and groups. */
+static const char *nearest(const struct gal_command_group *group, const char *typed)
 {
     const char *near = NULL;
     size_t best = 3;
 
     for (size_t i = 0; gal_commands[i]; i++) {
-        size_t distance = gal_name_distance(gal_str_of(typed), gal_commands[i]->name);
+        const struct gal_command_group *of = gal_group_of(gal_commands[i]);
+        const char *name = of && !group ? of->name : gal_command_leaf(gal_commands[i]);
+        size_t distance;
+        if (group && of != group)
+            continue;
+        distance = gal_name_distance(gal_str_of(typed), name);
         if (distance < best) {
             best = distance;
-            near = gal_commands[i]->name;
+            near = name;
         }
     }
+    return near;
+}
+
+static int unknown_command(struct gal_cli *cli, const struct gal_command_group *group,
+                           const char *typed)
+{
+    const char *near = nearest(group, typed), *first = group ? group->name : "";
+
+    fprintf(cli->err, "galley: %s%s%s: unknown command", first, group ? " " : "", typed);
     if (near)
-        return gal_cli_usage(cli, "%s: unknown command; did you mean %s?", typed, near);
-    return gal_cli_usage(cli, "%s: unknown command", typed);
+        fprintf(cli->err, "; did you mean %s%s%s?", first, group ? " " : "", near);
+    fprintf(cli->err, "\nsee: galley help%s%s\n", group ? " " : "", first);
+    return GAL_EXIT_USAGE;
+}
+
+static bool is_help(const char *typed)
+{
+    return strcmp(typed, "--help") == 0 || strcmp(typed, "-h") == 0;
 }
 
 /* `--version` and `--help` in place of a command are what people try first. */
 static const struct gal_command *command_of(const char *typed)
 {
-    if (strcmp(typed, "--help") == 0 || strcmp(typed, "-h") == 0)
+    if (is_help(typed))
         return &gal_command_help;
     if (strcmp(typed, "--version") == 0 || strcmp(typed, "-V") == 0)
         return &gal_command_version;
     return gal_command_find(gal_str_of(typed));
+}
+
+/* The command that argv begins with, its words cut off. NULL: printed what is wrong, or what there
+ * is; *code is the exit's. */
+static const struct gal_command *take_command(struct gal_cli *cli, int *argc, char *const **argv,
+                                              int *code)
+{
+    const struct gal_command_group *group = gal_group_find(gal_str_of((*argv)[0]));
+    const struct gal_command *command = command_of((*argv)[0]);
+    char name[GAL_COMMAND_NAME_SIZE];
+    int words = group ? 2 : 1;
+
+    if (group && (*argc < 2 || is_help((*argv)[1]))) {
+        gal_help_group(*argc < 2 ? cli->err : cli->out, group);
+        *code = *argc < 2 ? GAL_EXIT_USAGE : GAL_EXIT_OK;
+        return NULL;
+    }
+    if (group) {
+        snprintf(name, sizeof(name), "%s %s", group->name, (*argv)[1]);
+        command = gal_command_find(gal_str_of(name));
+    }
+    if (!command) {
+        *code = unknown_command(cli, group, (*argv)[words - 1]);
+        return NULL;
+    }
+    *argc -= words;
+    *argv += words;
+    return command;
 }
 
 static int run(struct gal_cli *cli, int argc, char *const *argv)
@@ -153,10 +230,12 @@ static int dispatch(struct gal_cli *cli, int argc, char *const *argv)
         gal_help_overview(cli->err);
         return GAL_EXIT_USAGE;
     }
-    cli->command = command = command_of(argv[1]);
-    if (!cli->command)
-        return unknown_command(cli, argv[1]);
-    code = run(cli, argc - 2, argv + 2);
+    argc--;
+    argv++;
+    cli->command = command = take_command(cli, &argc, &argv, &code);
+    if (!command)
+        return code;
+    code = run(cli, argc, argv);
     return code == GAL_EXIT_USAGE && command->fails_with_1 ? GAL_EXIT_FAILURE : code;
 }
 

@@ -35,11 +35,13 @@ struct gal_example {
 
 struct gal_cli;
 
+#define GAL_COMMAND_NAME_SIZE 256 /* of both words as they are typed */
+
 /* For gal_command.keys, at file scope. */
 #define GAL_KEYS(...) ((const enum gal_config_key[]){__VA_ARGS__, GAL_KEY_COUNT})
 
 struct gal_command {
-    const char *name;
+    const char *name;     /* "serve"; "image build": of a group */
     const char *summary;  /* one line without a full stop */
     const char *operands; /* in usage: "PATH...", "[URL]", "" */
     const char *words;    /* what completes an operand: "PATH", "a|b", "" */
@@ -55,10 +57,16 @@ struct gal_command {
     int (*run)(struct gal_cli *cli); /* returns the exit code */
 };
 
+/* Commands of two words, "image build", share their first one. */
+struct gal_command_group {
+    const char *name, *summary; /* as a command's */
+};
+extern const struct gal_command_group gal_command_groups[]; /* name NULL at the end */
+
 extern const struct gal_command gal_command_serve, gal_command_predict, gal_command_inspect,
     gal_command_health, gal_command_bench, gal_command_version, gal_command_help,
     gal_command_completion;
-/* All of them in the order of help; NULL at the end. */
+/* All of them in the order of help, a group's together; NULL at the end. */
 extern const struct gal_command *const gal_commands[];
 
 /* An option as it was given. */
@@ -85,6 +93,11 @@ struct gal_cli {
 /* The whole program; returns the exit code. */
 int gal_cli_main(int argc, char *const *argv, char *const *env, FILE *in, FILE *out, FILE *err);
 const struct gal_command *gal_command_find(struct gal_str name); /* NULL when unknown */
+const struct gal_command_group *gal_group_find(struct gal_str name);
+/* NULL: a command of one word. */
+const struct gal_command_group *gal_group_of(const struct gal_command *command);
+/* Its name within its group: "build"; the whole of one word. */
+const char *gal_command_leaf(const struct gal_command *command);
 
 /* Prints the error and returns code. */
 int gal_cli_fail(struct gal_cli *cli, int code, const struct gal_err *err);

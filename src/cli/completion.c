@@ -7,6 +7,23 @@ static bool takes_files(const char *arg)
     return strcmp(arg, "FILE") == 0 || strcmp(arg, "PATH") == 0;
 }
 
+/* What may stand behind `galley` (group NULL; a group counts as a command) or behind a group. */
+static void put_commands(FILE *out, const struct gal_command_group *group)
+{
+    const struct gal_command_group *last = NULL;
+    const char *blank = "";
+
+    for (size_t i = 0; gal_commands[i]; i++) {
+        const struct gal_command_group *of = gal_group_of(gal_commands[i]);
+        if (group ? of == group : !of || of != last) {
+            fprintf(out, "%s%s", blank,
+                    of && !group ? of->name : gal_command_leaf(gal_commands[i]));
+            blank = " ";
+        }
+        last = of;
+    }
+}
+
 /* "a|b" with blanks between; "COMMAND" stands for the commands' names. */
 static void put_words(FILE *out, const char *words)
 {
@@ -15,8 +32,7 @@ static void put_words(FILE *out, const char *words)
             fputc(*words == '|' ? ' ' : *words, out);
         return;
     }
-    for (size_t i = 0; gal_commands[i]; i++)
-        fprintf(out, "%s%s", i ? " " : "", gal_commands[i]->name);
+    put_commands(out, NULL);
 }
 
 /* Text within a shell's single quotes; bytes of `special` get a backslash. */
@@ -34,13 +50,14 @@ static void put_escaped(FILE *out, const char *text, const char *special)
 
 /* --- bash --- */
 
+/* Quoted, as a name may have a blank. */
 static void bash_pattern(FILE *out, const char *command, const struct gal_option_view *o)
 {
-    fprintf(out, "%s:--%s", command, o->name);
+    fprintf(out, "'%s:--%s'", command, o->name);
     if (o->alias)
-        fprintf(out, " | %s:--%s", command, o->alias);
+        fprintf(out, " | '%s:--%s'", command, o->alias);
     if (o->letter)
-        fprintf(out, " | %s:-%c", command, o->letter);
+        fprintf(out, " | '%s:-%c'", command, o->letter);
 }
 
 /* What may follow an option that takes a value: words, files, or (one arm for all) free text. */
@@ -74,17 +91,33 @@ static void bash_operands(FILE *out, const struct gal_command *c)
 {
     struct gal_option_view o;
 
-    fprintf(out, "            %s:-*) words='", c->name);
+    fprintf(out, "            '%s:-'*) words='", c->name);
     for (size_t i = 0; gal_option_at(c, i, &o); i++)
         fprintf(out, "%s--%s", i ? " " : "", o.name);
     fputs("' ;;\n", out);
     if (takes_files(c->words)) {
-        fprintf(out, "            %s:*) files=1 ;;\n", c->name);
+        fprintf(out, "            '%s:'*) files=1 ;;\n", c->name);
     } else if (c->words[0]) {
-        fprintf(out, "            %s:*) words='", c->name);
+        fprintf(out, "            '%s:'*) words='", c->name);
         put_words(out, c->words);
         fputs("' ;;\n", out);
     }
+}
+
+/* Behind a group comes a command, and both are its name. */
+static void bash_group(FILE *out, const struct gal_command_group *group)
+{
+    fprintf(out,
+            "    if [[ $command == %s ]] && ((COMP_CWORD == 2)); then\n"
+            "        mapfile -t COMPREPLY < <(compgen -W '",
+            group->name);
+    put_commands(out, group);
+    fprintf(out,
+            "' -- \"$cur\")\n"
+            "        return\n"
+            "    fi\n"
+            "    [[ $command != %s ]] || command+=\" ${COMP_WORDS[2]}\"\n",
+            group->name);
 }
 
 static void bash(FILE *out)
@@ -93,22 +126,26 @@ static void bash(FILE *out)
           "_galley() {\n"
           "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words='' "
           "files=''\n"
+          "    local command=${COMP_WORDS[1]}\n"
           "    # bash cuts --key=value into three words\n"
           "    [[ $prev == = ]] && prev=${COMP_WORDS[COMP_CWORD - 2]}\n"
           "    [[ $cur == = ]] && cur=''\n"
-          "    COMPREPLY=()\n"
-          "    if ((COMP_CWORD == 1)); then\n"
+          "    COMPREPLY=()\n",
+          out);
+    for (const struct gal_command_group *g = gal_command_groups; g->name; g++)
+        bash_group(out, g);
+    fputs("    if ((COMP_CWORD == 1)); then\n"
           "        words='",
           out);
-    put_words(out, "COMMAND");
+    put_commands(out, NULL);
     fputs("'\n"
           "    else\n"
-          "        case ${COMP_WORDS[1]}:$prev in\n",
+          "        case $command:$prev in\n",
           out);
     for (size_t i = 0; gal_commands[i]; i++)
         bash_values(out, gal_commands[i]);
     fputs("        *)\n"
-          "            case ${COMP_WORDS[1]}:$cur in\n",
+          "            case $command:$cur in\n",
           out);
     for (size_t i = 0; gal_commands[i]; i++)
         bash_operands(out, gal_commands[i]);
@@ -160,7 +197,7 @@ static void zsh_command(FILE *out, const struct gal_command *c)
 {
     struct gal_option_view o;
 
-    fprintf(out, "    %s)\n        _arguments", c->name);
+    fprintf(out, "    '%s')\n        _arguments", c->name);
     for (size_t i = 0; gal_option_at(c, i, &o); i++)
         zsh_option(out, &o);
     if (takes_files(c->words)) {
@@ -173,6 +210,46 @@ static void zsh_command(FILE *out, const struct gal_command *c)
     fputs("\n        ;;\n", out);
 }
 
+static void zsh_name(FILE *out, const char *name, const char *summary)
+{
+    fprintf(out, "        '%s:", name);
+    put_escaped(out, summary, "\\");
+    fputs("'\n", out);
+}
+
+static void zsh_names(FILE *out)
+{
+    const struct gal_command_group *last = NULL;
+
+    for (size_t i = 0; gal_commands[i]; i++) {
+        const struct gal_command_group *group = gal_group_of(gal_commands[i]);
+        if (!group)
+            zsh_name(out, gal_commands[i]->name, gal_commands[i]->summary);
+        else if (group != last)
+            zsh_name(out, group->name, group->summary);
+        last = group;
+    }
+}
+
+static void zsh_group(FILE *out, const struct gal_command_group *group)
+{
+    fprintf(out, "    if [[ $command == %s ]]; then\n        commands=(\n", group->name);
+    for (size_t i = 0; gal_commands[i]; i++) {
+        if (gal_group_of(gal_commands[i]) == group)
+            zsh_name(out, gal_command_leaf(gal_commands[i]), gal_commands[i]->summary);
+    }
+    fputs("        )\n"
+          "        if (( CURRENT == 2 )); then\n"
+          "            _describe command commands\n"
+          "            return\n"
+          "        fi\n"
+          "        command+=\" $words[2]\"\n"
+          "        shift words\n"
+          "        (( CURRENT-- ))\n"
+          "    fi\n",
+          out);
+}
+
 static void zsh(FILE *out)
 {
     fputs("#compdef galley\n"
@@ -180,11 +257,7 @@ static void zsh(FILE *out)
           "_galley() {\n"
           "    local -a commands=(\n",
           out);
-    for (size_t i = 0; gal_commands[i]; i++) {
-        fprintf(out, "        '%s:", gal_commands[i]->name);
-        put_escaped(out, gal_commands[i]->summary, "\\");
-        fputs("'\n", out);
-    }
+    zsh_names(out);
     fputs("    )\n"
           "    if (( CURRENT == 2 )); then\n"
           "        _describe command commands\n"
@@ -192,9 +265,11 @@ static void zsh(FILE *out)
           "    fi\n"
           "    local command=$words[2]\n"
           "    shift words\n"
-          "    (( CURRENT-- ))\n"
-          "    case $command in\n",
+          "    (( CURRENT-- ))\n",
           out);
+    for (const struct gal_command_group *g = gal_command_groups; g->name; g++)
+        zsh_group(out, g);
+    fputs("    case $command in\n", out);
     for (size_t i = 0; gal_commands[i]; i++)
         zsh_command(out, gal_commands[i]);
     fputs(
@@ -213,11 +288,23 @@ static void fish_text(FILE *out, const char *text)
         fprintf(out, *text == '\'' || *text == '\\' ? "\\%c" : "%c", *text);
 }
 
+/* The condition that a command has been typed: both words of one of a group. */
+static void fish_seen(FILE *out, const struct gal_command *c)
+{
+    const struct gal_command_group *group = gal_group_of(c);
+
+    fputs("complete -c galley -n '", out);
+    if (group)
+        fprintf(out, "__fish_seen_subcommand_from %s; and ", group->name);
+    fprintf(out, "__fish_seen_subcommand_from %s'", gal_command_leaf(c));
+}
+
 static void fish_option(FILE *out, const struct gal_command *c, const struct gal_option_view *o)
 {
     const char *words = gal_option_words(o);
 
-    fprintf(out, "complete -c galley -n '__fish_seen_subcommand_from %s' -l %s", c->name, o->name);
+    fish_seen(out, c);
+    fprintf(out, " -l %s", o->name);
     if (o->alias)
         fprintf(out, " -l %s", o->alias);
     if (o->letter)
@@ -234,18 +321,41 @@ static void fish_option(FILE *out, const struct gal_command *c, const struct gal
     fputs("'\n", out);
 }
 
+static void fish_name(FILE *out, const struct gal_command *c)
+{
+    const struct gal_command_group *group = gal_group_of(c);
+
+    if (group) {
+        fprintf(out, "complete -c galley -n '__fish_seen_subcommand_from %s; and not ",
+                group->name);
+        fputs("__fish_seen_subcommand_from ", out);
+        put_commands(out, group);
+        fputc('\'', out);
+    } else {
+        fputs("complete -c galley -n __fish_use_subcommand", out);
+    }
+    fprintf(out, " -a %s -d '", gal_command_leaf(c));
+    fish_text(out, c->summary);
+    fputs("'\n", out);
+}
+
+static void fish_group(FILE *out, const struct gal_command_group *group)
+{
+    fprintf(out, "complete -c galley -n __fish_use_subcommand -a %s -d '", group->name);
+    fish_text(out, group->summary);
+    fputs("'\n", out);
+}
+
 static void fish_command(FILE *out, const struct gal_command *c)
 {
     struct gal_option_view o;
 
-    fprintf(out, "complete -c galley -n __fish_use_subcommand -a %s -d '", c->name);
-    fish_text(out, c->summary);
-    fputs("'\n", out);
+    fish_name(out, c);
     for (size_t i = 0; gal_option_at(c, i, &o); i++)
         fish_option(out, c, &o);
     if (!c->words[0])
         return;
-    fprintf(out, "complete -c galley -n '__fish_seen_subcommand_from %s'", c->name);
+    fish_seen(out, c);
     if (takes_files(c->words)) {
         fputs(" -F\n", out);
     } else {
@@ -260,6 +370,8 @@ static void fish(FILE *out)
     fputs("# galley completion for fish: galley completion fish | source\n"
           "complete -c galley -f\n",
           out);
+    for (const struct gal_command_group *g = gal_command_groups; g->name; g++)
+        fish_group(out, g);
     for (size_t i = 0; gal_commands[i]; i++)
         fish_command(out, gal_commands[i]);
 }

@@ -224,7 +224,7 @@ static enum gal_status exchange(const struct gal_target *t, struct link *l, uint
     return gal_fail(err, GAL_UNAVAILABLE, "%s port %s: %s", t->host, t->port, strerror(errno));
 }
 
-enum gal_status gal_fetch_raw(const struct gal_target *t, uint64_t timeout_us,
+enum gal_status gal_target_fetch_raw(const struct gal_target *t, uint64_t timeout_us,
                               struct gal_buf *answer, struct gal_err *err)
 {
     uint64_t deadline_us = gal_mono_us(&gal_clock_system) + timeout_us;
@@ -260,7 +260,7 @@ static enum gal_status read_answer(struct gal_str raw, int *status, struct gal_b
     return step == GAL_ANSWER_DONE ? GAL_OK : GAL_UNAVAILABLE;
 }
 
-enum gal_status gal_fetch(const struct gal_target *t, const char *path, uint64_t timeout_us,
+enum gal_status gal_target_fetch(const struct gal_target *t, const char *path, uint64_t timeout_us,
                           int *status, struct gal_buf *body, struct gal_err *err)
 {
     struct gal_target target = *t;
@@ -270,7 +270,7 @@ enum gal_status gal_fetch(const struct gal_target *t, const char *path, uint64_t
     gal_buf_clear(body, SIZE_MAX);
     gal_buf_init(&raw, body->max);
     snprintf(target.path, sizeof(target.path), "%s", path);
-    code = gal_fetch_raw(&target, timeout_us, &raw, err);
+    code = gal_target_fetch_raw(&target, timeout_us, &raw, err);
     if (code == GAL_OK)
         code = read_answer(gal_buf_str(&raw), status, body, err);
     if (code != GAL_OK && err && err->place[0] == '\0')

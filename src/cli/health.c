@@ -153,7 +153,7 @@ static int run_health(struct gal_cli *cli)
         code = gal_cli_fail(cli, GAL_EXIT_USAGE, &err);
     else if ((!cli->operand_count && default_target(cli, &t, &err) != GAL_OK) ||
              set_trust(cli, &t, &err) != GAL_OK ||
-             gal_fetch_raw(&t, limit.number, &answer, &err) != GAL_OK)
+             gal_target_fetch_raw(&t, limit.number, &answer, &err) != GAL_OK)
         code = gal_cli_fail(cli, GAL_EXIT_FAILURE, &err);
     else
         code = print_verdict(cli, gal_buf_str(&answer));

@@ -127,12 +127,38 @@ void gal_help_command(FILE *out, const struct gal_command *c)
     }
 }
 
+void gal_help_group(FILE *out, const struct gal_command_group *group)
+{
+    fprintf(out, "galley %s: %s\n\nUsage: galley %s COMMAND [ARGUMENTS]\n", group->name,
+            group->summary, group->name);
+    put_title(out, "Commands");
+    for (size_t i = 0; gal_commands[i]; i++) {
+        if (gal_group_of(gal_commands[i]) == group)
+            fprintf(out, "  %-18s  %s\n", gal_commands[i]->name, gal_commands[i]->summary);
+    }
+    fprintf(out, "\nsee: galley help %s COMMAND\n", group->name);
+}
+
+/* A group stands once, where its first command does. */
+static void put_commands(FILE *out)
+{
+    const struct gal_command_group *last = NULL;
+
+    for (size_t i = 0; gal_commands[i]; i++) {
+        const struct gal_command_group *group = gal_group_of(gal_commands[i]);
+        if (!group)
+            fprintf(out, "  %-12s  %s\n", gal_commands[i]->name, gal_commands[i]->summary);
+        else if (group != last)
+            fprintf(out, "  %-12s  %s\n", group->name, group->summary);
+        last = group;
+    }
+}
+
 void gal_help_overview(FILE *out)
 {
     fputs("galley serves trained models.\n\nUsage: galley COMMAND [ARGUMENTS]\n", out);
     put_title(out, "Commands");
-    for (size_t i = 0; gal_commands[i]; i++)
-        fprintf(out, "  %-12s  %s\n", gal_commands[i]->name, gal_commands[i]->summary);
+    put_commands(out);
     put_title(out, "First steps");
     fputs("  galley serve model.onnx                 then open http://127.0.0.1:8080/docs\n"
           "  galley inspect model.onnx               what it takes and what it gives\n"
@@ -237,7 +263,9 @@ static int markdown_config(FILE *out)
 static int run_help(struct gal_cli *cli)
 {
     const struct gal_command *command;
+    const struct gal_command_group *group;
     const char *document = gal_cli_value(cli, "markdown");
+    char name[GAL_COMMAND_NAME_SIZE];
 
     if (document && strcmp(document, "config") == 0)
         return markdown_config(cli->out);
@@ -247,10 +275,17 @@ static int run_help(struct gal_cli *cli)
         gal_help_overview(cli->out);
         return GAL_EXIT_OK;
     }
-    command = gal_command_find(gal_str_of(cli->operands[0]));
+    group = gal_group_find(gal_str_of(cli->operands[0]));
+    if (group && cli->operand_count == 1) {
+        gal_help_group(cli->out, group);
+        return GAL_EXIT_OK;
+    }
+    snprintf(name, sizeof(name), "%s%s%s", cli->operands[0], cli->operand_count > 1 ? " " : "",
+             cli->operand_count > 1 ? cli->operands[1] : "");
+    command = gal_command_find(gal_str_of(name));
     if (!command) {
         cli->command = NULL;
-        return gal_cli_usage(cli, "%s: unknown command", cli->operands[0]);
+        return gal_cli_usage(cli, "%s: unknown command", name);
     }
     gal_help_command(cli->out, command);
     return GAL_EXIT_OK;
@@ -263,6 +298,7 @@ static const struct gal_option options[] = {
 static const struct gal_example examples[] = {
     {"galley help", "The commands."},
     {"galley help predict", "All about one of them; galley predict --help is the same."},
+    {"galley help image", "The commands of a group."},
 };
 
 const struct gal_command gal_command_help = {
@@ -270,7 +306,7 @@ const struct gal_command gal_command_help = {
     .summary = "Show what a command does",
     .operands = "[COMMAND]",
     .words = "COMMAND",
-    .operands_max = 1,
+    .operands_max = 2,
     .text = "Without a COMMAND, lists them.",
     .options = options,
     .option_count = sizeof(options) / sizeof(options[0]),

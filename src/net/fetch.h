@@ -27,6 +27,7 @@ struct gal_fetch_options {
                        Retry-After up to a minute. One that got on by 1 MiB does not count */
     const struct gal_clock *clock; /* NULL: the system's */
     const atomic_bool *stop;       /* true ends calls with CANCELLED soon; may be NULL */
+    const atomic_bool *also_stop;  /* the same, for who has two reasons */
 };
 
 struct gal_fetcher; /* keeps connections between requests */
@@ -100,5 +101,12 @@ enum gal_status gal_fetch_status(int http_status);
 /* A URL as it may be shown: without user, password, query (signatures) and fragment, cut at `size`;
  * returns out. */
 char *gal_fetch_shown(const char *url, char *out, size_t size);
+/* The URL that `location`, which may be relative, names in an answer from `base`. INVALID: none, or
+ * one that does not fit. */
+enum gal_status gal_fetch_resolve(const struct gal_fetcher *f, const char *base,
+                                  const char *location, char *out, size_t size,
+                                  struct gal_err *err);
+/* Scheme, host and port. False also when one of them is no URL of http or https. */
+bool gal_fetch_same_origin(const struct gal_fetcher *f, const char *a, const char *b);
 
 #endif

@@ -13,7 +13,8 @@
 
 bool gal_fetch_stopped(const struct gal_fetcher *f)
 {
-    return f->options.stop && atomic_load(f->options.stop);
+    return (f->options.stop && atomic_load(f->options.stop)) ||
+           (f->options.also_stop && atomic_load(f->options.also_stop));
 }
 
 void gal_fetch_tell(struct gal_fetch_run *r)

@@ -75,3 +75,32 @@ char *gal_fetch_shown(const char *url, char *out, size_t size)
     snprintf(out, size, "%.*s", (int)n, url);
     return out;
 }
+
+enum gal_status gal_fetch_resolve(const struct gal_fetcher *f, const char *base,
+                                  const char *location, char *out, size_t size, struct gal_err *err)
+{
+    const struct gal_curl *curl = f->curl;
+    char *url = NULL, shown[160];
+    CURLU *u = curl->url();
+    if (!u)
+        return gal_fail(err, GAL_NO_MEMORY, "out of memory");
+    CURLUcode code = curl->url_set(u, CURLUPART_URL, base, 0);
+    if (!code)
+        code = curl->url_set(u, CURLUPART_URL, location, 0);
+    if (!code)
+        code = curl->url_get(u, CURLUPART_URL, &url, 0);
+    bool fits = !code && snprintf(out, size, "%s", url) < (int)size;
+    curl->free(url);
+    curl->url_cleanup(u);
+    if (fits)
+        return GAL_OK;
+    return gal_fail(err, GAL_INVALID, "%s: not a place to go on from %s",
+                    gal_fetch_shown(location, shown, 80), base);
+}
+
+bool gal_fetch_same_origin(const struct gal_fetcher *f, const char *a, const char *b)
+{
+    char one[GAL_ORIGIN_SIZE], other[GAL_ORIGIN_SIZE];
+    return gal_fetch_origin(f->curl, a, one, NULL) == GAL_OK &&
+           gal_fetch_origin(f->curl, b, other, NULL) == GAL_OK && strcmp(one, other) == 0;
+}

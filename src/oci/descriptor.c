@@ -21,8 +21,9 @@ struct reader {
 
 static enum gal_status fail_at(const struct reader *r, const char *field, const char *words)
 {
-    return gal_fail(r->err, GAL_INVALID, "%s: %s%s%s: %s", r->what, r->place,
-                    r->place[0] && field[0] ? "." : "", field, words);
+    bool named = r->place[0] || field[0];
+    return gal_fail(r->err, GAL_INVALID, "%s: %s%s%s%s%s", r->what, r->place,
+                    r->place[0] && field[0] ? "." : "", field, named ? ": " : "", words);
 }
 
 static enum gal_status no_memory(const struct reader *r, size_t bytes)

@@ -143,6 +143,16 @@ static uint64_t not_negative(int64_t v)
     return v > 0 ? (uint64_t)v : 0;
 }
 
+/* A layer goes on behind its tar's end: what is left has to be sound, and bounded, too. */
+static enum gal_status drain(const struct gal_tar_reader *r, struct gal_err *err)
+{
+    struct gal_str piece = {NULL, r->unpacked ? 1 : 0};
+    enum gal_status status = GAL_OK;
+    while (!status && piece.n > 0)
+        status = gal_tar_unpacked_read(r->unpacked, &piece, err);
+    return status;
+}
+
 enum gal_status gal_tar_next(struct gal_tar_reader *r, struct gal_tar_entry *e, bool *end,
                              struct gal_err *err)
 {
@@ -152,7 +162,7 @@ enum gal_status gal_tar_next(struct gal_tar_reader *r, struct gal_tar_entry *e, 
     r->has_data = false;
     *end = rc == ARCHIVE_EOF;
     if (*end)
-        return GAL_OK;
+        return drain(r, err);
     /* A warning is about what the locale cannot show or an attribute that nobody asked for. */
     if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
         return fail(r, err);

@@ -6,12 +6,14 @@
 #ifndef GAL_PACKAGE_MANIFEST_H
 #define GAL_PACKAGE_MANIFEST_H
 
-#include "image/plan.h"
+#include "base/buf.h"
 #include "tensor/tensor.h"
 #include "text/yaml.h"
 
 #define GAL_MANIFEST_FILE "galley.yaml"
 #define GAL_FEATURES_MAX 4096u
+#define GAL_RULES_MAX 1024u
+#define GAL_PAIRS_MAX 1024u /* resources, metadata, provenance: each */
 
 /* What a user writes as `type:`. */
 enum gal_feature_type {
@@ -26,6 +28,8 @@ enum gal_outlier_action { GAL_OUTLIER_NONE, GAL_OUTLIER_REFUSE, GAL_OUTLIER_FLAG
 /* A value of a feature: number, text or bool by the feature's type. */
 struct gal_literal {
     bool set;
+    bool null;           /* of `default` alone, where the feature is nullable: number is NaN, text
+                            empty */
     double number;       /* also of a bool, 0 or 1 */
     int64_t integer;     /* exact, of integer features */
     struct gal_str text; /* as written */
@@ -34,20 +38,22 @@ struct gal_literal {
 struct gal_feature {
     struct gal_str name, description, unit;
     enum gal_feature_type type;
-    enum gal_dtype dtype; /* of the column. A nullable integer is carried as FP64, null as NaN; a
-                             null text as the empty text */
-    size_t rank;          /* of a row; 0: one value, whose column is [rows,1] */
-    const int64_t *shape; /* of a row; -1: open */
-    bool integral;        /* only whole numbers, whatever dtype carries them */
+    enum gal_dtype dtype;    /* of the column. A nullable integer is carried as FP64, null as NaN; a
+                                null text as the empty text */
+    enum gal_dtype declared; /* as `type` says: INT64 of a nullable int, whose dtype is FP64 */
+    size_t rank;             /* of a row; 0: one value, whose column is [rows,1] */
+    const int64_t *shape;    /* of a row; -1: open */
+    bool integral;           /* only whole numbers, whatever dtype carries them */
     bool nullable;
-    struct gal_literal absent;  /* `default`: stands for a missing feature; unset: it is required */
-    struct gal_literal example;
+    struct gal_literal absent;  /* `default`: stands for a missing feature, in every place of its
+                                   shape; unset: it is required */
+    struct gal_literal example; /* the same */
     struct gal_literal gt, ge, lt, le; /* bounds of numbers; dates and the like are not numbers */
     uint64_t length_min, length_max;   /* of text, in code points; UINT64_MAX: no bound */
     const struct gal_literal *values;  /* `values`: the only ones allowed; NULL: any */
     size_t value_count;
-    const char *pattern;    /* POSIX extended regular expression, whole text; NULL */
-    const char *message;    /* instead of galley's own words when a check fails; NULL */
+    const char *pattern; /* POSIX extended regular expression, whole text; NULL */
+    const char *message; /* instead of galley's own words when a check fails; NULL */
     enum gal_outlier_action outlier;
     struct gal_literal outlier_below, outlier_above; /* either may be unset */
     const char *outlier_message;                     /* NULL: "NAME value suspicious" */
@@ -69,7 +75,7 @@ struct gal_rule {
 /* An output after the last step, in the order in which it is answered. */
 struct gal_output {
     struct gal_str name, description;
-    const struct gal_literal *labels; /* names of classes; NULL */
+    const struct gal_str *labels; /* names of classes; NULL */
     size_t label_count;
     unsigned line;
 };
@@ -82,6 +88,7 @@ struct gal_pair {
 enum gal_unknown { GAL_UNKNOWN_REFUSE, GAL_UNKNOWN_IGNORE };
 
 struct gal_manifest {
+    uint64_t format;                           /* `galley: 1` */
     struct gal_str name, version, description; /* version: MAJOR.MINOR.PATCH */
     struct gal_str model_file, model_format;   /* relative path; "onnx" */
     const struct gal_str *model_files;         /* further files of it (external data) */
@@ -94,13 +101,13 @@ struct gal_manifest {
     const struct gal_yaml *before, *after; /* lists of steps for package/steps.h; NULL: none */
     const struct gal_output *outputs;      /* NULL: all, as they come */
     size_t output_count;
-    struct gal_str golden_file; /* empty: none */
-    double rtol, atol;          /* of golden cases that bring none; 1e-5 and 1e-6 untold */
-    const struct gal_yaml *serving; /* keys of a model in galley's configuration (docs/configuration.md),
-                                       for model/; NULL: none */
+    struct gal_str golden_file;     /* empty: none */
+    double rtol, atol;              /* of golden cases that bring none; 1e-5 and 1e-6 untold */
+    const struct gal_yaml *serving; /* keys of a model in galley's configuration
+                                       (docs/configuration.md), for model/; NULL: none */
     bool require_cuda;
-    double confidence_min;          /* VAL-08, REG-11: below it an answer is flagged; NaN: none */
-    struct gal_str confidence_of;   /* the output that is looked at */
+    double confidence_min;        /* VAL-08, REG-11: below it an answer is flagged; NaN: none */
+    struct gal_str confidence_of; /* the output that is looked at */
     const struct gal_pair *resources, *metadata, *provenance; /* texts, flattened: "metrics.auc" */
     size_t resource_count, metadata_count, provenance_count;
     struct gal_str freeze_file; /* provenance.freeze: a requirements list in the package; empty */

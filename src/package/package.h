@@ -1,45 +1,62 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A package: a directory with a galley.yaml, or a `.galley` file (an OCI image layout in a tar, its
- * artifact by the CNCF ModelPack specification; oci/layout.h). Both open to the same thing: a
- * manifest, files with digests, one digest of all.
+ * artifact by the CNCF ModelPack specification; oci/layout.h), or a directory that is such a
+ * layout, as a pull leaves it. All open to the same thing: a manifest, files with digests, one
+ * digest of all.
  *
- * A directory that `galley unpack` or `galley pull` made, or that lies in an image, holds
- * .galley/manifest.json, the OCI manifest: its files are held against it. A directory that a user
- * wrote has none, and its digest is that which packing it gives. Open packages are immutable; any
- * thread. */
+ * A directory that `galley unpack` made, or that lies in an image, holds .galley/manifest.json, the
+ * OCI manifest: its files are held against it. A directory that a user wrote has none, and its
+ * digest is that which packing it gives. Files in a user's directory may be links to what lies in
+ * it, never out of it. Open packages are immutable but for gal_package_digest; any thread. */
 #ifndef GAL_PACKAGE_PACKAGE_H
 #define GAL_PACKAGE_PACKAGE_H
 
 #include "oci/layout.h"
 #include "package/manifest.h"
 
+#define GAL_MODEL_ARTIFACT "application/vnd.cncf.model.manifest.v1+json"
+#define GAL_MODEL_CONFIG "application/vnd.cncf.model.config.v1+json"
+#define GAL_SEAL_DIR ".galley"
+#define GAL_SEAL_MANIFEST ".galley/manifest.json"
+#define GAL_SEAL_CONFIG ".galley/config.json"
+#define GAL_LOCK_FILE "lock.json"
+#define GAL_SBOM_FILE "sbom.spdx.json"
+
 /* What a file is for; decides its layer's media type. */
 enum gal_file_role { GAL_ROLE_WEIGHT, GAL_ROLE_CONFIG, GAL_ROLE_DOC, GAL_ROLE_CODE, GAL_ROLE_DATA };
+const char *gal_role_name(enum gal_file_role role); /* "weight" */
 
 struct gal_package_file {
-    struct gal_str name;          /* "model.onnx", "docs/card.md": '/' between parts, sorted */
+    struct gal_str name; /* "model.onnx", "docs/card.md": '/' between parts, sorted */
     enum gal_file_role role;
     uint64_t size;
-    char digest[GAL_DIGEST_SIZE]; /* empty: a user's directory, not yet computed */
+    char digest[GAL_DIGEST_SIZE]; /* empty: not yet computed (a user's directory, others' layers of
+                                     several files) */
     const char *path;             /* the file that holds it: of its own, or the .galley file */
     uint64_t offset;              /* in path */
+    struct gal_str media_type;    /* of the layer that holds it */
 };
 
 struct gal_package {
-    const char *path; /* as it was opened */
-    bool is_dir, is_sealed; /* sealed: digests are known and binding */
-    const struct gal_manifest *manifest;
-    struct gal_str manifest_text; /* galley.yaml */
+    const char *path;                    /* as it was opened */
+    bool is_dir, is_sealed;              /* sealed: digests are known and binding */
+    const struct gal_manifest *manifest; /* NULL only after gal_package_open_bare */
+    struct gal_str manifest_text;        /* galley.yaml */
     const struct gal_package_file *files;
     size_t file_count;
     char digest[GAL_DIGEST_SIZE]; /* of the OCI manifest; empty until gal_package_digest of a user's
                                      directory */
 };
 
-/* True when a path looks like one: *.galley, or a directory with a galley.yaml. Reads nothing. */
+/* True when a path looks like one: *.galley, a directory with a galley.yaml or with a layout's
+ * index. Reads nothing. */
 bool gal_package_is(const char *path);
 /* Reads and checks the manifest and the list of files, not the files' bytes. NOT_FOUND, INVALID. */
 enum gal_status gal_package_open(const char *path, struct gal_package **out, struct gal_err *err);
+/* The same of a ModelPack that others have made, which may have no galley.yaml: to list and unpack
+ * it. */
+enum gal_status gal_package_open_bare(const char *path, struct gal_package **out,
+                                      struct gal_err *err);
 void gal_package_close(struct gal_package *p); /* NULL is fine; maps go with it */
 /* NULL: no such file. */
 const struct gal_package_file *gal_package_find(const struct gal_package *p, struct gal_str name);
@@ -51,22 +68,8 @@ enum gal_status gal_package_bytes(struct gal_package *p, const struct gal_packag
 enum gal_status gal_package_check(struct gal_package *p, unsigned threads,
                                   void (*on_progress)(uint64_t done, uint64_t total, void *ctx),
                                   void *ctx, struct gal_err *err);
-/* Fills p->digest and the files' of a directory that is not sealed: reads all bytes. */
+/* Fills p->digest and the files' of a directory that is not sealed: reads all bytes. Nobody else
+ * uses p meanwhile. */
 enum gal_status gal_package_digest(struct gal_package *p, struct gal_err *err);
-
-/* --- packing --- */
-struct gal_pack_report {
-    char digest[GAL_DIGEST_SIZE];
-    uint64_t bytes;
-    size_t files;
-};
-/* DIR to a .galley file: deterministic. The lock of provenance (lock.json) and the SBOM (SPDX 2.3,
- * sbom.spdx.json) are made and go in as files. */
-enum gal_status gal_pack(struct gal_package *p, const char *out_path,
-                         void (*on_progress)(uint64_t done, uint64_t total, void *ctx), void *ctx,
-                         struct gal_pack_report *report, struct gal_err *err);
-/* A package's files into a new directory, sealed. Nothing is written outside it; on failure nothing
- * stays. */
-enum gal_status gal_unpack(struct gal_package *p, const char *dir, struct gal_err *err);
 
 #endif
