@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests for objects: who asks, and what the answers' heads tell. */
-#include "base/base64.h"
-#include "source/plan.h"
+#include "source/listing.h"
 
 #include <stdio.h>
 
@@ -71,25 +70,6 @@ enum gal_status gal_plan_get(struct gal_source_run *r, const char *url,
 
 /* --- heads --- */
 
-static void put_hex(char *out, struct gal_str bytes)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < bytes.n; i++) {
-        out[2 * i] = digits[(unsigned char)bytes.p[i] >> 4];
-        out[2 * i + 1] = digits[(unsigned char)bytes.p[i] & 15];
-    }
-    out[2 * bytes.n] = '\0';
-}
-
-/* Base64 of a digest of so many bytes; anything else is nothing. */
-static void take_base64(struct gal_source_run *r, struct gal_str text, size_t bytes, char *hex)
-{
-    struct gal_str raw;
-    if (text.n > 0 && text.n < 128 && gal_base64_decode(text, r->arena, &raw, NULL) == GAL_OK &&
-        raw.n == bytes)
-        put_hex(hex, raw);
-}
-
 /* RFC 9530 (`sha-256=:BASE64:`), and `sha-256=BASE64` as it was before. */
 static void take_digest(struct gal_source_run *r, struct gal_str text, char *hex)
 {
@@ -100,7 +80,7 @@ static void take_digest(struct gal_source_run *r, struct gal_str text, char *hex
             continue;
         if (part.n > 2 && part.p[0] == ':' && part.p[part.n - 1] == ':')
             part = (struct gal_str){part.p + 1, part.n - 2};
-        take_base64(r, part, 32, hex);
+        gal_listing_base64(r->arena, part, 32, hex);
     }
 }
 

@@ -48,7 +48,7 @@ static enum gal_status name_and_version(char *const *env, struct gal_arena *aren
 }
 
 /* A package's directory, or the model file in it. */
-static enum gal_status local(const char *root, const char *tail, const char *missing,
+static enum gal_status local(const char *root, const char *tail, bool is_volume,
                              struct gal_arena *arena, const char **out, struct gal_err *err)
 {
     struct gal_file_info info;
@@ -64,7 +64,16 @@ static enum gal_status local(const char *root, const char *tail, const char *mis
     if (status)
         return status;
     *out = file;
-    return info.kind != GAL_FILE_NONE ? GAL_OK : gal_fail(err, GAL_NOT_FOUND, missing, file);
+    if (info.kind != GAL_FILE_NONE)
+        return GAL_OK;
+    if (is_volume)
+        return gal_fail(err, GAL_NOT_FOUND,
+                        "Model not found in volume at %.200s. Ensure the volume is mounted and contains "
+                        "the model.",
+                        file);
+    return gal_fail(err, GAL_NOT_FOUND,
+                    "Baked model not found at %.200s. Ensure the model was copied during docker build.",
+                    file);
 }
 
 static enum gal_status from_source(const char *source, char *const *env, struct gal_arena *arena,
@@ -87,14 +96,7 @@ static enum gal_status from_source(const char *source, char *const *env, struct 
         *out = gal_arena_printf(arena, "s3://%s/models/%s/model.onnx", bucket, tail);
         return *out ? GAL_OK : gal_fail(err, GAL_NO_MEMORY, "out of memory");
     }
-    if (is_volume)
-        return local(volume ? volume : VOLUME, tail,
-                     "Model not found in volume at %.200s. Ensure the volume is mounted and contains "
-                     "the model.",
-                     arena, out, err);
-    return local("./" BAKED, tail,
-                 "Baked model not found at %.200s. Ensure the model was copied during docker build.",
-                 arena, out, err);
+    return local(!is_volume ? "./" BAKED : volume ? volume : VOLUME, tail, is_volume, arena, out, err);
 }
 
 /* MODEL_BUCKET/VERSION/: a bucket's name, or a URL of any store. */

@@ -62,6 +62,8 @@ static enum gal_status make_plan(struct gal_source_run *r, struct gal_err *err)
     switch (r->url.kind) {
     case GAL_SOURCE_HTTP:
         return gal_plan_http(r, err);
+    case GAL_SOURCE_S3:
+        return gal_plan_s3(r, err);
     default:
         return gal_fail(err, GAL_UNSUPPORTED, "not yet");
     }
