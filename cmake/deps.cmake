@@ -39,6 +39,7 @@ gal_static(png png.h libpng.a png)
 target_link_libraries(gal_png INTERFACE gal::zlib m)
 gal_static(archive archive.h libarchive.a archive)                 # tar, for reading: nothing else of it is linked
 gal_static(zstd zstd.h libzstd.a zstd)
+gal_static(expat expat.h libexpat.a expat)                         # object stores' answers
 # libcurl: its headers only; galley opens the library when it fetches something.
 find_path(CURL_INCLUDE curl/curl.h)
 if(NOT CURL_INCLUDE)

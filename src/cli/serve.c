@@ -3,6 +3,8 @@
 #include "cli/help.h"
 #include "net/loop.h"
 #include "server/server.h"
+#include "source/env.h"
+#include "source/source.h"
 
 #include <malloc.h>
 #include <unistd.h>
@@ -26,6 +28,20 @@ static void keep_memory(void)
 }
 #endif
 
+/* MODEL_PATH and its kin, where no path is named otherwise. */
+static enum gal_status read_model_env(struct gal_config *c, char *const *env, struct gal_err *err)
+{
+    const char *source, *name = gal_env(env, "MODEL_NAME");
+    enum gal_status status = gal_source_from_env(env, &c->arena, &source, err);
+
+    if (status != GAL_OK || source == NULL)
+        return status;
+    if (name != NULL)
+        status = gal_config_set(c, &gal_config_rows[GAL_KEY_MODEL_NAME], GAL_FROM_DEFAULT, name,
+                                "MODEL_NAME", err);
+    return status == GAL_OK ? gal_config_add_path(c, GAL_FROM_ENV, gal_str_of(source), err) : status;
+}
+
 /* Flags, environment and file, as at the start: the server calls it again on SIGHUP. */
 static enum gal_status read_config(struct gal_config *c, void *ctx, struct gal_err *err)
 {
@@ -39,6 +55,8 @@ static enum gal_status read_config(struct gal_config *c, void *ctx, struct gal_e
         if (g->own && strcmp(g->own->name, "model-dir") == 0)
             status = gal_config_add_path(c, GAL_FROM_FLAG, gal_str_of(g->value), err);
     }
+    if (status == GAL_OK && c->path_count == 0)
+        status = read_model_env(c, cli->env, err);
     return status;
 }
 
@@ -98,6 +116,8 @@ static int run_serve(struct gal_cli *cli)
     log_listening(&log, &config, "https", gal_server_https_port(server));
     log_listening(&log, &config, "grpc", gal_server_grpc_port(server));
     code = gal_server_run(server);
+    if (gal_server_failure(server) != NULL)
+        gal_cli_fail(cli, code, gal_server_failure(server));
     gal_server_free(server);
 out:
     gal_config_release(&config);

@@ -157,6 +157,8 @@ enum gal_status gal_catalog_model(const struct gal_catalog *c, struct gal_str na
 {
     const struct gal_catalog_entry *e = gal_catalog_find(c, name);
     *out = NULL;
+    if (!e && c->coming)
+        return gal_fail(err, GAL_UNAVAILABLE, "the models are still being fetched");
     if (!e) {
         gal_fail(err, GAL_NOT_FOUND, "unknown model '%.*s'", GAL_STR_ARG(name));
         hint_names(c, err);
@@ -182,7 +184,8 @@ enum gal_status gal_catalog_default(const struct gal_catalog *c, struct gal_str 
     const struct gal_catalog_entry *e = preferred.n ? gal_catalog_find(c, preferred) : NULL;
     *out = NULL;
     if (!e && c->count == 0)
-        return gal_fail(err, GAL_NOT_FOUND, "no model is served");
+        return c->coming ? gal_fail(err, GAL_UNAVAILABLE, "the models are still being fetched")
+                         : gal_fail(err, GAL_NOT_FOUND, "no model is served");
     if (!e && c->count > 1) {
         gal_fail(err, GAL_NOT_FOUND, "several models are served and none is the default");
         hint_names(c, err);
@@ -194,6 +197,8 @@ enum gal_status gal_catalog_default(const struct gal_catalog *c, struct gal_str 
 
 bool gal_catalog_ready(const struct gal_catalog *c, struct gal_err *reason)
 {
+    if (c->coming)
+        return gal_fail(reason, GAL_UNAVAILABLE, "the models are still being fetched") == GAL_OK;
     if (c->count == 0 && !c->may_be_empty)
         gal_fail(reason, GAL_UNAVAILABLE, "no model is served");
     for (size_t i = 0; i < c->count; i++) {

@@ -18,6 +18,7 @@ struct gal_catalog {
     struct gal_catalog_entry *entries; /* sorted by name */
     size_t count;
     struct gal_map by_name;
+    bool coming;       /* what it will hold is still being fetched. Set before it is shared */
     bool may_be_empty; /* models come by request: none is ready too. Set before it is shared */
     _Atomic uint32_t refs;
 };

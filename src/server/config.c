@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/config.h"
 
+#include "source/source.h"
+
 #include "base/name.h"
 
 #include <ctype.h>
@@ -149,12 +151,33 @@ static bool is_service_link(const char *value)
            strncmp(value, "sctp://", 7) == 0;
 }
 
+/* A colon ends a path. In a URL it does so before another URL or a path that begins with a slash or
+ * a dot: before a port or a tag it does not. */
+static void cut_path(struct gal_str *rest, struct gal_str *path)
+{
+    struct gal_str all = *rest;
+    bool is_url = gal_source_kind(all) != GAL_SOURCE_PATH ||
+                  gal_str_starts(all, GAL_STR("file://"));
+    size_t n = is_url ? (size_t)((const char *)memchr(all.p, ':', all.n) - all.p) + 1 : 0;
+
+    for (; n < all.n; n++) {
+        struct gal_str next = {all.p + n + 1, all.n - n - 1};
+        if (all.p[n] == ':' &&
+            (!is_url || next.n == 0 || next.p[0] == '/' || next.p[0] == '.' ||
+             gal_source_kind(next) != GAL_SOURCE_PATH || gal_str_starts(next, GAL_STR("file://"))))
+            break;
+    }
+    *path = (struct gal_str){all.p, n};
+    *rest = n < all.n ? (struct gal_str){all.p + n + 1, all.n - n - 1} : (struct gal_str){NULL, 0};
+}
+
 static enum gal_status add_paths(struct gal_config *c, const char *list, struct gal_err *err)
 {
     struct gal_str rest = gal_str_of(list), path;
     enum gal_status status = GAL_OK;
 
-    while (status == GAL_OK && rest.n && gal_str_cut(&rest, ':', &path)) {
+    while (status == GAL_OK && rest.n) {
+        cut_path(&rest, &path);
         if (path.n)
             status = gal_config_add_path(c, GAL_FROM_ENV, path, err);
     }
@@ -211,6 +234,7 @@ enum gal_status gal_config_read_env(struct gal_config *c, char *const *env, stru
 {
     enum gal_status status = GAL_OK;
 
+    c->env = env;
     for (; status == GAL_OK && *env; env++) {
         const char *equals = strchr(*env, '=');
         if (equals && equals[1])

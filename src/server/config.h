@@ -85,6 +85,7 @@ struct gal_config {
     size_t path_count, path_cap;
     enum gal_config_source path_source;
     const char *file; /* --config; NULL: none */
+    char *const *env; /* as it was read; borrowed; NULL: never */
     struct gal_arena arena;
 };
 

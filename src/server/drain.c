@@ -6,7 +6,7 @@
 
 #define POLL_US 100000u
 
-static void stop_now(struct gal_server *s, int exit_code)
+void gal_server_stop_now(struct gal_server *s, int exit_code)
 {
     s->exit_code = exit_code;
     gal_server_set_state(s, GAL_SERVER_STOPPED);
@@ -21,11 +21,11 @@ static void poll_in_flight(struct gal_server *s)
 
     if (left == 0) {
         gal_log_msg(s->log, GAL_LOG_INFO, "stopped", "Shutdown complete");
-        stop_now(s, 0);
+        gal_server_stop_now(s, 0);
     } else if (gal_loop_now_us(s->loop) >= s->stop_at_us) {
         gal_log_msg(s->log, GAL_LOG_WARN, "grace_over",
                     "%" PRIu64 " requests were still in flight; --grace gives them longer", left);
-        stop_now(s, 1);
+        gal_server_stop_now(s, 1);
     }
 }
 
@@ -62,13 +62,14 @@ static void drain(struct gal_server *s)
 
     gal_server_set_state(s, GAL_SERVER_DRAINING);
     s->process.draining = true;
+    s->sources_stop = true;
     if (s->loader != NULL)
         gal_loader_stop(s->loader);
     gal_server_control_stop(s);
     gal_log_msg(s->log, GAL_LOG_INFO, "draining", "Shutdown initiated, draining requests...");
     if (gal_timer_new(s->loop, on_timer, s, &s->timer, &err) != GAL_OK) {
         gal_log_msg(s->log, GAL_LOG_ERROR, "stop_failed", "%s", err.message);
-        stop_now(s, 1);
+        gal_server_stop_now(s, 1);
         return;
     }
     if (s->settings->drain_delay_us == 0)

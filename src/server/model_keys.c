@@ -282,7 +282,8 @@ enum gal_status gal_model_keys_base(const struct gal_config *c, struct gal_model
 
 enum gal_status gal_model_keys_scan(const struct gal_config *c, const char *name,
                                     const struct gal_model_config *base,
-                                    const struct gal_scan_options *how, struct gal_model ***models,
+                                    const struct gal_scan_options *how,
+                                    const struct gal_sources *sources, struct gal_model ***models,
                                     size_t *count, struct gal_err *err)
 {
     struct gal_scan_path *paths = gal_calloc(c->path_count ? c->path_count : 1, sizeof(*paths));
@@ -298,7 +299,7 @@ enum gal_status gal_model_keys_scan(const struct gal_config *c, const char *name
     o.name = name;
     o.base = base;
     for (size_t i = 0; i < c->path_count; i++) {
-        paths[i] = (struct gal_scan_path){.path = c->paths[i].path, .name = c->paths[i].name};
+        paths[i] = (struct gal_scan_path){.path = gal_sources_place(sources, c, i), .name = c->paths[i].name};
         if (has_own(&c->paths[i])) {
             paths[i].configure = apply_own;
             paths[i].ctx = &c->paths[i];

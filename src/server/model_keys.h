@@ -7,6 +7,7 @@
 
 #include "model/catalog.h"
 #include "server/config.h"
+#include "server/sources.h"
 
 /* The base of every model's configuration, not settled; checks also every entry of `models:` on top
  * of it. INVALID names the key and where it stands. Borrows nothing. */
@@ -16,7 +17,8 @@ enum gal_status gal_model_keys_base(const struct gal_config *c, struct gal_model
  * and override count, the rest is filled here; NULL: neither. */
 enum gal_status gal_model_keys_scan(const struct gal_config *c, const char *name,
                                     const struct gal_model_config *base,
-                                    const struct gal_scan_options *how, struct gal_model ***models,
+                                    const struct gal_scan_options *how,
+                                    const struct gal_sources *sources, struct gal_model ***models,
                                     size_t *count, struct gal_err *err);
 
 #endif

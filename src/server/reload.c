@@ -102,7 +102,7 @@ void gal_server_drop_coming(struct gal_server *s)
     s->coming_count = 0;
 }
 
-static void log_err(struct gal_server *s, const char *event, const struct gal_err *err)
+void gal_server_log_err(struct gal_server *s, const char *event, const struct gal_err *err)
 {
     struct gal_log_field f[3] = {{"error", gal_str_of(err->message), false}};
     size_t n = 1;
@@ -117,6 +117,7 @@ static void log_err(struct gal_server *s, const char *event, const struct gal_er
 /* Where the same name and version serves already, a failed newcomer gives way to it. */
 static void keep_old_for_failed(struct gal_server *s)
 {
+    s->kept_old = false;
     for (size_t i = 0; i < s->coming_count; i++) {
         struct gal_model *m = s->coming[i], *old;
 
@@ -131,6 +132,7 @@ static void keep_old_for_failed(struct gal_server *s)
             m->name, m->version);
         s->coming[i] = gal_model_ref(old);
         gal_model_unref(m);
+        s->kept_old = true;
     }
 }
 
@@ -143,7 +145,7 @@ static void log_loaded(struct gal_server *s)
         gal_log_msg(s->log, GAL_LOG_INFO, "ready", "%zu %s ready after %.1f ms", s->catalog->count,
                     s->catalog->count == 1 ? "model" : "models", (double)us / 1000.0);
     else
-        log_err(s, "not_ready", &reason);
+        gal_server_log_err(s, "not_ready", &reason);
 }
 
 static void on_load_end(struct gal_loader *l, void *ctx)
@@ -163,11 +165,13 @@ static void on_load_end(struct gal_loader *l, void *ctx)
     if (gal_server_make_catalog(s, s->coming, s->coming_count, &fresh, &err) == GAL_OK)
         gal_server_publish(s, fresh);
     else
-        log_err(s, "reload_failed", &err);
+        gal_server_log_err(s, "reload_failed", &err);
     gal_server_drop_coming(s);
     s->process.loaded = true;
     if (s->state == GAL_SERVER_STARTING)
         gal_server_set_state(s, GAL_SERVER_SERVING);
+    gal_server_let_go(s);
+    gal_server_arm_poll(s);
     log_loaded(s);
     gal_server_load_ended(s);
 }
@@ -186,7 +190,7 @@ static enum gal_status scan(struct gal_server *s, struct gal_err *err)
     const struct gal_scan_options how = {.may_be_empty = s->settings->explicit_control};
     enum gal_status st =
         gal_model_keys_scan(s->settings->config, s->settings->name, &s->settings->model_base, &how,
-                            &s->coming, &s->coming_count, err);
+                            s->settings->sources, &s->coming, &s->coming_count, err);
 
     return st == GAL_OK && s->settings->explicit_control ? gal_server_control_filter(s, err) : st;
 }
@@ -209,16 +213,14 @@ enum gal_status gal_server_load_coming(struct gal_server *s,
 
 enum gal_status gal_server_first_load(struct gal_server *s, struct gal_err *err)
 {
-    enum gal_status st = scan(s, err);
+    bool comes = gal_sources_needed(s->settings->config);
+    enum gal_status st = comes ? GAL_OK : scan(s, err);
 
     if (st == GAL_OK)
         st = gal_server_make_catalog(s, s->coming, s->coming_count, &s->catalog, err);
+    if (st == GAL_OK)
+        s->catalog->coming = comes;
     return st;
-}
-
-enum gal_status gal_server_start_load(struct gal_server *s, struct gal_err *err)
-{
-    return gal_server_load_coming(s, on_load_end, err);
 }
 
 void gal_server_keep_unchanged(struct gal_server *s, struct gal_model **at)
@@ -282,8 +284,7 @@ static void use_log_level(struct gal_server *s)
         s->log->level = (int)s->settings->config->values[GAL_KEY_LOG_LEVEL].number;
 }
 
-/* Nobody has been told of the newest settings: a reload that fails changes nothing. */
-static void forget_newest(struct gal_server *s, struct gal_settings *before)
+void gal_server_forget_newest(struct gal_server *s, struct gal_settings *before)
 {
     struct gal_settings *newest = s->settings;
 
@@ -292,6 +293,29 @@ static void forget_newest(struct gal_server *s, struct gal_settings *before)
     s->settings = before;
     newest->older = NULL;
     gal_settings_free(newest);
+}
+
+enum gal_status gal_server_load_changed(struct gal_server *s, struct gal_err *err)
+{
+    enum gal_status st = scan(s, err);
+
+    for (size_t i = 0; st == GAL_OK && i < s->coming_count; i++)
+        gal_server_keep_unchanged(s, &s->coming[i]);
+    return st == GAL_OK ? gal_server_load_coming(s, on_load_end, err) : st;
+}
+
+void gal_server_reloaded(struct gal_server *s)
+{
+    use_log_level(s);
+    gal_certificates_reload(s);
+}
+
+enum gal_status gal_server_start_load(struct gal_server *s, struct gal_err *err)
+{
+    s->before = s->settings;
+    if (gal_sources_needed(s->settings->config))
+        return gal_server_fetch(s, err);
+    return gal_server_load_coming(s, on_load_end, err);
 }
 
 void gal_server_signal_reload(int signum, void *ctx)
@@ -304,26 +328,24 @@ void gal_server_signal_reload(int signum, void *ctx)
     (void)signum;
     if (s->state >= GAL_SERVER_DRAINING)
         return;
-    if (s->loader != NULL) {
+    if (s->loader != NULL || s->sourcing != NULL) {
         s->reload_again = true;
         return;
     }
     s->load_began_us = gal_loop_now_us(s->loop);
     gal_log_msg(s->log, GAL_LOG_INFO, "reload", "reading the configuration again");
     st = s->reread != NULL ? reread(s, &err) : GAL_OK;
+    s->before = before;
+    if (st == GAL_OK && gal_sources_needed(s->settings->config)) {
+        st = gal_server_fetch(s, &err);
+    } else if (st == GAL_OK) {
+        st = gal_server_load_changed(s, &err);
+        if (st == GAL_OK)
+            gal_server_reloaded(s);
+    }
     if (st == GAL_OK)
-        st = scan(s, &err);
-    if (st == GAL_OK) {
-        for (size_t i = 0; i < s->coming_count; i++)
-            gal_server_keep_unchanged(s, &s->coming[i]);
-        st = gal_server_load_coming(s, on_load_end, &err);
-    }
-    if (st != GAL_OK) {
-        log_err(s, "reload_failed", &err);
-        gal_server_drop_coming(s);
-        forget_newest(s, before);
         return;
-    }
-    use_log_level(s);
-    gal_certificates_reload(s);
+    gal_server_log_err(s, "reload_failed", &err);
+    gal_server_drop_coming(s);
+    gal_server_forget_newest(s, before);
 }

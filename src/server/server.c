@@ -12,7 +12,8 @@
 void gal_server_set_state(struct gal_server *s, enum gal_server_state to)
 {
     static const unsigned legal[] = {
-        [GAL_SERVER_STARTING] = 1u << GAL_SERVER_SERVING | 1u << GAL_SERVER_DRAINING,
+        [GAL_SERVER_STARTING] = 1u << GAL_SERVER_SERVING | 1u << GAL_SERVER_DRAINING |
+                                1u << GAL_SERVER_STOPPED,
         [GAL_SERVER_SERVING] = 1u << GAL_SERVER_DRAINING,
         [GAL_SERVER_DRAINING] = 1u << GAL_SERVER_REFUSING | 1u << GAL_SERVER_STOPPED,
         [GAL_SERVER_REFUSING] = 1u << GAL_SERVER_STOPPED,
@@ -236,6 +237,11 @@ uint16_t gal_server_https_port(const struct gal_server *s)
     return s->https_port;
 }
 
+const struct gal_err *gal_server_failure(const struct gal_server *s)
+{
+    return s->failure.code != GAL_OK ? &s->failure : NULL;
+}
+
 int gal_server_run(struct gal_server *s)
 {
     gal_loop_run(s->loop);
@@ -246,7 +252,7 @@ int gal_server_run(struct gal_server *s)
  * grace. The process then ends without taking itself apart. */
 static bool busy(const struct gal_server *s)
 {
-    return s->loader != NULL || s->process.in_flight != 0;
+    return s->loader != NULL || s->sourcing != NULL || s->process.in_flight != 0;
 }
 
 /* Before the loops: a worker may still be waking the loop that it has just posted an answer to, and
@@ -269,6 +275,7 @@ void gal_server_free(struct gal_server *s)
     if (s->state == GAL_SERVER_STOPPED && busy(s))
         _exit(s->exit_code);
     gal_loader_free(s->loader);
+    gal_sourcing_free(s->sourcing);
     for (size_t i = 0; i < s->front_count; i++)
         gal_front_join(s->fronts[i]);
     if (s->state == GAL_SERVER_STOPPED && s->process.in_flight != 0)
@@ -279,6 +286,7 @@ void gal_server_free(struct gal_server *s)
     gal_free(s->fronts);
     gal_caching_free(s->caching);
     gal_timer_free(s->timer);
+    gal_timer_free(s->poll_timer);
     gal_timer_free(s->sample_timer);
     gal_sampler_free(s->sampler);
     gal_certificates_free(s);

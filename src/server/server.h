@@ -2,6 +2,7 @@
 /* The running process: wires loops, catalog, metrics and log together; start, reload, drain, stop.
  *
  * States: STARTING -> SERVING [first load of all models ended]
+ *         STARTING -> STOPPED [a source cannot be fetched]
  *         STARTING or SERVING -> DRAINING [SIGTERM, SIGINT: readiness 503, listeners still answer
  *                                for drain_delay]
  *         DRAINING -> REFUSING [drain_delay over: listeners closed, new inference refused, idle
@@ -28,6 +29,9 @@ uint16_t gal_server_grpc_port(const struct gal_server *s);  /* 0: off */
 /* Blocks until stopped. Returns the process's exit code: 0 after a clean drain, 1 when the grace
  * ended with requests in flight. */
 int gal_server_run(struct gal_server *s);
+/* Why the start came to nothing after gal_server_new, as when a source cannot be fetched: exit code
+ * 1. NULL: it did not. */
+const struct gal_err *gal_server_failure(const struct gal_server *s);
 void gal_server_free(struct gal_server *s);
 
 #endif

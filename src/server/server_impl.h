@@ -43,6 +43,12 @@ struct gal_server {
     struct gal_model **coming; /* of the load under way: what the next catalog holds; owned */
     size_t coming_count;
     struct gal_control_request *asked; /* whose load it is; NULL: the configuration's */
+    struct gal_sourcing *sourcing; /* NULL: no source is being fetched or looked at */
+    struct gal_timer *poll_timer;  /* source_poll */
+    struct gal_settings *before;   /* what a reload falls back to while sources are fetched */
+    bool kept_old; /* the last load left a model of older settings in its place */
+    atomic_bool sources_stop;
+    struct gal_err failure; /* of a start that came to nothing later on; code OK: none */
     bool reload_again;                 /* SIGHUP came during a load */
     uint64_t load_began_us;            /* monotonic: the process's start, then the last SIGHUP */
 
@@ -72,6 +78,8 @@ struct gal_tls *gal_certificates_tls(const struct gal_server *s); /* borrowed */
 void gal_certificates_reload(struct gal_server *s);
 /* drain.c: first signal drains, second ends the grace. */
 void gal_server_signal_stop(int signum, void *ctx);
+/* Ends the loop; the process ends with this code. */
+void gal_server_stop_now(struct gal_server *s, int exit_code);
 /* reload.c */
 void gal_server_signal_reload(int signum, void *ctx);
 /* Scans the paths and starts the first load; the catalog knows the names at once. */
@@ -90,6 +98,20 @@ void gal_server_publish(struct gal_server *s, struct gal_catalog *fresh);
 /* Same path, same bytes, same configuration as what serves under its name? That stays, in *m's
  * place. */
 void gal_server_keep_unchanged(struct gal_server *s, struct gal_model **m);
+/* Scans what the newest settings name, and loads what is not served as it is. */
+enum gal_status gal_server_load_changed(struct gal_server *s, struct gal_err *err);
+void gal_server_reloaded(struct gal_server *s); /* what else new settings change, when they stay */
+/* Nobody has been told of the newest settings: a reload that fails changes nothing. */
+void gal_server_forget_newest(struct gal_server *s, struct gal_settings *before);
+void gal_server_log_err(struct gal_server *s, const char *event, const struct gal_err *err);
+/* fetching.c */
+/* Fetches what the newest settings name by URL, then goes on with gal_server_load_changed; s->before
+ * are the settings that a failure goes back to. */
+enum gal_status gal_server_fetch(struct gal_server *s, struct gal_err *err);
+/* After each load: the period may be another. */
+void gal_server_arm_poll(struct gal_server *s);
+/* What only older settings name may leave the cache, unless a model of theirs serves on. */
+void gal_server_let_go(struct gal_server *s);
 /* What waited for the load's end: a reload, requests. */
 void gal_server_load_ended(struct gal_server *s);
 

@@ -201,6 +201,7 @@ void gal_settings_free(struct gal_settings *s)
         if (s->own_config != NULL)
             gal_config_release(s->own_config);
         gal_free(s->own_config);
+        gal_sources_free(s->sources);
         gal_free(s);
         s = older;
     }

@@ -8,6 +8,7 @@
 #include "net/tls.h"
 #include "server/config.h"
 #include "server/front.h"
+#include "server/sources.h"
 
 struct gal_settings {
     struct gal_settings *older; /* owned */
@@ -24,6 +25,7 @@ struct gal_settings {
     uint64_t drain_delay_us, grace_us;
     unsigned threads;
     bool explicit_control;           /* clients load and unload models */
+    struct gal_sources *sources;     /* owned; NULL: none are held (server/sources.h) */
     const char *name;                /* of a single model; "" when not set; config's */
     const struct gal_config *config; /* borrowed */
     struct gal_config *own_config;   /* owned: the same, when a reload made it; else NULL */

@@ -41,6 +41,10 @@ const char *gal_source_origin(const struct gal_source *s); /* resolved: with ver
 /* Is the origin still the same? For those that watch: *changed. */
 enum gal_status gal_source_changed(struct gal_source *s, bool *changed, struct gal_err *err);
 void gal_source_close(struct gal_source *s); /* NULL is fine */
+/* Where options and environment put the cache; in the arena. */
+enum gal_status gal_source_cache_dir(const struct gal_source_options *options,
+                                     struct gal_arena *arena, const char **out,
+                                     struct gal_err *err);
 
 /* MODEL_SOURCE, MODEL_PATH, MODEL_NAME, MODEL_VERSION, MODEL_BUCKET, MODEL_S3_BUCKET,
  * MODEL_VOLUME_PATH, AWS_DEFAULT_REGION (requirements WGT-01 to WGT-05) to one source text in the
