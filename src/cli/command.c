@@ -6,9 +6,11 @@
 #include "cli/print.h"
 
 const struct gal_command *const gal_commands[] = {
-    &gal_command_serve,      &gal_command_predict, &gal_command_inspect,
-    &gal_command_health,     &gal_command_bench,   &gal_command_version,
-    &gal_command_completion, &gal_command_help,    NULL,
+    &gal_command_serve,   &gal_command_predict,
+    &gal_command_inspect, &gal_command_init,
+    &gal_command_health,  &gal_command_bench,
+    &gal_command_version, &gal_command_completion,
+    &gal_command_help,    NULL,
 };
 
 const struct gal_command_group gal_command_groups[] = {
