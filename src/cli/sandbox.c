@@ -211,12 +211,14 @@ static enum gal_status told(const struct gal_sandbox *s, const struct failure *f
 
 static void read_log(int fd, struct gal_buf *log)
 {
-    char *space;
-    ssize_t n;
-
-    while ((space = gal_buf_reserve(log, 4096)) && (n = pread(fd, space, 4096, (off_t)log->n)) > 0)
+    while (log->n < log->max) {
+        size_t room = log->max - log->n < 4096 ? log->max - log->n : 4096;
+        char *space = gal_buf_reserve(log, room);
+        ssize_t n = space ? pread(fd, space, room, (off_t)log->n) : 0;
+        if (n <= 0)
+            return;
         log->n += (size_t)n;
-    log->failed = false; /* as much as fits */
+    }
 }
 
 /* True when the process has ended in time. */

@@ -25,16 +25,17 @@ def from_file(request, kind):
 
 
 def is_booster(model):
-    return type(model).__module__.split(".")[0] in ("xgboost", "lightgbm")
+    """A booster, bare or in scikit-learn's clothes; LightGBM's clothes hold the classes' names and are converted as they are."""
+    root = type(model).__module__.split(".")[0]
+    return root == "xgboost" or (root == "lightgbm" and not hasattr(model, "booster_"))
 
 
 def from_object(request, model):
-    """A booster that was pickled alone, or in its scikit-learn clothes."""
-    root = type(model).__module__.split(".")[0]
-    common.need(root, "onnxmltools")
-    if root == "xgboost":
+    if type(model).__module__.startswith("xgboost"):
+        common.need("xgboost", "onnxmltools")
         return xgb(request, model.get_booster() if hasattr(model, "get_booster") else model)
-    return lgb(request, model.booster_ if hasattr(model, "booster_") else model)
+    common.need("lightgbm", "onnxmltools")
+    return lgb(request, model)
 
 
 def initial(count):
@@ -62,11 +63,12 @@ def answer(request, framework, model, rows, named, names, outputs, libraries, cl
     import numpy as np
     from_names = {n.name for n in model.graph.output}
     outputs = {k: v for k, v in outputs.items() if k in from_names}
+    common.label(model, names if named else [], common.class_names(classes))
     common.save(request, model)
     inputs = {n: rows[:, i].reshape(-1, 1) for i, n in enumerate(names)} if named else {"features": rows}
     common.golden(request, f"drawn rows, {framework}" if not request.get("inputs") else f"given rows, {framework}", inputs, outputs)
     features = [{"name": n, "type": "float", "values": [], "nullable": bool(np.isnan(rows[:, i]).any()),
-                 "example": common.scalar(float(rows[0, i]))} for i, n in enumerate(names)] if named else []
+                 "example": common.example(float(rows[0, i]))} for i, n in enumerate(names)] if named else []
     return {"framework": framework, "estimator": "gradient boosting", "features": features, "classes": common.class_names(classes),
             "libraries": common.libraries(*libraries), "rows": len(rows), "given": bool(request.get("inputs")),
             "notes": list(notes)}

@@ -15,8 +15,9 @@ def from_pickle(request, kind):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model = pickles.load(path, where)
-    notes = sorted({common.one_line(w.message) for w in caught if "InconsistentVersion" in w.category.__name__})
     trained = sorted({getattr(w.message, "original_sklearn_version", "") for w in caught} - {""})
+    notes = [f"note: trained with scikit-learn {', '.join(trained)}, read by {sklearn.__version__}, which promises nothing for it; "
+             f"the golden cases are {sklearn.__version__}'s"] if trained else []
     return convert(request, model, notes, trained, names)
 
 
@@ -55,16 +56,18 @@ def from_estimator(request, model):
         raise common.Refused(f"skl2onnx has no converter for a part of this model: {common.one_line(e)}",
                              "https://onnx.ai/sklearn-onnx/supported.html lists what can be converted") from e
     onnx_model.producer_version = onnx_model.producer_version or common.version("skl2onnx")
+    classes = getattr(model, "classes_", None)
+    classes = common.class_names(classes.tolist() if np.ndim(classes) == 1 else None)
+    common.label(onnx_model, columns.names if columns.named and not columns.apart else [], classes)
     common.save(request, onnx_model)
     outputs = run(model, frame, [o.name for o in onnx_model.graph.output])
     common.golden(request, f"{type(model).__name__} of scikit-learn {sklearn.__version__}", columns.inputs(rows), outputs)
-    classes = getattr(model, "classes_", None)
     return {
         "framework": f"scikit-learn {sklearn.__version__}",
         "estimator": describe(model),
         "libraries": common.libraries("scikit-learn", "skl2onnx", "onnx", "numpy"),
         "features": features,
-        "classes": common.class_names(classes),
+        "classes": classes,
         "rows": len(rows),
         "given": bool(request.get("inputs")),
     }
@@ -229,7 +232,7 @@ class Columns:
         for i, c in enumerate(self.info):
             example = next((r[i] for r in rows if r[i] is not None and r[i] == r[i]), None)
             found.append({"name": c.name, "type": c.kind, "values": [str(v) for v in c.values] if c.closed else [],
-                          "nullable": c.nullable, "example": common.scalar(example)})
+                          "nullable": c.nullable, "example": common.example(example)})
         return found
 
 

@@ -116,6 +116,11 @@ DATATYPES = {"float32": "FP32", "float64": "FP64", "float16": "FP16", "int8": "I
              "int64": "INT64", "uint8": "UINT8", "uint16": "UINT16", "uint32": "UINT32", "uint64": "UINT64", "bool": "BOOL"}
 
 
+def example(v):
+    """A value short enough to read."""
+    return float(f"{v:.6g}") if isinstance(v, float) and math.isfinite(v) else scalar(v)
+
+
 def scalar(v):
     if isinstance(v, float):
         if math.isnan(v):
@@ -145,8 +150,26 @@ def golden(request, name, inputs, outputs):
         json.dump({"cases": [case]}, f)
 
 
+def label(model, names, classes):
+    """What the bare model.onnx tells too: its vector's names and its classes."""
+    for key, values in (("feature_names", names), ("class_names", classes)):
+        if values:
+            entry = model.metadata_props.add()
+            entry.key, entry.value = key, json.dumps([str(v) for v in values])
+
+
+def open_rows(model):
+    """The first dimension of every input and output is rows, whatever number a converter has put there."""
+    for port in list(model.graph.input) + list(model.graph.output):
+        dims = port.type.tensor_type.shape.dim
+        if len(dims) and dims[0].HasField("dim_value"):
+            dims[0].ClearField("dim_value")
+            dims[0].dim_param = "rows"
+
+
 def save(request, model):
     import onnx
+    open_rows(model)
     onnx.checker.check_model(model)
     path = os.path.join(request["out"], "model.onnx")
     with open(path, "wb") as f:

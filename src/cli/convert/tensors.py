@@ -119,17 +119,7 @@ def from_tflite(request, tf):
             found[d["name"]].append(interpreter.get_tensor(d["index"]))
     outputs = {n: np.concatenate(v) for n, v in found.items()}
     if fixed:
-        model = open_batch(model)
+        common.open_rows(model)
         onnx.save(model, os.path.join(request["out"], "model.onnx"))
     check_names(model, given, outputs)
     return finish(request, tf, "tflite", given, outputs)
-
-
-def open_batch(model):
-    """The first dimension of inputs and outputs is rows, whatever number the file has there."""
-    for port in list(model.graph.input) + list(model.graph.output):
-        dims = port.type.tensor_type.shape.dim
-        if len(dims) and dims[0].dim_value == 1:
-            dims[0].ClearField("dim_value")
-            dims[0].dim_param = "batch"
-    return model
