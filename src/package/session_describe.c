@@ -140,10 +140,11 @@ static enum gal_status file_of(struct gal_str name, struct gal_str *out, void *c
 }
 
 static enum gal_status compile(struct gal_packed *p, const struct gal_yaml *list,
-                               const struct gal_column *in, size_t count, struct gal_steps **out,
-                               struct gal_err *err)
+                               enum gal_steps_place place, const struct gal_column *in,
+                               size_t count, struct gal_steps **out, struct gal_err *err)
 {
-    const struct gal_steps_context context = {p->manifest->path, file_of, p};
+    const struct gal_steps_context context = {
+        .path = p->manifest->path, .place = place, .file = file_of, .ctx = p};
 
     return gal_steps_compile(list, in, count, &context, &p->arena, out, err);
 }
@@ -156,7 +157,8 @@ static enum gal_status describe_before(struct gal_packed *p, struct gal_err *err
     for (size_t i = 0; !status && i < p->manifest->feature_count; i++)
         in[i].encoded = p->manifest->features[i].type == GAL_FEATURE_IMAGE;
     if (!status)
-        status = compile(p, p->manifest->before, in, p->info.input_count, &p->before, err);
+        status = compile(p, p->manifest->before, GAL_STEPS_BEFORE, in, p->info.input_count,
+                         &p->before, err);
     if (!status)
         p->columns = gal_steps_columns(p->before, &p->column_count);
     return status;
@@ -228,7 +230,8 @@ static enum gal_status describe_after(struct gal_packed *p, struct gal_err *err)
         return choose(p, inner->outputs, inner->output_count, err);
     status = columns_of(p, inner->outputs, inner->output_count, &in, err);
     if (!status)
-        status = compile(p, p->manifest->after, in, inner->output_count, &p->after, err);
+        status = compile(p, p->manifest->after, GAL_STEPS_AFTER, in, inner->output_count, &p->after,
+                         err);
     if (status)
         return status;
     columns = gal_steps_columns(p->after, &p->after_count);

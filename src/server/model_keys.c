@@ -250,14 +250,14 @@ static enum gal_status apply_own(struct gal_model_config *c, struct gal_arena *a
     return GAL_OK;
 }
 
-enum gal_status gal_model_keys_serving(const struct gal_yaml *keys, const char *file,
+enum gal_status gal_model_keys_serving(const struct gal_yaml *serving, const char *file,
                                        struct gal_model_config *c, struct gal_arena *arena,
                                        struct gal_err *err)
 {
     enum gal_status status = GAL_OK;
 
     (void)arena;
-    for (const struct gal_yaml *n = keys->child; n && status == GAL_OK; n = n->next) {
+    for (const struct gal_yaml *n = serving->child; n && status == GAL_OK; n = n->next) {
         const struct gal_config_row *row = gal_config_find(n->key);
         struct gal_config_value value = {.source = GAL_FROM_FILE};
         if (!row || row->scope != GAL_SCOPE_MODEL || n->type != GAL_YAML_SCALAR) {

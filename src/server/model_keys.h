@@ -15,7 +15,7 @@ enum gal_status gal_model_keys_base(const struct gal_config *c, struct gal_model
                                     struct gal_err *err);
 /* The `serving` keys of a package's manifest, `file`, into c: gal_scan_options.serving. INVALID
  * names the line. */
-enum gal_status gal_model_keys_serving(const struct gal_yaml *keys, const char *file,
+enum gal_status gal_model_keys_serving(const struct gal_yaml *serving, const char *file,
                                        struct gal_model_config *c, struct gal_arena *arena,
                                        struct gal_err *err);
 /* gal_catalog_scan over the configuration's paths, each with its own keys. how: its may_be_empty
