@@ -131,10 +131,11 @@ enum gal_status gal_package_digest(struct gal_package *p, struct gal_err *err)
     struct gal_opened *o = gal_opened_of(p);
     struct gal_arena arena;
     struct gal_plan plan;
+    const struct gal_pack_options options = {.proved = true};
     if (p->is_sealed)
         return GAL_OK;
     gal_arena_init(&arena, ARENA_FIRST, 0, ARENA_MAX);
-    enum gal_status status = gal_plan_make(o, &no_options, &arena, &plan, err);
+    enum gal_status status = gal_plan_make(o, &options, &arena, &plan, err);
     for (size_t i = 0; i < plan.file_count && !status; i++) {
         for (size_t k = 0; k < p->file_count; k++) {
             if (gal_str_eq(o->files[k].name, plan.files[i].file.name))

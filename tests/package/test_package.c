@@ -29,7 +29,8 @@ static enum gal_status pack(const char *from, const char *to, struct gal_pack_re
     struct gal_pack_report own;
     enum gal_status status = gal_package_open(in_folder(from), &p, err);
     if (!status)
-        status = gal_pack(p, in_folder(to), NULL, report ? report : &own, err);
+        status = gal_pack(p, in_folder(to), &(struct gal_pack_options){.proved = true},
+                          report ? report : &own, err);
     gal_package_close(p);
     return status;
 }
@@ -252,6 +253,33 @@ static void a_sealed_directory_is_held_against_its_seal(void **state)
     assert_non_null(strstr(err.message, "out: galley.yaml has the digest sha256:"));
 }
 
+/* The weights of this model lie in weights/all.bin beside it: ModelProto.graph.initializer
+ * .external_data "location". */
+static const char external[] = "\x3a\x22\x2a\x20\x6a\x1e\x0a\x08location\x12\x12weights/ab/all.bin";
+
+static void external_data_belongs_to_the_package(void **state)
+{
+    (void)state;
+    struct gal_err err;
+    put_package("fraud");
+    put_file("fraud/model.onnx", (struct gal_str){external, sizeof external - 1});
+    assert_int_equal(pack("fraud", "a.galley", NULL, &err), GAL_NOT_FOUND);
+    assert_non_null(
+        strstr(err.message, "fraud: weights/ab/all.bin, which the model refers to, is missing"));
+    put_text("fraud/weights/ab/all.bin", "bytes");
+    struct gal_package *p = open_ok("fraud");
+    const struct gal_package_file *f = gal_package_find(p, GAL_STR("weights/ab/all.bin"));
+    assert_non_null(f);
+    assert_int_equal(f->role, GAL_ROLE_WEIGHT);
+    gal_package_close(p);
+    char out[sizeof external];
+    memcpy(out, external, sizeof out);
+    memcpy(out + 18, "../../../", 9); /* as it could lead to any file */
+    put_file("fraud/model.onnx", (struct gal_str){out, sizeof external - 1});
+    assert_int_equal(pack("fraud", "a.galley", NULL, &err), GAL_INVALID);
+    assert_non_null(strstr(err.message, "fraud: \"../../../"));
+}
+
 /* Any byte of the file flipped: opening or checking finds it, unless it is one that tar does not
  * look at. */
 static void flipped_bits_are_found(void **state)
@@ -352,6 +380,7 @@ int main(void)
         TEST(what_is_missing_is_named),
         TEST(files_that_do_not_belong_into_a_package_are_refused),
         TEST(a_sealed_directory_is_held_against_its_seal),
+        TEST(external_data_belongs_to_the_package),
         TEST(flipped_bits_are_found),
         TEST(failures_leave_nothing_behind),
     };
