@@ -49,7 +49,7 @@ static enum gal_status take_entry(struct walk *w, struct gal_str bytes)
         else if (f.wire == GAL_PB_BYTES && f.number == ENTRY_VALUE)
             value = f.bytes;
     }
-    if (!gal_str_is(key, "location") || gal_str_eq(value, w->last))
+    if (!gal_str_is(key, "location") || (w->last.p && gal_str_eq(value, w->last)))
         return GAL_OK;
     w->last = value;
     return w->on_file(value, w->ctx);
