@@ -100,6 +100,8 @@ static CURLcode set_trust(struct gal_fetch_run *r)
     CURLcode c = CURLE_OK;
     if (o->ca_file)
         c |= curl->easy_setopt(e, CURLOPT_CAINFO, o->ca_file);
+    if (r->f->ca_dir)
+        c |= curl->easy_setopt(e, CURLOPT_CAPATH, r->f->ca_dir);
     if (o->insecure) {
         c |= curl->easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 0L);
         c |= curl->easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 0L);
