@@ -101,7 +101,7 @@ static enum gal_status take_entry(yyjson_val *entry, const char *host, struct ga
     out->identity_token = text_of(entry, "identitytoken");
     out->registry_token = text_of(entry, "registrytoken");
     out->user = text_of(entry, "username");
-    out->password = text_of(entry, "password");
+    out->password = out->user ? text_of(entry, "password") : NULL;
     if (!auth || out->password)
         return GAL_OK;
     return split_auth(auth, host, arena, out, err);
