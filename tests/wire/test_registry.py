@@ -13,6 +13,7 @@ import harness
 import oci_files
 from registry_server import (ORAS, PASSWORD, USER, DockerRegistry, TokenServer, needs_oras,
                              needs_registry)
+from test_pack import write_package
 
 pytestmark = needs_registry
 BIG = os.urandom(6_000_000)
@@ -167,6 +168,34 @@ def test_oras_pulls_what_galley_pushed_and_the_other_way_round(registry, tmp_pat
     galley("pull", f"{registry.host}/or/as:2", "-o", tmp_path / "b.galley")
     assert oci_files.layers_of(tmp_path / "b.galley") == {"weights.bin": BIG}
     run(ORAS, "cp", "--from-oci-layout", f"{tmp_path}/b.galley:2", "--to-plain-http", f"{registry.host}/or/as:3")
+
+
+# --- packages ------------------------------------------------------------------------------------
+
+def test_a_package_is_the_same_wherever_it_went(registry, tmp_path):
+    """Packed, pushed, pulled as a file and as a directory, pushed from there: one digest."""
+    package = write_package(tmp_path / "fraud")
+    ref = f"{registry.host}/models/fraud:2.1.0"
+    assert refused("push", package, ref) == (
+        f"galley: push: {package} is a package that nobody has packed yet\n"
+        f"galley pack {package} -o NAME.galley proves and packs it; push that\n")
+    galley("pack", package, "-o", tmp_path / "fraud.galley")
+    digest = galley("push", tmp_path / "fraud.galley", ref).stdout.strip().split("@")[1]
+    galley("pull", ref, cwd=tmp_path)
+    assert galley("push", tmp_path / "fraud-2.1.0.galley", ref).stdout == f"{ref}@{digest}\n"
+    galley("pull", ref, "-o", f"{tmp_path}/unpacked/")
+    assert (tmp_path / "unpacked" / "README.md").read_text() == "# Fraud\n"
+    assert galley("push", tmp_path / "unpacked", ref).stdout == f"{ref}@{digest}\n"
+    # A directory that is not empty is left alone; so is one that has been touched.
+    assert "there is something in it" in refused("pull", ref, "-o", tmp_path / "unpacked")
+    os.chmod(tmp_path / "unpacked" / "README.md", 0o644)
+    (tmp_path / "unpacked" / "README.md").write_text("# Frauds\n")
+    assert "README.md" in refused("push", tmp_path / "unpacked", ref)
+    oci_files.artifact(tmp_path / "other.tar", {"a": b"b"})
+    galley("push", tmp_path / "other.tar", f"{registry.host}/not/a-package:1")
+    words = refused("pull", f"{registry.host}/not/a-package:1", "-o", f"{tmp_path}/unpacked2/")
+    assert "no model package" in words and "-o FILE keeps it as a file" in words
+    assert not (tmp_path / "unpacked2").exists() and not (tmp_path / ".unpacked2.pull").exists()
 
 
 # --- who may -------------------------------------------------------------------------------------

@@ -2,10 +2,12 @@
 """galley push and pull against a registry that cuts, lies and refuses."""
 import json
 import os
+import ssl
 import subprocess
 
 import pytest
 
+import certificates
 import harness
 import oci_files
 from registry_server import FakeRegistry
@@ -169,6 +171,34 @@ def test_sizes_are_believed_to_the_byte(tmp_path):
             r.types[oci_files.digest_of(text)] = oci_files.MANIFEST
             done = galley("pull", f"{r.host}/a/b:1", "-o", tmp_path / "b.galley", code=1)
             assert words in done.stderr, done.stderr
+
+
+# --- open lines ----------------------------------------------------------------------------------
+
+def tls_of(tmp_path):
+    pair = certificates.Pair(tmp_path, "own", names=["localhost"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.cert, pair.key)
+    return context
+
+
+def test_nothing_goes_on_without_tls_that_began_with_it(tmp_path, home):
+    (home / ".docker").mkdir()
+    with FakeRegistry() as storage, FakeRegistry(tls=tls_of(tmp_path), cdn=storage.port) as r:
+        galley("push", "--insecure", tmp_path / "a.galley", f"{r.host}/a/b:1")
+        done = galley("pull", "--insecure", f"{r.host}/a/b:1", "-o", tmp_path / "b.galley", code=1)
+        assert f"redirects to http://localhost:{storage.port}, which is not encrypted" in done.stderr
+        assert storage.seen == []
+
+        # Nor does a password go to a token server without it.
+        def challenge(handler):
+            handler.start()
+            handler.reply(401, WWW_Authenticate=f'Bearer realm="http://localhost:{storage.port}/token",service="x"')
+        (home / ".docker" / "config.json").write_text(json.dumps({"auths": {r.host: {"auth": "bWU6cHc="}}}))
+        r.server.RequestHandlerClass = type("H", (r.server.RequestHandlerClass,), {"do_GET": challenge})
+        done = galley("pull", "--insecure", f"{r.host}/a/b:1", "-o", tmp_path / "b.galley", code=1)
+        assert f"its token server http://localhost:{storage.port}/token is not encrypted" in done.stderr
+        assert storage.seen == []
 
 
 # --- what the specification has besides ----------------------------------------------------------
