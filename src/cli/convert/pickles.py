@@ -318,7 +318,10 @@ def look_through(path, where):
     """Every global that the file names. Refused when one is not allowed, or when it is no pickle."""
     try:
         with opened(path) as f:
-            return Scan(Stream(f), where, False).run()
+            found = Scan(Stream(f), where, False).run()
+            if f.read(1):
+                raise Refused(f"{where} goes on behind its end: it was not loaded", "Take models from people you trust only.")
+            return found
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as e:
         raise Refused(f"{where} cannot be unpacked: {' '.join(str(e).split())[:120]}") from e
 
