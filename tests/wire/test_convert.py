@@ -9,6 +9,7 @@ import sys
 import pytest
 import yaml
 
+import conversions
 import harness
 
 sys.path.insert(0, str(harness.SOURCE / "tests" / "convert"))
@@ -20,23 +21,13 @@ CONVERT = harness.SOURCE / "src" / "cli" / "convert"
 CLASSIFIERS = ["logistic.joblib", "forest.joblib", "boosting.pkl", "histogram.joblib", "perceptron.joblib", "in_pipeline.joblib",
                "lightgbm.pkl", "xgboost.json", "xgboost.ubj", "xgboost_three.json", "lightgbm.txt", "lightgbm_three.txt"]
 REGRESSIONS = ["ridge.pkl", "plain_forest.joblib", "xgboost_regression.json", "lightgbm_regression.txt"]
-RTOL, ATOL = 1e-4, 1e-5  # what `galley init --convert` holds its golden cases to, untold
 
 
-def reason():
-    skipped = harness.SOURCE / "build" / "deps" / "convert-skipped"
-    return skipped.read_text().strip() if skipped.exists() else "build/venv-convert is missing; run: tools/setup test"
-
-
-needs_frameworks = pytest.mark.skipif(not PYTHON.exists(), reason=reason())
+needs_frameworks = conversions.needs(PYTHON, "convert-skipped", "test")
 
 
 def convert(model, out, *more, python=PYTHON):
-    return harness.galley("init", model, "--convert", "--python", python, "-o", out, *more, timeout=120)
-
-
-def close(got, want):
-    return abs(got - want) <= ATOL + RTOL * abs(want)
+    return conversions.convert(model, out, python, *more)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +67,7 @@ def test_a_classifier_answers_as_its_framework_does(name, made, packages):
     got = ask(packages[name], want)
     assert [g["label"] for g in got] == want["label"]
     for g, w in zip(got, want["probabilities"]):
-        assert len(g["probabilities"]) == len(w) and all(map(close, g["probabilities"], w)), (g, w)
+        assert len(g["probabilities"]) == len(w) and all(map(conversions.close, g["probabilities"], w)), (g, w)
 
 
 @needs_frameworks
@@ -86,7 +77,7 @@ def test_a_regression_answers_as_its_framework_does(name, made, packages):
     for g, w in zip(ask(packages[name], want), want["value"]):
         value = g["variable"] if isinstance(g, dict) else g
         value = value[0] if isinstance(value, list) else value
-        assert close(value, w), (g, w)
+        assert conversions.close(value, w), (g, w)
 
 
 @needs_frameworks
@@ -110,7 +101,7 @@ def test_the_manifest_says_what_the_framework_knows(packages):
 def test_golden_cases_are_the_frameworks_answers(packages):
     for name in ("logistic.joblib", "xgboost.json", "lightgbm_regression.txt"):
         doc = yaml.safe_load((packages[name] / "galley.yaml").read_text())
-        assert doc["golden"] == {"file": "golden.json", "rtol": RTOL, "atol": ATOL}
+        assert doc["golden"] == {"file": "golden.json", "rtol": conversions.RTOL, "atol": conversions.ATOL}
         case = json.loads((packages[name] / "golden.json").read_text())["cases"][0]
         assert [t["name"] for t in case["inputs"]] == [f["name"] for f in doc["features"]]
         assert all(t["shape"][0] == 16 for t in case["inputs"] + case["outputs"])
