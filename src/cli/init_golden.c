@@ -271,9 +271,8 @@ static enum gal_status read_column(struct gal_init *in, const struct rows *r, si
 
     for (size_t row = 0; row < r->count; row++) {
         yyjson_val *v = cell(r, row, t->name, index, in->draft.feature_count);
-        enum gal_status status =
-            v ? put_cells(v, GAL_RANK_MAX, t, &at, &in->arena, err)
-              : gal_fail(err, GAL_INVALID, "there is no such value");
+        enum gal_status status = v ? put_cells(v, GAL_RANK_MAX, t, &at, &in->arena, err)
+                                   : gal_fail(err, GAL_INVALID, "there is no such value");
         if (status == GAL_OK && at != (row + 1) * width)
             status = gal_fail(err, GAL_INVALID, "%.*s has %zu values in place of %zu",
                               GAL_STR_ARG(t->name), at - row * width, width);

@@ -195,6 +195,42 @@ def test_the_unpickler_holds_names_against_the_list_once_more(tmp_path):
 
 
 @needs_frameworks
+def test_a_pickle_with_wrong_bytes_is_looked_through_or_refused(made):
+    """300 files with a few bytes changed, cut or doubled: no other end than names or a refusal, and soon."""
+    script = """
+import os, random, sys
+sys.path.insert(0, sys.argv[1])
+import common, pickles
+rng, kept, refused = random.Random(7), 0, 0
+for path in sys.argv[2:]:
+    whole = open(path, "rb").read()
+    for i in range(150):
+        data = bytearray(whole)
+        for _ in range(rng.randint(1, 4)):
+            at = rng.randrange(len(data))
+            data[at] = rng.randrange(256)
+        if i % 3 == 0:
+            del data[rng.randrange(len(data)):]
+        if i % 5 == 0:
+            at = rng.randrange(len(data) + 1)
+            data[at:at] = data[max(0, at - 40):at]
+        with open("mutant.pkl", "wb") as f:
+            f.write(data)
+        try:
+            pickles.look_through("mutant.pkl", "it")
+            kept += 1
+        except common.Refused:
+            refused += 1
+print(kept, refused)
+"""
+    r = subprocess.run([PYTHON, "-c", script, CONVERT, made / "ridge.pkl", made / "logistic.joblib"], capture_output=True,
+                       text=True, timeout=300, cwd=made)
+    assert r.returncode == 0, r.stderr[-2000:]
+    kept, refused = map(int, r.stdout.split())
+    assert kept + refused == 300 and refused > 100, r.stdout
+
+
+@needs_frameworks
 def test_a_pickle_that_is_no_model_is_an_error(tmp_path):
     (tmp_path / "list.pkl").write_bytes(pickle.dumps([1, 2, 3]))
     r = convert(tmp_path / "list.pkl", tmp_path / "p")

@@ -115,7 +115,8 @@ class Scan:
                 self.step(op.name, arg)
         except Refused:
             raise
-        except (ValueError, IndexError, KeyError, TypeError, EOFError, AttributeError, UnicodeDecodeError) as e:
+        except (ValueError, IndexError, KeyError, TypeError, EOFError, AttributeError, UnicodeError, OverflowError,
+                RecursionError) as e:
             raise Refused(f"{self.where} is no whole pickle: {' '.join(str(e).split())[:120]}") from e
         return self.globals
 
@@ -277,7 +278,17 @@ class Stream(io.RawIOBase):
         self.f = f
 
     def read(self, n=-1):
-        return self.f.read(n)
+        """A length that lies takes no more memory than the file has bytes."""
+        if n < 1 << 20:
+            return self.f.read(n)
+        pieces = []
+        while n > 0:
+            piece = self.f.read(min(n, 1 << 20))
+            if not piece:
+                break
+            pieces.append(piece)
+            n -= len(piece)
+        return b"".join(pieces)
 
     def readline(self, size=-1):
         return self.f.readline(size)
