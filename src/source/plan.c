@@ -67,9 +67,10 @@ enum gal_status gal_plan_settle(struct gal_source_run *r, struct gal_err *err)
     gal_buf_printf(&text, "%s\n%s\n", p->origin, p->root);
     for (size_t i = 0; i < p->count; i++) {
         const struct gal_source_object *o = &p->objects[i];
-        lasts = lasts && (o->etag || o->modified || o->sha256[0] || o->md5[0]);
-        gal_buf_printf(&text, "%s %llu %s %s %s %s\n", o->place, (unsigned long long)o->size,
-                       o->etag ? o->etag : "", o->modified ? o->modified : "", o->sha256, o->md5);
+        lasts = lasts && (o->versioned || o->etag || o->modified || o->sha256[0] || o->md5[0]);
+        gal_buf_printf(&text, "%s %llu %s %s %s %s %s\n", o->place, (unsigned long long)o->size,
+                       o->etag ? o->etag : "", o->modified ? o->modified : "", o->sha256, o->md5,
+                       o->versioned ? o->url : "");
     }
     if (text.failed)
         status = gal_plan_no_memory(err);

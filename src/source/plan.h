@@ -17,6 +17,7 @@ struct gal_source_object {
     uint64_t size;
     bool size_known;
     bool ranges;                      /* parts may be asked for: the server tells versions apart */
+    bool versioned;                   /* the URL is of one version, for good */
     const char *etag, *modified;      /* as answers tell them; NULL: not told */
     char sha256[GAL_SHA256_HEX_SIZE]; /* hex; empty: not told */
     char md5[33];
