@@ -4,7 +4,7 @@
  * usage: json [COUNT [ROUNDS]]; prints processor time, the least of the rounds, which take turns.
  */
 #include "api/oip.h"
-#include "api/tensor_json.h"
+#include "codec/tensor_json.h"
 
 #include <stdio.h>
 #include <stdlib.h>

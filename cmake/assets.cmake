@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-# gal_asset(OUT_VAR NAME FILE): adds to OUT_VAR an assembler source that holds FILE, compressed, as gal_asset_NAME (see
-# src/api/assets.h). A FILE that is not there becomes an empty asset, with a warning.
+# gal_asset(OUT_VAR NAME FILE [PLAIN]): adds to OUT_VAR an assembler source that holds FILE, compressed unless PLAIN, as
+# gal_asset_NAME (see src/api/assets.h and src/cli/convert.h). A FILE that is not there becomes an empty asset, with a warning.
 function(gal_asset out name file)
   set(dir "${CMAKE_CURRENT_BINARY_DIR}/assets")
   set(made "${dir}/${name}.S")
   set(input)
+  set(plain)
+  if("PLAIN" IN_LIST ARGN)
+    set(plain --plain)
+  endif()
   if(EXISTS "${file}")
     set(input "${file}")
   else()
@@ -13,7 +17,7 @@ function(gal_asset out name file)
   add_custom_command(
     OUTPUT "${made}"
     BYPRODUCTS "${dir}/${name}.gz"
-    COMMAND "${PROJECT_SOURCE_DIR}/tools/embed" "${name}" "${made}" ${input}
+    COMMAND "${PROJECT_SOURCE_DIR}/tools/embed" ${plain} "${name}" "${made}" ${input}
     DEPENDS "${PROJECT_SOURCE_DIR}/tools/embed" ${input}
     COMMENT "Embedding ${name}"
     VERBATIM)

@@ -26,9 +26,10 @@ function(gal_static name header)
   if(NOT ${upper}_INCLUDE OR NOT ${upper}_LIBRARY)
     gal_missing("${name}")
   endif()
-  add_library(gal_${name} INTERFACE)
-  target_include_directories(gal_${name} SYSTEM INTERFACE "${${upper}_INCLUDE}")
-  target_link_libraries(gal_${name} INTERFACE "${${upper}_LIBRARY}")
+  # Imported, so that what it needs itself stands behind it on the linker's line.
+  add_library(gal_${name} UNKNOWN IMPORTED GLOBAL)
+  set_target_properties(gal_${name} PROPERTIES IMPORTED_LOCATION "${${upper}_LIBRARY}"
+    INTERFACE_INCLUDE_DIRECTORIES "${${upper}_INCLUDE}")
   add_library(gal::${name} ALIAS gal_${name})
 endfunction()
 gal_static(hiredis hiredis/async.h libhiredis.a hiredis)

@@ -2,7 +2,7 @@
 /* JSON inference requests. Oracles: what was decoded, written and decoded again is the same; the
  * short way for arrays of numbers and the long way agree, in what they refuse too. */
 #include "api/oip.h"
-#include "api/tensor_json.h"
+#include "codec/tensor_json.h"
 
 #include <stdlib.h>
 

@@ -5,7 +5,7 @@
 #include "api/body.h"
 #include "api/oip.h"
 #include "api/route.h"
-#include "api/tensor_json.h"
+#include "codec/tensor_json.h"
 
 #define TYPE_EVENTS GAL_STR("text/event-stream; charset=utf-8")
 

@@ -2,7 +2,7 @@
 /* ModelInferResponse. All sizes are known before the first byte is written: the tensors' bytes are
  * not copied, but for small ones, which cost less in one piece with the head. */
 #include "api/grpc.h"
-#include "api/tensor_json.h"
+#include "codec/tensor_json.h"
 
 enum response_field {
     RESPONSE_MODEL = 1,

@@ -2,6 +2,7 @@
 #include "api/infer.h"
 
 #include "api/cached.h"
+#include "api/validate.h"
 
 #include <limits.h>
 
@@ -86,6 +87,8 @@ enum gal_status gal_infer_set(struct gal_exchange *x, struct gal_infer *inf,
     size_t i = gal_port_find(info->inputs, info->input_count, t->name);
     const struct gal_port *port;
 
+    if (i == SIZE_MAX && gal_validate_ignores(x->model))
+        return GAL_OK;
     if (i == SIZE_MAX) {
         gal_fail(err, GAL_INVALID, "unexpected inference input '%.*s' for model '%s'",
                  (int)(t->name.n < 128 ? t->name.n : 128), t->name.p, x->model->name);
@@ -279,6 +282,13 @@ void gal_infer_run(struct gal_exchange *x, struct gal_infer *inf)
     if (st == GAL_OK)
         st = read_headers(x, inf, &err);
     x->rows = count_rows(x, inf);
+    if (st == GAL_OK)
+        st = gal_validate(x, inf, &err);
+    if (st == GAL_INVALID && inf->findings != NULL && inf->findings->refused > 0 &&
+        inf->refuse != NULL) {
+        inf->refuse(x, inf, &err);
+        return;
+    }
     if (st == GAL_OK)
         st = gal_pad_in(x->model->pad, inf->inputs, &x->arena, &inf->padded, &err);
     if (st != GAL_OK) {

@@ -12,6 +12,7 @@ enum gal_status gal_infer_resolve(struct gal_exchange *x, struct gal_str name,
                                   struct gal_str version, struct gal_err *err);
 
 /* An inference being put together; in the exchange's arena. */
+struct gal_findings;
 struct gal_infer {
     struct gal_value *inputs; /* the model's inputs in its order; kind NONE until given */
     size_t *wanted;           /* indexes of outputs */
@@ -25,6 +26,10 @@ struct gal_infer {
                             server's, not lengthen it */
     uint64_t priority;   /* 1 the most urgent; 0: the model's default */
     struct gal_padded padded;
+    struct gal_findings *findings; /* of a package's features; NULL: there are none to check */
+    /* Renders findings that refuse the request and finishes it; err tells of them in a sentence.
+     * NULL: gal_exchange_fail does. */
+    void (*refuse)(struct gal_exchange *x, struct gal_infer *inf, const struct gal_err *err);
     void *state;  /* the dialect's own */
     bool has_run; /* outputs are to be released */
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/mlflow.h"
 
-#include "api/tensor_json.h"
+#include "api/validate.h"
+#include "codec/tensor_json.h"
 
 #include <stdio.h>
 
@@ -227,6 +228,7 @@ static enum gal_status set_tensor(struct gal_exchange *x, struct gal_infer *inf,
     int64_t *shape;
     enum gal_status st;
 
+    gal_validate_nulls(gal_validate_feature(x->model, (size_t)(port - x->model->info->inputs)), v);
     if (!port->shape_known)
         t.rank = gal_native_nesting(v, lens);
     shape = gal_arena_small(&x->arena, (t.rank + 1) * sizeof(*shape));
@@ -270,6 +272,8 @@ static enum gal_status set_named(struct gal_exchange *x, struct gal_infer *inf, 
             st = set_tensor(x, inf, &info->inputs[index], v, root, err);
             continue;
         }
+        if (gal_validate_ignores(x->model))
+            continue;
         gal_fail(err, GAL_INVALID, "%s '%.*s'", unknown, GAL_STR_SHOWN(text_of(key)));
         gal_err_hint(err, "model '%.60s' has the input%s '%s'%s", x->model->name,
                      info->input_count == 1 ? "" : "s",

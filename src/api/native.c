@@ -71,6 +71,15 @@ static void fail_fields(struct gal_exchange *x, const struct gal_native *n)
     gal_exchange_finish(x, 422, GAL_TYPE_JSON);
 }
 
+static void refuse(struct gal_exchange *x, struct gal_infer *inf, const struct gal_err *err)
+{
+    struct gal_native *n = inf->state;
+
+    (void)err;
+    gal_native_find(n, x->model->manifest, inf->findings, &x->arena);
+    fail_fields(x, n);
+}
+
 static void encode(struct gal_exchange *x, struct gal_infer *inf)
 {
     const struct gal_native *n = inf->state;
@@ -157,6 +166,7 @@ static void predict_image(struct gal_exchange *x, struct gal_native *n)
         return;
     }
     inf->encode = encode;
+    inf->refuse = refuse;
     inf->state = n;
     gal_infer_run(x, inf);
 }
@@ -182,6 +192,7 @@ static void predict(struct gal_exchange *x, bool batch)
         fail_json(x, &err);
     } else if ((st = prepare(x, root, batch, n, &inf, &err)) == GAL_OK) {
         inf->encode = encode;
+        inf->refuse = refuse;
         inf->state = n;
         gal_infer_run(x, inf);
     } else if (st == GAL_INVALID && n->errors.count > 0) {

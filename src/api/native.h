@@ -13,6 +13,7 @@
 #define GAL_API_NATIVE_H
 
 #include "api/infer.h"
+#include "package/check.h"
 #include "text/json.h"
 
 /* One thing that is wrong with a body, as root[row].key followed by indexes:
@@ -63,6 +64,10 @@ enum gal_status gal_native_envelope(yyjson_val *root, bool batch, struct gal_are
 enum gal_status gal_native_decode(const struct gal_model *m, struct gal_native *n,
                                   struct gal_arena *arena, struct gal_value *inputs,
                                   struct gal_err *err);
+/* Adds what a package's features have found wrong with rows that were decoded, at n's places.
+ * Beyond GAL_NATIVE_ERRORS_MAX, and at places that have an error already, nothing is added. */
+void gal_native_find(struct gal_native *n, const struct gal_manifest *m,
+                     const struct gal_findings *findings, struct gal_arena *arena);
 /* Notes an error of the body's key `root` (empty: of the body). message is copied. */
 void gal_native_wrong(struct gal_native *n, struct gal_arena *arena, struct gal_str root,
                       const char *type, const char *message);

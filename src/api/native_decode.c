@@ -4,7 +4,8 @@
  * and collects what is wrong with each value. */
 #include "api/native.h"
 
-#include "api/tensor_json.h"
+#include "api/validate.h"
+#include "codec/tensor_json.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,13 +19,14 @@ struct field {
     struct gal_str name;
     enum gal_dtype dtype;
     size_t rank;
-    const int64_t *shape; /* of a row; open sizes are those of the first row */
-    size_t count;         /* elements a row */
-    char *data;           /* of row 0; NULL: values are checked and dropped */
-    size_t stride;        /* bytes between rows */
-    bool absent;          /* optional and not in the first row */
-    bool unsettled;       /* open sizes that the first row does not tell */
-    size_t seen;          /* the last row that had it, and 1 */
+    const int64_t *shape;              /* of a row; open sizes are those of the first row */
+    size_t count;                      /* elements a row */
+    char *data;                        /* of row 0; NULL: values are checked and dropped */
+    size_t stride;                     /* bytes between rows */
+    bool absent;                       /* optional and not in the first row */
+    bool unsettled;                    /* open sizes that the first row does not tell */
+    size_t seen;                       /* the last row that had it, and 1 */
+    const struct gal_feature *feature; /* of a package; NULL: none */
 };
 
 /* The names that an object may have. */
@@ -51,6 +53,11 @@ struct at {
     size_t index;
 };
 static const struct at at_row = {{NULL, 0}, SIZE_MAX};
+
+static bool has_default(const struct field *f)
+{
+    return f->feature != NULL && f->feature->absent.set;
+}
 
 static bool is_full(const struct decode *d)
 {
@@ -85,87 +92,6 @@ __attribute__((format(printf, 5, 6))) static void wrong(struct decode *d, const 
     else /* the caller's may be gone before the answer is written, an empty one too */
         indexes = gal_arena_strdup(d->arena, gal_str_of(indexes));
     e->indexes = indexes != NULL ? indexes : "";
-}
-
-/* --- shapes --- */
-
-const int64_t *gal_native_row_shape(const struct gal_model *m, const struct gal_port *port,
-                                    size_t *rank)
-{
-    size_t skip = m->batch_dim && port->rank > 0 ? 1 : 0;
-
-    *rank = port->rank - skip;
-    return port->shape + skip;
-}
-
-bool gal_native_is_bare(const struct gal_model *m, const struct gal_port *port)
-{
-    size_t rank;
-    const int64_t *shape = gal_native_row_shape(m, port, &rank);
-
-    if (!port->shape_known)
-        return false;
-    for (size_t i = 0; i < rank; i++)
-        if (shape[i] != 1)
-            return false;
-    return true;
-}
-
-size_t gal_native_name_count(const struct gal_model *m)
-{
-    size_t rank, count = 1, open = 0;
-    const int64_t *shape;
-
-    if (m->feature_count == 0 || m->info->input_count != 1 || !m->info->inputs[0].shape_known)
-        return 0;
-    shape = gal_native_row_shape(m, &m->info->inputs[0], &rank);
-    for (size_t i = 0; i < rank; i++) {
-        if (shape[i] < 0)
-            open++;
-        else if (__builtin_mul_overflow(count, (size_t)shape[i], &count))
-            return 0;
-    }
-    if (open == 1 && count == 1)
-        return m->feature_count;
-    return open == 0 && count == m->feature_count ? count : 0;
-}
-
-size_t gal_native_nesting(yyjson_val *v, size_t lens[GAL_RANK_MAX])
-{
-    size_t depth = 0;
-
-    while (yyjson_is_arr(v) && depth < GAL_RANK_MAX) {
-        lens[depth++] = yyjson_arr_size(v);
-        v = yyjson_arr_get_first(v);
-    }
-    return depth;
-}
-
-bool gal_native_settle(const int64_t *spec, size_t rank, yyjson_val *v, int64_t *out)
-{
-    size_t lens[GAL_RANK_MAX], depth = gal_native_nesting(v, lens), open = 0, last = 0, known = 1;
-    bool told = true;
-
-    for (size_t i = 0; i < rank; i++) {
-        out[i] = spec[i];
-        if (spec[i] < 0) {
-            out[i] = 1;
-            last = i;
-            open++;
-        } else if (__builtin_mul_overflow(known, (size_t)spec[i], &known)) {
-            known = 0;
-        }
-    }
-    if (open == 0)
-        return true;
-    for (size_t i = 0; depth == rank && i < rank; i++)
-        if (spec[i] < 0 && (told = told && lens[i] > 0))
-            out[i] = (int64_t)lens[i];
-    if (depth == 1 && rank > 1 && open == 1 && known > 0 && lens[0] >= known) {
-        out[last] = (int64_t)(lens[0] / known);
-        return true;
-    }
-    return told && depth == rank;
 }
 
 /* --- values --- */
@@ -247,6 +173,7 @@ static void put_value(struct decode *d, const struct field *f, const struct at *
 {
     char shape[128];
 
+    gal_validate_nulls(f->feature, v);
     if (f->unsettled) {
         wrong(d, at, "", "type", "expected nested arrays with a value at least, of shape %s",
               gal_shape_format(f->shape, f->rank, shape, sizeof(shape)));
@@ -266,6 +193,18 @@ static void put_value(struct decode *d, const struct field *f, const struct at *
     } else {
         put_flat(d, f, at, v);
     }
+}
+
+/* The feature's default stands for what the row leaves out; false when it has none. */
+static bool put_default(const struct decode *d, const struct field *f)
+{
+    size_t size = gal_dtype_size(f->dtype);
+
+    if (!has_default(f))
+        return false;
+    for (size_t i = 0; f->data != NULL && i < f->count; i++)
+        gal_check_put(f->feature, &f->feature->absent, f->data + d->row * f->stride + i * size);
+    return true;
 }
 
 /* --- named rows --- */
@@ -335,7 +274,8 @@ static void put_named(struct decode *d, struct table *t, yyjson_val *row)
         if (is_full(d))
             return;
         if (f == NULL) {
-            wrong_unknown(d, t, &at);
+            if (!gal_validate_ignores(d->m))
+                wrong_unknown(d, t, &at);
             continue;
         }
         next = (size_t)(f - t->fields) + 1;
@@ -355,7 +295,7 @@ static void put_named(struct decode *d, struct table *t, yyjson_val *row)
         const struct field *f = &t->fields[i];
         const struct at at = {f->name, SIZE_MAX};
 
-        if (f->seen != d->row + 1 && !f->absent)
+        if (f->seen != d->row + 1 && !f->absent && !put_default(d, f))
             wrong(d, &at, "", "missing", "missing field");
     }
 }
@@ -446,10 +386,14 @@ static void put_mapped(struct decode *d, yyjson_val *row)
     {
         const struct at at = {d->n->columns[i], SIZE_MAX};
 
-        put_value(d, d->mapped[i], &at, v);
+        if (d->mapped[i] != NULL)
+            put_value(d, d->mapped[i], &at, v);
         if (is_full(d))
             return;
     }
+    for (i = 0; i < d->inputs.count; i++)
+        if (d->inputs.fields[i].seen == 0)
+            (void)put_default(d, &d->inputs.fields[i]);
 }
 
 static void put_columns(struct decode *d, yyjson_val *row)
@@ -547,7 +491,8 @@ static enum gal_status prepare_shape(struct decode *d, size_t i, struct gal_valu
 
     for (size_t k = skip; k < rank; k++)
         open = open || port->shape[k] < 0;
-    sample = open || port->optional ? sample_of(d, i) : NULL;
+
+    sample = open || (port->optional && !has_default(f)) ? sample_of(d, i) : NULL;
     if (!port->shape_known)
         rank = gal_native_nesting(sample, lens);
     shape = gal_arena_small(d->arena, (rank + 1) * sizeof(*shape));
@@ -570,7 +515,7 @@ static enum gal_status prepare_shape(struct decode *d, size_t i, struct gal_valu
     in->tensor.shape = shape;
     f->shape = f->unsettled ? port->shape + skip : shape + skip;
     f->rank = rank - skip;
-    f->absent = port->optional && sample == NULL;
+    f->absent = port->optional && sample == NULL && !has_default(f);
     return gal_shape_count(shape + skip, rank - skip, port->dtype, &f->count, err);
 }
 
@@ -582,7 +527,8 @@ static enum gal_status prepare_input(struct decode *d, size_t i, struct gal_valu
     bool carried = port->kind == GAL_KIND_TENSOR && port->dtype != GAL_DT_NONE;
 
     *in = (struct gal_value){.kind = GAL_KIND_NONE};
-    *f = (struct field){.name = port->name, .dtype = port->dtype};
+    *f = (struct field){
+        .name = port->name, .dtype = port->dtype, .feature = gal_validate_feature(d->m, i)};
     if (!carried && !port->optional)
         return gal_fail(err, GAL_UNSUPPORTED,
                         "input '%s' of model '%s' is a %s, which this protocol cannot carry",
@@ -609,7 +555,7 @@ static enum gal_status take_memory(struct decode *d, struct gal_value *inputs, s
     size_t values = 0, nodes = (size_t)(unsafe_yyjson_get_next(d->n->data) - d->n->data);
 
     for (size_t i = 0; i < d->inputs.count; i++)
-        if (!d->inputs.fields[i].absent &&
+        if (!d->inputs.fields[i].absent && !has_default(&d->inputs.fields[i]) &&
             __builtin_add_overflow(values, inputs[i].tensor.count, &values))
             return GAL_OK;
     if (values > nodes)
@@ -622,6 +568,8 @@ static enum gal_status take_memory(struct decode *d, struct gal_value *inputs, s
         f->data = gal_arena_array(d->arena, inputs[i].tensor.count, gal_dtype_size(f->dtype));
         if (f->data == NULL)
             return gal_fail(err, GAL_NO_MEMORY, "no memory for input '%s'", f->name.p);
+        if (f->feature != NULL) /* where a value is wrong the others are looked at too */
+            memset(f->data, 0, inputs[i].tensor.count * gal_dtype_size(f->dtype));
         inputs[i].tensor.data = f->data;
     }
     return GAL_OK;
@@ -693,7 +641,8 @@ static bool map_columns(struct decode *d)
 
         d->mapped[i] = f;
         if (f == NULL) {
-            wrong_unknown(d, t, &at);
+            if (!gal_validate_ignores(d->m))
+                wrong_unknown(d, t, &at);
             continue;
         }
         next = (size_t)(f - t->fields) + 1;
@@ -704,11 +653,33 @@ static bool map_columns(struct decode *d)
     for (size_t i = 0; i < t->count && !is_full(d); i++) {
         const struct at at = {t->fields[i].name, SIZE_MAX};
 
-        if (t->fields[i].seen == 0 && !t->fields[i].absent)
+        if (t->fields[i].seen == 0 && !t->fields[i].absent && !has_default(&t->fields[i]))
             wrong(d, &at, "", "missing", "missing column");
     }
     d->root = n->root;
     return n->errors.count == 0;
+}
+
+/* The request is refused: what else is wrong with it goes into the same list. */
+static void find_more(struct decode *d, const struct gal_value *inputs)
+{
+    const struct gal_manifest *m = d->m->manifest;
+    struct gal_findings *findings;
+    struct gal_value *filled;
+
+    if (m == NULL || m->feature_count == 0 || m->feature_count != d->inputs.count || d->mapped)
+        return;
+    findings = gal_arena_small(d->arena, sizeof(*findings));
+    filled = gal_arena_array(d->arena, d->inputs.count, sizeof(*filled));
+    if (findings == NULL || filled == NULL)
+        return;
+    for (size_t i = 0; i < d->inputs.count; i++) {
+        filled[i] = inputs[i];
+        if (d->inputs.fields[i].data == NULL)
+            filled[i].kind = GAL_KIND_NONE;
+    }
+    (void)gal_check_features(m, filled, d->arena, findings, NULL);
+    gal_native_find(d->n, m, findings, d->arena);
 }
 
 static enum gal_status decode_rows(struct decode *d, struct gal_value *inputs, struct gal_err *err)
@@ -726,8 +697,10 @@ static enum gal_status decode_rows(struct decode *d, struct gal_value *inputs, s
         return st;
     if (d->mapped == NULL || map_columns(d))
         put_rows(d);
-    if (d->n->errors.count > 0)
+    if (d->n->errors.count > 0) {
+        find_more(d, inputs);
         return gal_fail(err, GAL_INVALID, "%s", d->n->errors.at[0].message);
+    }
     for (size_t i = 0; i < d->inputs.count; i++)
         if (!d->inputs.fields[i].absent && d->inputs.fields[i].data == NULL)
             return gal_fail(err, GAL_INTERNAL, "input '%s' was not filled",

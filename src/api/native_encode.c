@@ -3,7 +3,7 @@
  * object of all outputs by name. What is not there once a row stands whole under "outputs". */
 #include "api/native.h"
 
-#include "api/tensor_json.h"
+#include "codec/tensor_json.h"
 
 enum form {
     FORM_ABSENT,

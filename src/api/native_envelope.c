@@ -127,6 +127,52 @@ enum gal_status gal_native_envelope(yyjson_val *root, bool batch, struct gal_are
     return n->errors.count > 0 ? GAL_INVALID : GAL_OK;
 }
 
+/* --- a package's findings --- */
+
+/* An error of the row's that is about the feature, or about the whole row. */
+static bool has_error(const struct gal_native *n, size_t count, size_t row, struct gal_str name,
+                      bool any)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct gal_native_error *e = &n->errors.at[i];
+
+        if ((e->row == row || e->row == SIZE_MAX) &&
+            (any || e->key.p == NULL || gal_str_eq(e->key, name)))
+            return true;
+    }
+    return false;
+}
+
+void gal_native_find(struct gal_native *n, const struct gal_manifest *m,
+                     const struct gal_findings *findings, struct gal_arena *arena)
+{
+    static const struct gal_str roots[] = {
+        [GAL_NATIVE_FEATURES] = {"features", 8},
+        [GAL_NATIVE_FLAT] = {NULL, 0},
+        [GAL_NATIVE_INSTANCES] = {"instances", 9},
+    };
+    size_t before = n->errors.count;
+
+    for (size_t i = 0; i < findings->count && n->errors.count < GAL_NATIVE_ERRORS_MAX; i++) {
+        const struct gal_finding *f = &findings->at[i];
+        const struct gal_feature *feature = &m->features[f->feature];
+        const char *index = "";
+
+        if (f->flag || has_error(n, before, f->row, feature->name, strcmp(f->type, "rule") == 0))
+            continue;
+        if (feature->rank > 0)
+            index = gal_arena_printf(arena, "[%zu]", f->element);
+        n->errors.at[n->errors.count++] = (struct gal_native_error){
+            .root = n->root.p != NULL ? n->root : roots[n->form],
+            .row = n->form == GAL_NATIVE_INSTANCES ? f->row : SIZE_MAX,
+            .key = feature->name,
+            .indexes = index != NULL ? index : "",
+            .type = f->type,
+            .message = f->message,
+        };
+    }
+}
+
 /* --- errors to JSON --- */
 
 static struct gal_str cut(struct gal_str s)

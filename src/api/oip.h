@@ -46,6 +46,11 @@ enum gal_status gal_oip_decode(struct gal_str model, struct gal_str json, struct
                                struct gal_arena *arena, struct gal_oip_request *out,
                                struct gal_err *err);
 
+/* For a model: null is taken in the data of features that are nullable. */
+enum gal_status gal_oip_decode_model(const struct gal_model *m, struct gal_str json,
+                                     struct gal_str binary, struct gal_arena *arena,
+                                     struct gal_oip_request *out, struct gal_err *err);
+
 /* The same without the short way for arrays of numbers, to compare with. */
 enum gal_status gal_oip_decode_tree(struct gal_str model, struct gal_str json,
                                     struct gal_str binary, struct gal_arena *arena,

@@ -6,7 +6,7 @@
 
 #include "api/native.h"
 #include "api/oip.h"
-#include "api/tensor_json.h"
+#include "codec/tensor_json.h"
 
 #include <math.h>
 

@@ -3,7 +3,8 @@
  * and the request parameters that Triton's clients send. */
 #include "api/oip.h"
 
-#include "api/tensor_json.h"
+#include "api/validate.h"
+#include "codec/tensor_json.h"
 
 /* --- members of objects --- */
 
@@ -297,6 +298,7 @@ static enum gal_status take_output_param(struct gal_str key, yyjson_val *v, void
 
 struct decoder {
     struct gal_str model;
+    const struct gal_model *of;     /* NULL: only its name is known */
     struct gal_str binary;          /* not taken by an input yet */
     struct gal_json_arrays *arrays; /* of numbers, beside the tree; NULL: all is in the tree */
     struct gal_arena *arena;
@@ -411,8 +413,12 @@ static enum gal_status take_data(struct decoder *d, yyjson_val *data, struct gal
     numbers = d->arrays != NULL && !is_placed ? gal_json_numbers_of(d->arrays, data) : NULL;
     if (numbers != NULL)
         return gal_tensor_from_numbers(numbers, t) ? GAL_OK : GAL_INVALID; /* see gal_oip_decode */
-    if (!is_placed)
+    if (!is_placed) {
+        if (d->of != NULL && d->of->manifest != NULL)
+            gal_validate_nulls(
+                gal_validate_feature(d->of, gal_manifest_feature(d->of->manifest, t->name)), data);
         return gal_tensor_from_json(data, t, "data", d->arena, err);
+    }
     t->data = NULL; /* gal_oip_run's matter */
     return GAL_OK;
 }
@@ -584,35 +590,60 @@ static enum gal_status read_request(struct decoder *d, yyjson_val *root, struct 
     return st;
 }
 
+static enum gal_status decode_tree(const struct decoder *of, struct gal_str json,
+                                   struct gal_err *err)
+{
+    struct decoder d = *of;
+    yyjson_val *root;
+    enum gal_status st;
+
+    memset(d.out, 0, sizeof(*d.out));
+    st = gal_json_read(json, d.arena, GAL_JSON_DEPTH_MAX, &root, err);
+    return st == GAL_OK ? read_request(&d, root, err) : st;
+}
+
 enum gal_status gal_oip_decode_tree(struct gal_str model, struct gal_str json,
                                     struct gal_str binary, struct gal_arena *arena,
                                     struct gal_oip_request *out, struct gal_err *err)
 {
-    struct decoder d = {.model = model, .binary = binary, .arena = arena, .out = out};
-    yyjson_val *root;
-    enum gal_status st;
+    const struct decoder d = {.model = model, .binary = binary, .arena = arena, .out = out};
 
-    memset(out, 0, sizeof(*out));
-    st = gal_json_read(json, arena, GAL_JSON_DEPTH_MAX, &root, err);
-    return st == GAL_OK ? read_request(&d, root, err) : st;
+    return decode_tree(&d, json, err);
 }
 
 /* What does not work out with the arrays beside the tree is done again with all in it: there is
  * one place that refuses requests and finds the words. */
+static enum gal_status decode(const struct decoder *of, struct gal_str json, struct gal_err *err)
+{
+    struct gal_json_arrays arrays;
+    struct decoder d = *of;
+    const struct gal_arena_mark before = gal_arena_mark(d.arena);
+    yyjson_val *root;
+
+    d.arrays = &arrays;
+    memset(d.out, 0, sizeof(*d.out));
+    if (gal_json_read_numbers(json, GAL_STR("data"), d.arena, GAL_JSON_DEPTH_MAX, &root, &arrays) &&
+        read_request(&d, root, NULL) == GAL_OK && arrays.taken == arrays.count)
+        return GAL_OK;
+    gal_arena_rewind(d.arena, before);
+    return decode_tree(of, json, err);
+}
+
 enum gal_status gal_oip_decode(struct gal_str model, struct gal_str json, struct gal_str binary,
                                struct gal_arena *arena, struct gal_oip_request *out,
                                struct gal_err *err)
 {
-    struct gal_json_arrays arrays;
-    struct decoder d = {
-        .model = model, .binary = binary, .arrays = &arrays, .arena = arena, .out = out};
-    const struct gal_arena_mark before = gal_arena_mark(arena);
-    yyjson_val *root;
+    const struct decoder d = {.model = model, .binary = binary, .arena = arena, .out = out};
 
-    memset(out, 0, sizeof(*out));
-    if (gal_json_read_numbers(json, GAL_STR("data"), arena, GAL_JSON_DEPTH_MAX, &root, &arrays) &&
-        read_request(&d, root, NULL) == GAL_OK && arrays.taken == arrays.count)
-        return GAL_OK;
-    gal_arena_rewind(arena, before);
-    return gal_oip_decode_tree(model, json, binary, arena, out, err);
+    return decode(&d, json, err);
+}
+
+enum gal_status gal_oip_decode_model(const struct gal_model *m, struct gal_str json,
+                                     struct gal_str binary, struct gal_arena *arena,
+                                     struct gal_oip_request *out, struct gal_err *err)
+{
+    const struct decoder d = {
+        .model = gal_str_of(m->name), .of = m, .binary = binary, .arena = arena, .out = out};
+
+    return decode(&d, json, err);
 }

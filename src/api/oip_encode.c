@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/oip.h"
 
-#include "api/tensor_json.h"
+#include "codec/tensor_json.h"
 
 struct encoder {
     struct gal_arena *arena;

@@ -22,7 +22,7 @@ static enum gal_status decode(struct gal_exchange *x, struct gal_oip_request *re
         json.n = (size_t)n;
         binary = (struct gal_str){x->body.p + n, x->body.n - json.n};
     }
-    return gal_oip_decode(gal_str_of(x->model->name), json, binary, &x->arena, req, err);
+    return gal_oip_decode_model(x->model, json, binary, &x->arena, req, err);
 }
 
 /* Inputs that the protocol has no form for make the whole model unreachable by it. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/tfs.h"
+#include "api/validate.h"
 
 #include "base/base64.h"
-#include "api/tensor_json.h"
+#include "codec/tensor_json.h"
 
 static struct gal_str text_of(yyjson_val *v)
 {
@@ -158,7 +159,8 @@ static enum gal_status fill_whole(struct gal_exchange *x, struct gal_infer *inf,
     enum gal_status st;
 
     if (port == NULL)
-        return err->code;
+        return gal_validate_ignores(x->model) && err->code == GAL_INVALID ? GAL_OK : err->code;
+    gal_validate_nulls(gal_validate_feature(x->model, (size_t)(port - x->model->info->inputs)), v);
     t.dtype = port->dtype;
     st = find_shape(&f, v, err);
     if (st == GAL_OK)
@@ -201,6 +203,27 @@ static enum gal_status fill_columns(struct gal_exchange *x, struct gal_infer *in
     return GAL_OK;
 }
 
+/* A feature's default as JSON; NULL when memory is out, or it has several elements. */
+static yyjson_val *default_of(const struct gal_feature *f, struct gal_arena *arena)
+{
+    yyjson_val *v = f->rank == 0 ? gal_arena_small(arena, sizeof(*v)) : NULL;
+
+    if (v == NULL)
+        return NULL;
+    memset(v, 0, sizeof(*v));
+    if (f->absent.null)
+        gal_json_set_str(v, f->type == GAL_FEATURE_TEXT ? GAL_STR("") : GAL_STR("NaN"));
+    else if (f->type == GAL_FEATURE_TEXT)
+        gal_json_set_str(v, f->absent.text);
+    else if (f->type == GAL_FEATURE_BOOL)
+        unsafe_yyjson_set_bool(v, f->absent.integer != 0);
+    else if (f->integral)
+        unsafe_yyjson_set_sint(v, f->absent.integer);
+    else
+        unsafe_yyjson_set_real(v, f->absent.number);
+    return v;
+}
+
 /* One input of all instances, which are objects: its values become the rows of a tensor. */
 static enum gal_status fill_feature(struct gal_exchange *x, struct gal_infer *inf,
                                     struct gal_str name, yyjson_val *rows, yyjson_val *context,
@@ -212,12 +235,18 @@ static enum gal_status fill_feature(struct gal_exchange *x, struct gal_infer *in
     size_t count = unsafe_yyjson_get_len(rows);
     yyjson_val *row = unsafe_yyjson_get_first(rows), *v;
     enum gal_status st = port != NULL ? GAL_OK : err->code;
+    const struct gal_feature *feature =
+        port != NULL ? gal_validate_feature(x->model, (size_t)(port - x->model->info->inputs))
+                     : NULL;
 
     t.dtype = port != NULL ? port->dtype : GAL_DT_NONE;
     for (size_t i = 0; i < count && st == GAL_OK; i++, row = unsafe_yyjson_get_next(row)) {
         v = unsafe_yyjson_is_obj(row) ? yyjson_obj_getn(row, name.p, name.n) : NULL;
         if (v == NULL && context != NULL)
             v = yyjson_obj_getn(context, name.p, name.n);
+        if (v == NULL && feature != NULL && feature->absent.set)
+            v = default_of(feature, &x->arena);
+        gal_validate_nulls(feature, v);
         if (v == NULL)
             st = gal_fail(err, GAL_INVALID, "input '%.*s' is missing",
                           (int)(name.n < 128 ? name.n : 128), name.p);
@@ -261,7 +290,7 @@ static enum gal_status check_keys(struct gal_exchange *x, yyjson_val *rows, cons
         }
         yyjson_obj_foreach(row, k, n, key, value)
         {
-            if (find_port(x, text_of(key), err) != NULL)
+            if (find_port(x, text_of(key), err) != NULL || gal_validate_ignores(x->model))
                 continue;
             gal_err_place(err, "%s[%zu]", where, i);
             return err->code;
@@ -280,7 +309,10 @@ static enum gal_status fill_objects(struct gal_exchange *x, struct gal_infer *in
     for (size_t i = 0; i < info->input_count && st == GAL_OK; i++) {
         struct gal_str name = info->inputs[i].name;
 
-        if (info->inputs[i].optional && yyjson_obj_getn(first, name.p, name.n) == NULL)
+        const struct gal_feature *feature = gal_validate_feature(x->model, i);
+
+        if (info->inputs[i].optional && yyjson_obj_getn(first, name.p, name.n) == NULL &&
+            (feature == NULL || !feature->absent.set || feature->rank > 0))
             continue;
         st = fill_feature(x, inf, name, rows, context, where, err);
     }

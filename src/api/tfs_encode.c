@@ -2,7 +2,7 @@
 #include "api/tfs.h"
 
 #include "base/base64.h"
-#include "api/tensor_json.h"
+#include "codec/tensor_json.h"
 
 /* An output as a tensor; maps of classes are the matrix of their scores, with the classes' names.
  */

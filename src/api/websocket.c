@@ -103,7 +103,7 @@ static enum gal_status decode(struct gal_exchange *x, const struct message *m,
 
     if (m->raw)
         return gal_oip_decode_raw(x->model, m->binary, &x->arena, req, err);
-    st = gal_oip_decode(gal_str_of(x->model->name), m->json, m->binary, &x->arena, req, err);
+    st = gal_oip_decode_model(x->model, m->json, m->binary, &x->arena, req, err);
     x->message_id = req->id;
     return st;
 }

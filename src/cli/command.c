@@ -6,9 +6,10 @@
 #include "cli/print.h"
 
 const struct gal_command *const gal_commands[] = {
-    &gal_command_serve,      &gal_command_predict, &gal_command_inspect,
-    &gal_command_health,     &gal_command_bench,   &gal_command_version,
-    &gal_command_completion, &gal_command_help,    NULL,
+#define GAL_COMMAND(name) &gal_command_##name,
+#include "cli/commands.def"
+#undef GAL_COMMAND
+    NULL,
 };
 
 const struct gal_command_group gal_command_groups[] = {

@@ -63,9 +63,9 @@ struct gal_command_group {
 };
 extern const struct gal_command_group gal_command_groups[]; /* name NULL at the end */
 
-extern const struct gal_command gal_command_serve, gal_command_predict, gal_command_inspect,
-    gal_command_health, gal_command_bench, gal_command_version, gal_command_help,
-    gal_command_completion;
+#define GAL_COMMAND(name) extern const struct gal_command gal_command_##name;
+#include "cli/commands.def"
+#undef GAL_COMMAND
 /* All of them in the order of help, a group's together; NULL at the end. */
 extern const struct gal_command *const gal_commands[];
 

@@ -13,6 +13,7 @@
 #include "model/config.h"
 #include "model/labels.h"
 #include "model/pad.h"
+#include "package/manifest.h"
 #include "sched/sched.h"
 
 enum gal_model_state { GAL_MODEL_LOADING, GAL_MODEL_READY, GAL_MODEL_FAILED };
@@ -43,9 +44,11 @@ struct gal_model {
                                          with one tensor input; NULL when none, or when it is in
                                          another tool's format */
     size_t feature_count;
-    const struct gal_labels *labels; /* one an output; NULL: none has any (model/labels.h) */
-    const struct gal_pad *pad;       /* NULL: no axis is padded */
-    struct gal_model_config config;  /* how it is served; in the arena what it points to */
+    const struct gal_manifest *manifest; /* of a package whose features are the session's inputs, in
+                                            their order; NULL: nothing is told of the inputs */
+    const struct gal_labels *labels;     /* one an output; NULL: none has any (model/labels.h) */
+    const struct gal_pad *pad;           /* NULL: no axis is padded */
+    struct gal_model_config config;      /* how it is served; in the arena what it points to */
     bool configured;        /* config has been filled: it stands above the options of the load */
     unsigned probe_try;     /* the made-up input that the model has answered, see model/probe.h */
     struct gal_arena arena; /* what the fields above borrow */

@@ -83,7 +83,6 @@ static CURLcode set_body(struct gal_fetch_run *r)
         c |= curl->easy_setopt(e, CURLOPT_READDATA, r);
         c |= curl->easy_setopt(e, CURLOPT_SEEKFUNCTION, gal_fetch_on_seek);
         c |= curl->easy_setopt(e, CURLOPT_SEEKDATA, r);
-        c |= curl->easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, BUFFER_BYTES);
     }
     if (strcmp(r->method, "HEAD") == 0)
         c |= curl->easy_setopt(e, CURLOPT_NOBODY, 1L);
@@ -132,7 +131,6 @@ static enum gal_status set_up(struct gal_fetch_run *r, const struct curl_slist *
     c |= curl->easy_setopt(e, CURLOPT_HTTPHEADER, headers);
     c |= curl->easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     c |= curl->easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)(o->connect_timeout_us / 1000));
-    c |= curl->easy_setopt(e, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
     c |= curl->easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
     c |= curl->easy_setopt(e, CURLOPT_HEADERFUNCTION, gal_fetch_on_head);
     c |= curl->easy_setopt(e, CURLOPT_HEADERDATA, r);
@@ -140,6 +138,9 @@ static enum gal_status set_up(struct gal_fetch_run *r, const struct curl_slist *
     c |= curl->easy_setopt(e, CURLOPT_WRITEDATA, r);
     c |= set_body(r);
     c |= set_trust(r);
+    /* Refused by some versions in the try behind one that reached nobody: then as it is. */
+    (void)curl->easy_setopt(e, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
+    (void)curl->easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, BUFFER_BYTES);
     return c == CURLE_OK ? GAL_OK
                          : gal_fail(r->err, GAL_UNAVAILABLE, "libcurl refuses its options");
 }

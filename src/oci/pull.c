@@ -69,6 +69,16 @@ static bool is_there(const struct gal_oci_descriptor *d, const char *path)
            strcmp(hex, d->digest + 7) == 0;
 }
 
+/* Does a layout that the caller has hold the blob? Then it is copied from there. */
+static bool copy_from_layout(struct gal_registry *r, const struct gal_oci_descriptor *d,
+                             const char *path)
+{
+    struct gal_layout *have = r->shared->options.have;
+    struct gal_str bytes;
+    return have && gal_layout_blob(have, d, &bytes, NULL) == GAL_OK &&
+           gal_layout_check(have, d, NULL) == GAL_OK && gal_file_put(path, bytes, NULL) == GAL_OK;
+}
+
 static enum gal_status pull_one(struct gal_registry *r, size_t index, void *ctx,
                                 struct gal_err *err)
 {
@@ -77,7 +87,7 @@ static enum gal_status pull_one(struct gal_registry *r, size_t index, void *ctx,
     uint64_t moved = 0;
     char *path = blob_path(p, d->digest, err);
     enum gal_status status = path ? GAL_OK : GAL_NO_MEMORY;
-    if (!status && is_there(d, path))
+    if (!status && (is_there(d, path) || copy_from_layout(r, d, path)))
         gal_registry_tell(r, d, GAL_TRANSFER_EXISTS, d->size, d->size);
     else if (!status)
         status = gal_registry_blob_file(r, d, path, &moved, err);

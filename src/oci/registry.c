@@ -173,8 +173,8 @@ static enum gal_status no_manifest(struct gal_registry *r, const char *name,
                         ref->repository);
     gal_fail(err, GAL_NOT_FOUND, "%s/%s%s%s: no such %s", ref->host, ref->repository,
              is_digest ? "@" : ":", name, is_digest ? "manifest" : "tag");
-    if (!is_digest)
-        gal_registry_hint_tags(r, err);
+    if (!is_digest && gal_registry_hint_tags(r, err) == GAL_NOT_FOUND)
+        gal_fail(err, GAL_NOT_FOUND, "%s/%s: no such repository", ref->host, ref->repository);
     return GAL_NOT_FOUND;
 }
 

@@ -27,9 +27,10 @@ struct gal_registry_options {
     const char *password;
     char *const *env;  /* DOCKER_CONFIG, REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, HOME; may be NULL */
     unsigned parallel; /* blobs at once; 0: 4 */
-    uint64_t chunk_bytes;   /* of an upload at most in one request; 0: all (32 MiB where a server
-                               refuses that) */
-    const char *mount_from; /* repository of the same registry that may have blobs already; NULL */
+    uint64_t chunk_bytes;    /* of an upload at most in one request; 0: all (32 MiB where a server
+                                refuses that) */
+    const char *mount_from;  /* repository of the same registry that may have blobs already; NULL */
+    struct gal_layout *have; /* its blobs are not fetched by gal_registry_pull; NULL */
     /* Calls come one at a time, from any thread. */
     void (*on_progress)(const struct gal_oci_descriptor *d, enum gal_transfer_step step,
                         uint64_t done, uint64_t total, void *ctx);

@@ -83,8 +83,8 @@ enum gal_status gal_registry_crew(struct gal_registry *r, const struct gal_crew_
                                   struct gal_err *err);
 
 /* --- registry_tags.c --- */
-/* "its tags: 1.0.0, 2.0.0", for who has mistyped one. */
-void gal_registry_hint_tags(struct gal_registry *r, struct gal_err *err);
+/* "its tags: 1.0.0, 2.0.0", for who has mistyped one. NOT_FOUND: there is no such repository. */
+enum gal_status gal_registry_hint_tags(struct gal_registry *r, struct gal_err *err);
 
 /* --- registry.c --- */
 bool gal_oci_is_index_type(struct gal_str media_type);

@@ -107,14 +107,15 @@ enum gal_status gal_registry_tags(struct gal_registry *r, struct gal_arena *aren
     return status;
 }
 
-void gal_registry_hint_tags(struct gal_registry *r, struct gal_err *err)
+enum gal_status gal_registry_hint_tags(struct gal_registry *r, struct gal_err *err)
 {
     struct gal_arena arena;
     struct gal_str *tags;
     size_t count, n = 0;
     char text[160];
     gal_arena_init(&arena, 4096, 0, 16u << 20);
-    if (err && gal_registry_tags(r, &arena, &tags, &count, NULL) == GAL_OK) {
+    enum gal_status status = gal_registry_tags(r, &arena, &tags, &count, NULL);
+    if (status == GAL_OK) {
         text[0] = '\0';
         for (size_t i = count > TAGS_SHOWN ? count - TAGS_SHOWN : 0; i < count; i++) {
             int more = snprintf(text + n, sizeof text - n, "%s%.*s", n ? ", " : "",
@@ -128,4 +129,5 @@ void gal_registry_hint_tags(struct gal_registry *r, struct gal_err *err)
             gal_err_hint(err, count > TAGS_SHOWN ? "its last tags: %s" : "its tags: %s", text);
     }
     gal_arena_release(&arena);
+    return status;
 }

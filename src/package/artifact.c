@@ -46,18 +46,6 @@ void gal_artifact_config(struct gal_buf *out, const struct gal_manifest *m,
     gal_buf_puts(out, "]}}");
 }
 
-static struct gal_str media_type_of(enum gal_file_role role)
-{
-    static const struct gal_str types[] = {
-        [GAL_ROLE_WEIGHT] = {"application/vnd.cncf.model.weight.v1.raw", 40},
-        [GAL_ROLE_CONFIG] = {"application/vnd.cncf.model.weight.config.v1.raw", 47},
-        [GAL_ROLE_DOC] = {"application/vnd.cncf.model.doc.v1.raw", 37},
-        [GAL_ROLE_CODE] = {"application/vnd.cncf.model.code.v1.raw", 38},
-        [GAL_ROLE_DATA] = {"application/vnd.cncf.model.dataset.v1.raw", 41},
-    };
-    return types[role];
-}
-
 /* The name as the specification wants it, as oras wants it, and the file's metadata, all constant
  * but for the size. */
 static bool annotate(struct gal_oci_descriptor *d, const struct gal_package_file *f,
@@ -110,7 +98,7 @@ enum gal_status gal_artifact_manifest(struct gal_buf *out, const struct gal_mani
         return gal_fail(err, GAL_NO_MEMORY, "no memory for an artifact's manifest");
     for (size_t i = 0; i < plan->file_count; i++) {
         struct gal_package_file *f = &plan->files[i].file;
-        f->media_type = media_type_of(f->role);
+        f->media_type = gal_role_media_type(f->role);
         layers[i] = (struct gal_oci_descriptor){.media_type = f->media_type, .size = f->size};
         memcpy(layers[i].digest, f->digest, sizeof f->digest);
         if (!annotate(&layers[i], f, arena))

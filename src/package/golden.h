@@ -26,15 +26,17 @@ struct gal_golden {
 enum gal_status gal_golden_read(struct gal_str json, const char *path, double rtol, double atol,
                                 struct gal_arena *arena, struct gal_golden **out,
                                 struct gal_err *err);
-void gal_golden_write(struct gal_buf *out, const struct gal_golden *g);
+/* UNSUPPORTED: a value is no tensor, or text that is no UTF-8; TOO_LARGE: out is full. */
+enum gal_status gal_golden_write(struct gal_buf *out, const struct gal_golden *g,
+                                 struct gal_err *err);
 
 /* The worst of one output over all cases. */
 struct gal_difference {
     struct gal_str output;
     uint64_t elements, differing;
-    double abs_max, rel_max;   /* over all elements */
+    double abs_max, rel_max;          /* over all elements */
     size_t worst_case, worst_element; /* SIZE_MAX: none beyond tolerance */
-    char want[64], got[64];    /* of the worst that is beyond tolerance, else of the largest */
+    char want[64], got[64]; /* of the worst that is beyond tolerance, else of the largest */
 };
 
 struct gal_proof {

@@ -10,10 +10,13 @@
 #include "tensor/tensor.h"
 #include "text/yaml.h"
 
+struct gal_feature_check;
+struct gal_step_kind;
+
 #define GAL_MANIFEST_FILE "galley.yaml"
 #define GAL_FEATURES_MAX 4096u
 #define GAL_RULES_MAX 1024u
-#define GAL_PAIRS_MAX 1024u /* resources, metadata, provenance: each */
+#define GAL_MANIFEST_PAIRS_MAX 1024u /* resources, metadata, provenance: each */
 
 /* What a user writes as `type:`. */
 enum gal_feature_type {
@@ -57,6 +60,7 @@ struct gal_feature {
     enum gal_outlier_action outlier;
     struct gal_literal outlier_below, outlier_above; /* either may be unset */
     const char *outlier_message;                     /* NULL: "NAME value suspicious" */
+    const struct gal_feature_check *check;           /* package/check.c's */
     unsigned line;
 };
 
@@ -121,8 +125,21 @@ struct gal_manifest {
  * "galley.yaml:14" as place and what would be right as hint. */
 enum gal_status gal_manifest_read(struct gal_str text, const char *path, struct gal_arena *arena,
                                   struct gal_manifest **out, struct gal_err *err);
-/* JSON Schema (draft 2020-12) of the file. */
-void gal_manifest_schema(struct gal_buf *out);
+/* What others know of the file. */
+struct gal_manifest_key {
+    const char *name, *help;
+    const char *schema; /* of its value, in JSON */
+};
+struct gal_manifest_parts {
+    const struct gal_step_kind *steps; /* package/steps.h */
+    size_t step_count;
+    const struct gal_manifest_key *serving; /* keys of `serving` */
+    size_t serving_count;
+};
+/* JSON Schema (draft 2020-12) of the file, for editors. */
+void gal_manifest_schema(struct gal_buf *out, const struct gal_manifest_parts *parts);
+/* All fields as text for people. */
+void gal_manifest_describe(struct gal_buf *out, const struct gal_manifest_parts *parts);
 /* Index of a feature; SIZE_MAX: none. */
 size_t gal_manifest_feature(const struct gal_manifest *m, struct gal_str name);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A feature's values by its type, and what its fields say together. */
+#include "package/check_impl.h"
 #include "package/manifest_fields.h"
 
 #include "base/map.h"
@@ -10,20 +11,6 @@
 #define WHOLE_MAX 9007199254740992.0 /* 2^53: above, FP64 has no room for each whole number */
 
 /* --- one value --- */
-
-static void int_range(enum gal_dtype t, int64_t *low, int64_t *high)
-{
-    static const struct {
-        int64_t low, high;
-    } ranges[GAL_DT_COUNT] = {
-        [GAL_DT_UINT8] = {0, UINT8_MAX},         [GAL_DT_UINT16] = {0, UINT16_MAX},
-        [GAL_DT_UINT32] = {0, UINT32_MAX},       [GAL_DT_UINT64] = {0, INT64_MAX},
-        [GAL_DT_INT8] = {INT8_MIN, INT8_MAX},    [GAL_DT_INT16] = {INT16_MIN, INT16_MAX},
-        [GAL_DT_INT32] = {INT32_MIN, INT32_MAX}, [GAL_DT_INT64] = {INT64_MIN, INT64_MAX},
-    };
-    *low = ranges[t].low;
-    *high = ranges[t].high;
-}
 
 static enum gal_status read_whole(struct gal_manifest_reader *r, const struct gal_yaml *node,
                                   const struct gal_feature *f, struct gal_literal *out)
@@ -38,7 +25,7 @@ static enum gal_status read_whole(struct gal_manifest_reader *r, const struct ga
                                      GAL_STR_SHOWN(node->scalar));
         v = (int64_t)out->number;
     }
-    int_range(f->declared, &low, &high);
+    gal_check_int_range(f->declared, &low, &high);
     if (v < low || v > high) {
         gal_manifest_fail(r, node, "%.*s is no %s", GAL_STR_SHOWN(node->scalar),
                           gal_dtype_name(f->declared));
@@ -220,6 +207,18 @@ static enum gal_status check_shape(struct gal_manifest_reader *r, const struct g
     return GAL_OK;
 }
 
+static enum gal_status prepare(struct gal_manifest_reader *r, const struct gal_yaml *node,
+                               struct gal_feature *f)
+{
+    const char *field;
+    struct gal_err err;
+    if (!gal_check_prepare(f, r->arena, &field, &err))
+        return GAL_OK;
+    if (err.code == GAL_NO_MEMORY)
+        return gal_manifest_no_memory(r);
+    return refuse(r, node, field, err.message);
+}
+
 enum gal_status gal_manifest_feature_done(struct gal_manifest_reader *r,
                                           const struct gal_yaml *node, struct gal_feature *f)
 {
@@ -239,5 +238,5 @@ enum gal_status gal_manifest_feature_done(struct gal_manifest_reader *r,
         f->outlier = GAL_OUTLIER_REFUSE;
     if (f->nullable && f->integral)
         f->dtype = GAL_DT_FP64;
-    return status;
+    return status ? status : prepare(r, &nameless, f);
 }

@@ -97,9 +97,9 @@ enum gal_status gal_manifest_pairs(struct gal_manifest_reader *r, const struct g
     if (node->type != GAL_YAML_MAP)
         return gal_manifest_fail(r, node, "must be a mapping");
     size_t values = count_values(node);
-    if (values > GAL_PAIRS_MAX)
+    if (values > GAL_MANIFEST_PAIRS_MAX)
         return gal_manifest_fail(r, node, "%zu values, at most %u are allowed", values,
-                                 GAL_PAIRS_MAX);
+                                 GAL_MANIFEST_PAIRS_MAX);
     f.pairs = gal_arena_array(r->arena, values, sizeof *f.pairs);
     if (!f.pairs)
         return gal_manifest_no_memory(r);

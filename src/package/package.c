@@ -18,13 +18,6 @@ struct gal_package_map {
     struct gal_str bytes;
 };
 
-const char *gal_role_name(enum gal_file_role role)
-{
-    static const char *const names[] = {"weight", "config", "doc", "code", "data"};
-    GAL_ASSERT((unsigned)role <= GAL_ROLE_DATA);
-    return names[role];
-}
-
 enum gal_status gal_package_name_path(const struct gal_opened *o, enum gal_status status,
                                       struct gal_err *err)
 {
@@ -327,4 +320,21 @@ void gal_package_close(struct gal_package *p)
     gal_arena_release(&o->arena);
     pthread_mutex_destroy(&o->lock);
     gal_free(o);
+}
+
+enum gal_status gal_package_environment(struct gal_package *p, struct gal_arena *arena,
+                                        struct gal_environment *out, struct gal_err *err)
+{
+    const struct gal_opened *o = gal_opened_of(p);
+    struct gal_str name = p->manifest ? p->manifest->freeze_file : (struct gal_str){NULL, 0};
+    struct gal_str text;
+    const struct gal_package_file *f = name.n ? gal_package_find(p, name) : NULL;
+    *out = (struct gal_environment){.count = 0};
+    if (!f)
+        return GAL_OK;
+    enum gal_status status = gal_package_bytes(p, f, &text, err);
+    const char *path = gal_arena_strdup(arena, name);
+    if (status || !path)
+        return status ? status : gal_package_no_memory(o, err);
+    return gal_package_name_path(o, gal_environment_read(text, path, arena, out, err), err);
 }

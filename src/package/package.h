@@ -12,6 +12,7 @@
 #define GAL_PACKAGE_PACKAGE_H
 
 #include "oci/layout.h"
+#include "package/environment.h"
 #include "package/manifest.h"
 
 #define GAL_MODEL_ARTIFACT "application/vnd.cncf.model.manifest.v1+json"
@@ -25,6 +26,8 @@
 /* What a file is for; decides its layer's media type. */
 enum gal_file_role { GAL_ROLE_WEIGHT, GAL_ROLE_CONFIG, GAL_ROLE_DOC, GAL_ROLE_CODE, GAL_ROLE_DATA };
 const char *gal_role_name(enum gal_file_role role); /* "weight" */
+struct gal_str
+gal_role_media_type(enum gal_file_role role); /* of a layer that is the file itself */
 
 struct gal_package_file {
     struct gal_str name; /* "model.onnx", "docs/card.md": '/' between parts, sorted */
@@ -71,5 +74,8 @@ enum gal_status gal_package_check(struct gal_package *p, unsigned threads,
 /* Fills p->digest and the files' of a directory that is not sealed: reads all bytes. Nobody else
  * uses p meanwhile. */
 enum gal_status gal_package_digest(struct gal_package *p, struct gal_err *err);
+/* What its freeze list tells; empty when it has none. Memory from the arena. */
+enum gal_status gal_package_environment(struct gal_package *p, struct gal_arena *arena,
+                                        struct gal_environment *out, struct gal_err *err);
 
 #endif

@@ -111,7 +111,7 @@ static enum gal_status add_named(struct collecting *c, // NOLINT(misc-no-recursi
                                  struct gal_str name, const char *what, enum gal_file_role role,
                                  unsigned depth)
 {
-    struct gal_package_file f = {.name = name, .role = role};
+    struct gal_package_file f = {.role = role, .media_type = gal_role_media_type(role)};
     bool is_dir = false;
     while (name.n > 1 && name.p[name.n - 1] == '/')
         name.n--;

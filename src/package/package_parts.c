@@ -2,6 +2,26 @@
 /* What a manifest names: the parts of a package, and what each is for. */
 #include "package/package_impl.h"
 
+const char *gal_role_name(enum gal_file_role role)
+{
+    static const char *const names[] = {"weight", "config", "doc", "code", "data"};
+    GAL_ASSERT((unsigned)role <= GAL_ROLE_DATA);
+    return names[role];
+}
+
+struct gal_str gal_role_media_type(enum gal_file_role role)
+{
+    static const char *const types[] = {
+        [GAL_ROLE_WEIGHT] = "application/vnd.cncf.model.weight.v1.raw",
+        [GAL_ROLE_CONFIG] = "application/vnd.cncf.model.weight.config.v1.raw",
+        [GAL_ROLE_DOC] = "application/vnd.cncf.model.doc.v1.raw",
+        [GAL_ROLE_CODE] = "application/vnd.cncf.model.code.v1.raw",
+        [GAL_ROLE_DATA] = "application/vnd.cncf.model.dataset.v1.raw",
+    };
+    GAL_ASSERT((unsigned)role <= GAL_ROLE_DATA);
+    return gal_str_of(types[role]);
+}
+
 enum gal_file_role gal_role_of(struct gal_str name)
 {
     static const struct {

@@ -63,21 +63,6 @@ static enum gal_status check_manifest(const struct gal_opened *o, const struct g
                     o->package.path);
 }
 
-static enum gal_status read_environment(struct gal_opened *o, struct gal_arena *arena,
-                                        struct gal_plan *plan, struct gal_err *err)
-{
-    struct gal_str name = o->package.manifest->freeze_file, text;
-    const struct gal_package_file *f = name.n ? gal_package_find(&o->package, name) : NULL;
-    if (!f)
-        return GAL_OK;
-    enum gal_status status = gal_package_bytes(&o->package, f, &text, err);
-    const char *path = gal_arena_strdup(arena, name);
-    if (status || !path)
-        return status ? status : no_memory(o, err);
-    status = gal_environment_read(text, path, arena, &plan->environment, err);
-    return gal_package_name_path(o, status, err);
-}
-
 /* --- what is made --- */
 
 static enum gal_status add_made(struct gal_opened *o, struct gal_arena *arena,
@@ -159,7 +144,7 @@ enum gal_status gal_plan_make(struct gal_opened *o, const struct gal_pack_option
     if (!status)
         status = check_manifest(o, out, err);
     if (!status)
-        status = read_environment(o, arena, out, err);
+        status = gal_package_environment(&o->package, arena, &out->environment, err);
     if (!status)
         status = make_documents(o, options, arena, out, err);
     if (!status) {

@@ -21,6 +21,7 @@ enum gal_status gal_json_read(struct gal_str text, struct gal_arena *arena, unsi
 /* Values that stand for other formats' fields, so that one decoder reads all. */
 /* A number in JSON's grammar, whole; false when it is none. */
 bool gal_json_set_number(yyjson_val *v, struct gal_str text);
+void gal_json_set_str(yyjson_val *v, struct gal_str text); /* borrowed */
 /* An array whose `count` items are no containers and lie behind v (nodes == count), or whose items
  * take `nodes` values in all. */
 void gal_json_set_array(yyjson_val *v, size_t count, size_t nodes);

@@ -130,6 +130,11 @@ bool gal_json_set_number(yyjson_val *v, struct gal_str text)
     return end == copy + text.n;
 }
 
+void gal_json_set_str(yyjson_val *v, struct gal_str text)
+{
+    unsafe_yyjson_set_strn(v, text.p, text.n);
+}
+
 void gal_json_set_array(yyjson_val *v, size_t count, size_t nodes)
 {
     unsafe_yyjson_set_arr(v, count);

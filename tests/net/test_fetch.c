@@ -220,6 +220,21 @@ static void nobody_there_is_said_with_the_address(void **state)
     gal_fetcher_free(f);
 }
 
+static void a_name_that_is_none_is_asked_for_again_and_said(void **state)
+{
+    (void)state;
+    struct gal_fetch_response r;
+    struct gal_err err;
+    struct gal_fetcher *f = make((struct gal_fetch_options){.tries = 2});
+    struct gal_fetch_request q = {.url = "https://nowhere.invalid/a"};
+    assert_int_equal(gal_fetch(f, &q, &r, &err), GAL_UNAVAILABLE);
+    assert_int_equal(r.tries, 2);
+    assert_string_equal(err.message, "GET https://nowhere.invalid/a: Could not resolve host: "
+                                     "nowhere.invalid");
+    gal_fetch_response_release(&r);
+    gal_fetcher_free(f);
+}
+
 static bool silent(struct fetch_peer *p, int fd, unsigned index)
 {
     (void)index;
@@ -544,7 +559,7 @@ static void memory_that_is_out_is_an_error(void **state)
 
 int main(void)
 {
-    setenv("no_proxy", "127.0.0.1", 1);
+    setenv("no_proxy", "*", 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_answer_has_status_head_and_body),
         cmocka_unit_test(what_is_larger_than_it_may_be_is_refused),
@@ -553,6 +568,7 @@ int main(void)
         cmocka_unit_test(a_busy_server_is_asked_again_when_it_says),
         cmocka_unit_test(more_patience_than_there_is_ends_it),
         cmocka_unit_test(nobody_there_is_said_with_the_address),
+        cmocka_unit_test(a_name_that_is_none_is_asked_for_again_and_said),
         cmocka_unit_test(a_silent_server_is_given_up),
         cmocka_unit_test(who_stops_is_not_kept_waiting),
         cmocka_unit_test(a_cut_body_goes_on_where_it_was_cut),

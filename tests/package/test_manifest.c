@@ -190,10 +190,10 @@ static void texts_have_lengths_patterns_and_values(void **state)
 {
     (void)state;
     const struct gal_feature *f = feature(
-        "type: text, min_length: 1, max_length: 50, values: [a, 'null', 3], pattern: '[a-z]+'");
+        "type: text, min_length: 1, max_length: 50, values: [a, 'null', 3], pattern: '[a-z]+|3'");
     assert_true(f->length_min == 1 && f->length_max == 50 && f->value_count == 3);
     assert_true(gal_str_is(f->values[1].text, "null") && gal_str_is(f->values[2].text, "3"));
-    assert_string_equal(f->pattern, "[a-z]+");
+    assert_string_equal(f->pattern, "[a-z]+|3");
     check_feature_refused("type: text, min_length: 5, max_length: 4", "less than min_length");
     check_feature_refused("type: text, min_length: -1", "not a whole number");
     check_feature_refused("type: text, max_length: 1000000001", "out of range");
@@ -204,6 +204,14 @@ static void texts_have_lengths_patterns_and_values(void **state)
     check_feature_refused("type: text, values: [a, b, a]", "'a' stands twice");
     check_feature_refused("type: int, values: [1, 1e0]", "stands twice");
     check_feature_refused("type: int, pattern: a", "is for texts");
+    check_feature_refused("type: text, pattern: 'a('", "features[0].pattern: ");
+    check_feature_refused("type: text, values: [ab], max_length: 1",
+                          "features[0].values: ab is not");
+    check_feature_refused("type: text, values: [a], default: b", "x must be one of a");
+    check_feature_refused("type: float, ge: 1, default: 0", "features[0].default: 0 is not taken");
+    check_feature_refused("type: int, lt: 5, example: 5", "features[0].example: 5 is not taken");
+    check_feature_refused("type: int, outlier: {above: 5}, example: 6", "6 is not taken");
+    feature("type: int, outlier: {above: 5, action: flag}, example: 6");
     check_feature_refused("type: image, values: [a]", "is for all but images");
 }
 

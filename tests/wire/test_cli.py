@@ -14,7 +14,7 @@ import harness
 import models
 from harness import EXAMPLES, galley
 
-COMMANDS = ["serve", "predict", "inspect", "health", "version", "completion", "help"]
+COMMANDS = ["serve", "predict", "inspect", "pack", "unpack", "ls", "diff", "health", "version", "completion", "help"]
 IRIS = EXAMPLES / "iris"
 ROW = json.loads((IRIS / "example.json").read_text())
 

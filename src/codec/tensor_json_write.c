@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tensors to JSON. Room is reserved for a chunk of numbers at a time, and the loop over them writes
  * without looking at the buffer. */
-#include "api/tensor_json.h"
+#include "codec/tensor_json.h"
 
 #include "base/limits.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* JSON to tensors. Loops over elements are written for each datatype and only say which element
  * does not fit; the sentence about it is made afterwards, off the hot path. */
-#include "api/tensor_json.h"
+#include "codec/tensor_json.h"
 
 #include "base/limits.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Arrays of numbers to tensors, by the rules of tensor_json.c. Elements are at most as wide as the
  * numbers, so that they take their place from the front. */
-#include "api/tensor_json.h"
+#include "codec/tensor_json.h"
 
 /* Inlined with constants: one loop a width. Little-endian: the low bytes come first. */
 static inline bool run_int(const struct gal_json_numbers *numbers, size_t size, int64_t min,

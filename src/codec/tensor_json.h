@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tensors as JSON: numbers, booleans and strings, flat or nested in row-major order. */
-#ifndef GAL_API_TENSOR_JSON_H
-#define GAL_API_TENSOR_JSON_H
+#ifndef GAL_CODEC_TENSOR_JSON_H
+#define GAL_CODEC_TENSOR_JSON_H
 
 #include "tensor/tensor.h"
 #include "text/json_numbers.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/tensor_json.h"
+#include "codec/tensor_json.h"
 #include "base/limits.h"
 #include "base/mem.h"
 

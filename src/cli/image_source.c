@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/image_source.h"
+
+#include "base/file_write.h"
+#include "base/mem.h"
+#include "net/loop.h"
+
+#include <stdlib.h>
+
+static const char *temporary(void)
+{
+    const char *dir = getenv("TMPDIR");
+    return dir && dir[0] ? dir : "/tmp";
+}
+
+struct gal_registry_options gal_cli_registry(const struct gal_cli *cli)
+{
+    return (struct gal_registry_options){
+        .fetch = {.clock = &gal_clock_system, .insecure = gal_cli_has(cli, "insecure")},
+        .plain_http = gal_cli_has(cli, "plain-http"),
+        .env = cli->env,
+    };
+}
+
+static enum gal_status fetch(const struct gal_cli *cli, const char *text, const char *dir,
+                             struct gal_err *err)
+{
+    const struct gal_registry_options options = gal_cli_registry(cli);
+    struct gal_reference ref;
+    struct gal_registry *registry = NULL;
+    struct gal_transfer moved;
+    enum gal_status status = gal_reference_parse(gal_str_of(text), &ref, err);
+
+    if (!status)
+        status = gal_registry_open(&ref, &options, &registry, err);
+    if (!status)
+        status = gal_registry_pull(registry, ref.digest[0] ? ref.digest : ref.tag, NULL, dir,
+                                   &moved, err);
+    gal_registry_close(registry);
+    return status;
+}
+
+enum gal_status gal_image_source_open(const struct gal_cli *cli, const char *text,
+                                      struct gal_image_source *out, struct gal_err *err)
+{
+    struct gal_file_info info;
+    enum gal_status status = gal_file_stat(text, &info, err);
+    char *beside;
+
+    *out = (struct gal_image_source){.layout = NULL};
+    if (status)
+        return status;
+    if (info.kind != GAL_FILE_NONE)
+        return gal_layout_open(text, &out->layout, err);
+    beside = gal_path_join(temporary(), "galley-image");
+    if (!beside)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for a path");
+    status = gal_dir_make_beside(beside, &out->fetched, err);
+    gal_free(beside);
+    if (!status)
+        status = fetch(cli, text, out->fetched, err);
+    if (!status)
+        status = gal_layout_open(out->fetched, &out->layout, err);
+    if (status) {
+        if (err && err->hint[0] == '\0')
+            gal_err_hint(err, "there is no file %.100s, so it was taken for a registry's reference",
+                         text);
+        gal_image_source_close(out);
+    }
+    return status;
+}
+
+void gal_image_source_close(struct gal_image_source *s)
+{
+    gal_layout_close(s->layout);
+    if (s->fetched)
+        gal_dir_remove(s->fetched, NULL);
+    gal_free(s->fetched);
+    *s = (struct gal_image_source){.layout = NULL};
+}
