@@ -164,6 +164,7 @@ void gal_infer_answer(struct gal_exchange *x)
 
     if (gal_pad_out(x->model->pad, &inf->padded, inf->wanted, inf->wanted_count, inf->outputs,
                     &x->arena, &err) == GAL_OK) {
+        gal_validate_answer(x, inf);
         inf->encode(x, inf);
         return;
     }
