@@ -11,6 +11,7 @@ import yaml
 
 from harness import EXAMPLES, SOURCE, galley
 
+
 class Loader(yaml.SafeLoader):
     """YAML 1.2, as editors read it: 1e-5 is a number."""
 
@@ -176,6 +177,22 @@ def test_the_fields_as_text_are_all_there(validator):
         for field in schema.get("properties", {}):
             if not name.startswith("step_"):
                 assert f"\n  {field} " in text, (name, field)
+
+
+BLOCKS = re.findall(r"```yaml\n(.*?)```", (SOURCE / "docs" / "manifest.md").read_text(), re.S)
+
+
+@pytest.mark.parametrize("number", range(len(BLOCKS)))
+def test_the_examples_of_the_document_are_good(validator, package, number):
+    block = BLOCKS[number]
+    text = block if block.startswith("galley:") else HEAD + block
+    for name in ("model.onnx.data", "README.md", "docs/card.md", "requirements.txt"):
+        (package / name).parent.mkdir(exist_ok=True)
+        (package / name).write_text("numpy==2.3.1\n")
+    (package / "golden.json").write_text('{"cases": []}')
+    validator.validate(load(text))
+    got = read(package, text)
+    assert "galley.yaml:" not in got.stderr, got.stderr
 
 
 def test_the_example_of_the_unit_tests_is_valid(validator):
