@@ -149,12 +149,11 @@ static enum gal_status pull(struct gal_cli_transfer *t, const struct gal_referen
         gal_file_stat(target->stage, &stage, NULL) == GAL_OK && stage.kind == GAL_FILE_DIR)
         gal_err_hint(err, "what has come is kept in %.120s; the next try goes on from there",
                      target->stage);
-    if (!status) {
+    if (!status)
         status = place(target, err);
-        /* What is no package becomes none by another try. */
-        if (!status || status == GAL_INVALID)
-            (void)gal_dir_remove(target->stage, NULL);
-    }
+    /* Of who has lied once nothing is kept, and what is no package becomes none by another try. */
+    if (!status || status == GAL_INVALID)
+        (void)gal_dir_remove(target->stage, NULL);
     if (!status)
         gal_transfer_print(t, ref, &result, target->path);
     return status;

@@ -231,7 +231,7 @@ static enum gal_status fetch_chunk(struct worker *w, struct gal_err *err)
     struct gal_fetch_request q = {.url = c->object->url,
                                   .range_first = c->first,
                                   .range_bytes = c->bytes,
-                                  .immutable = c->object->sha256[0] != '\0',
+                                  .immutable = c->object->versioned || c->object->sha256[0],
                                   .on_piece = on_piece,
                                   .on_progress = on_progress,
                                   .ctx = w};

@@ -50,6 +50,10 @@ enum gal_status gal_plan_root(struct gal_source_run *r, struct gal_str key, bool
                               struct gal_str fallback, struct gal_err *err)
 {
     struct gal_buf place;
+    if (r->root) {
+        r->plan.root = r->root;
+        return GAL_OK;
+    }
     gal_buf_init(&place, 1024);
     gal_source_place(&place, key, is_dir, fallback);
     r->plan.root = place.failed ? NULL : gal_plan_text(r, gal_buf_str(&place));
@@ -62,15 +66,18 @@ enum gal_status gal_plan_settle(struct gal_source_run *r, struct gal_err *err)
     struct gal_source_plan *p = &r->plan;
     enum gal_status status = GAL_OK;
     struct gal_buf text;
-    bool lasts = true;
+    bool lasts = p->count > 0 || p->local;
     gal_buf_init(&text, (size_t)GAL_SOURCE_OBJECTS_MAX * 4096);
     gal_buf_printf(&text, "%s\n%s\n", p->origin, p->root);
     for (size_t i = 0; i < p->count; i++) {
         const struct gal_source_object *o = &p->objects[i];
-        lasts = lasts && (o->etag || o->modified || o->sha256[0] || o->md5[0]);
-        gal_buf_printf(&text, "%s %llu %s %s %s %s\n", o->place, (unsigned long long)o->size,
-                       o->etag ? o->etag : "", o->modified ? o->modified : "", o->sha256, o->md5);
+        lasts = lasts && (o->versioned || o->etag || o->modified || o->sha256[0] || o->md5[0]);
+        gal_buf_printf(&text, "%s %llu %s %s %s %s %s\n", o->place, (unsigned long long)o->size,
+                       o->etag ? o->etag : "", o->modified ? o->modified : "", o->sha256, o->md5,
+                       o->versioned ? o->url : "");
     }
+    if (p->local)
+        gal_buf_puts(&text, p->local);
     if (text.failed)
         status = gal_plan_no_memory(err);
     else if (lasts)

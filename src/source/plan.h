@@ -17,6 +17,7 @@ struct gal_source_object {
     uint64_t size;
     bool size_known;
     bool ranges;                      /* parts may be asked for: the server tells versions apart */
+    bool versioned;                   /* the URL is of one version, for good */
     const char *etag, *modified;      /* as answers tell them; NULL: not told */
     char sha256[GAL_SHA256_HEX_SIZE]; /* hex; empty: not told */
     char md5[33];
@@ -39,6 +40,7 @@ struct gal_source_plan {
     size_t count, cap;
     const char *root;     /* what is handed out, below the entry */
     const char *origin;   /* as a user may see it: with version or digest */
+    const char *local;    /* what is handed out lies there on this machine; NULL: it is fetched */
     const char *identity; /* equal text, equal content; NULL: nothing tells versions apart */
     struct gal_auth auth;
 };
@@ -50,6 +52,7 @@ struct gal_source_run {
     const struct gal_clock *clock;
     struct gal_arena *arena;
     struct gal_fetcher *fetcher; /* of the calling thread */
+    const char *root; /* of the plan, when the kind that is asked is not the user's; NULL */
     struct gal_source_plan plan;
 };
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "source/source.h"
 
-#include "base/file.h"
+#include "base/file_write.h"
 #include "base/mem.h"
 #include "net/loop.h"
 #include "source/download.h"
 #include "source/env.h"
+#include "source/mlflow.h"
 #include "source/shelf.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -59,18 +61,57 @@ enum gal_status gal_source_cache_dir(const struct gal_source_options *o, struct 
 static enum gal_status make_plan(struct gal_source_run *r, struct gal_err *err)
 {
     r->plan = (struct gal_source_plan){0};
+    r->root = NULL;
     switch (r->url.kind) {
     case GAL_SOURCE_HTTP:
         return gal_plan_http(r, err);
     case GAL_SOURCE_S3:
         return gal_plan_s3(r, err);
-    default:
-        return gal_fail(err, GAL_UNSUPPORTED, "not yet");
+    case GAL_SOURCE_GS:
+        return gal_plan_gs(r, err);
+    case GAL_SOURCE_AZURE:
+        return gal_plan_azure(r, err);
+    case GAL_SOURCE_MLFLOW:
+        return gal_plan_mlflow(r, err);
+    case GAL_SOURCE_OCI:
+        return gal_plan_oci(r, err);
+    case GAL_SOURCE_PATH:
+        break;
     }
+    return gal_fail(err, GAL_INTERNAL, "a path is not fetched");
+}
+
+/* What lies on this machine is named, not copied. */
+static enum gal_status link_local(struct gal_source_run *r, const char *to, struct gal_err *err)
+{
+    char *parent = gal_strndup(to, (size_t)(strrchr(to, '/') - to));
+    enum gal_status status = parent ? gal_dir_make_all(parent, err) : gal_plan_no_memory(err);
+    gal_free(parent);
+    (void)unlink(to);
+    if (!status && symlink(r->plan.local, to) != 0)
+        status = gal_fail(err, GAL_IO, "cannot link %.200s: %s", to, strerror(errno));
+    return status;
+}
+
+static enum gal_status fetch_mlflow(struct gal_source_run *r, const char *dir, struct gal_err *err)
+{
+    char *files = gal_path_join(dir, "d"), *root = files ? gal_path_join(files, r->plan.root) : NULL;
+    enum gal_status status = root ? GAL_OK : gal_plan_no_memory(err);
+    if (!status)
+        status = r->plan.local ? link_local(r, root, err) : gal_download(r, dir, err);
+    if (!status)
+        status = gal_mlmodel_settle(root, r->arena, err);
+    gal_free(files);
+    gal_free(root);
+    return status;
 }
 
 static enum gal_status fetch(struct gal_source_run *r, const char *dir, struct gal_err *err)
 {
+    if (r->url.kind == GAL_SOURCE_OCI)
+        return gal_pull_oci(r, dir, err);
+    if (r->url.kind == GAL_SOURCE_MLFLOW)
+        return fetch_mlflow(r, dir, err);
     return gal_download(r, dir, err);
 }
 

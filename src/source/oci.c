@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* oci://REFERENCE: an artifact of a registry, pulled and then unpacked as a package's directory. */
+#include "base/file_write.h"
+#include "base/mem.h"
+#include "package/pack.h"
+#include "package/package.h"
+#include "source/plan.h"
+
+#include <stdio.h>
+
+
+
+static void on_progress(const struct gal_oci_descriptor *d, enum gal_transfer_step step, uint64_t done,
+                        uint64_t total, void *ctx)
+{
+    const struct gal_source_run *r = ctx;
+    const struct gal_source_options *o = r->options;
+    (void)d;
+    if (step == GAL_TRANSFER_DOWNLOADING && o->on_progress)
+        o->on_progress(r->plan.origin, done, total, o->ctx);
+}
+
+static enum gal_status open_registry(struct gal_source_run *r, struct gal_reference *ref,
+                                     struct gal_registry_options *o, struct gal_registry **out,
+                                     struct gal_err *err)
+{
+    *out = NULL;
+    enum gal_status status = gal_reference_parse(r->url.text, ref, err);
+    *o = r->options->registry;
+    o->env = o->env ? o->env : r->options->env;
+    o->parallel = r->options->parallel;
+    o->on_progress = on_progress;
+    o->ctx = r;
+    return status ? status : gal_registry_open(ref, o, out, err);
+}
+
+/* "2", "2.1.0": what stands as a directory's name for a version. */
+static bool is_version(const char *tag)
+{
+    if (tag[0] < '0' || tag[0] > '9')
+        return false;
+    return tag[strspn(tag, "0123456789.")] == '\0';
+}
+
+enum gal_status gal_plan_oci(struct gal_source_run *r, struct gal_err *err)
+{
+    struct gal_registry_options o;
+    struct gal_registry *registry;
+    struct gal_reference ref;
+    struct gal_oci_descriptor d;
+    struct gal_str body;
+    char text[768];
+    enum gal_status status = open_registry(r, &ref, &o, &registry, err);
+    if (!status)
+        status = gal_registry_manifest(registry, gal_reference_name(&ref), r->arena, &d, &body, err);
+    gal_registry_close(registry);
+    if (status)
+        return status;
+    (void)snprintf(ref.digest, sizeof ref.digest, "%s", d.digest);
+    r->plan.origin = gal_arena_printf(r->arena, "oci://%s", gal_reference_text(&ref, text, sizeof text));
+    const char *base = strrchr(ref.repository, '/');
+    base = base ? base + 1 : ref.repository;
+    r->plan.root = is_version(ref.tag) ? gal_arena_printf(r->arena, "%s/%s", base, ref.tag)
+                                       : gal_arena_printf(r->arena, "%s", base);
+    r->plan.identity = gal_arena_printf(r->arena, "%s %s", d.digest, r->plan.root ? r->plan.root : "");
+    return r->plan.origin && r->plan.root && r->plan.identity ? GAL_OK : gal_plan_no_memory(err);
+}
+
+static enum gal_status unpack(const char *layout, const char *to, struct gal_err *err)
+{
+    struct gal_package *p;
+    char *parent = gal_strndup(to, (size_t)(strrchr(to, '/') - to));
+    enum gal_status status = parent ? gal_dir_make_all(parent, err) : gal_plan_no_memory(err);
+    gal_free(parent);
+    if (!status)
+        status = gal_package_open_bare(layout, &p, err);
+    if (status)
+        return status;
+    status = gal_unpack(p, to, err);
+    gal_package_close(p);
+    return status;
+}
+
+enum gal_status gal_pull_oci(struct gal_source_run *r, const char *dir, struct gal_err *err)
+{
+    struct gal_registry_options o;
+    struct gal_registry *registry;
+    struct gal_reference ref;
+    struct gal_transfer moved;
+    char *layout = gal_path_join(dir, "layout"), *files = gal_path_join(dir, "d");
+    char *to = files ? gal_path_join(files, r->plan.root) : NULL;
+    const char *digest = strrchr(r->plan.origin, '@') + 1;
+    enum gal_status status = to && layout ? open_registry(r, &ref, &o, &registry, err)
+                                          : gal_plan_no_memory(err);
+    if (!status)
+        status = gal_registry_pull(registry, digest, NULL, layout, &moved, err);
+    if (to && layout && !status)
+        status = gal_dir_remove(files, err);
+    if (!status)
+        status = unpack(layout, to, err);
+    if (!status)
+        status = gal_dir_remove(layout, err);
+    if (to && layout)
+        gal_registry_close(registry);
+    gal_free(to);
+    gal_free(files);
+    gal_free(layout);
+    return status;
+}
