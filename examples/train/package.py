@@ -31,7 +31,7 @@ def fraud(expected):
 
 def iris(expected):
     return [
-        tensor("species", "BYTES", expected["label"]),
+        tensor("species", "BYTES", expected["label"], 1),
         tensor("scores", "FP32", expected["probabilities"]["data"], 3),
     ]
 

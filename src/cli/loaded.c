@@ -5,10 +5,11 @@
 #include "base/mem.h"
 #include "cli/print.h"
 
-static enum gal_status load(struct gal_model *m, const struct gal_config *config,
-                            struct gal_err *err)
+enum gal_status gal_cli_load_model(struct gal_model *m, const struct gal_config *config,
+                                   bool unproven, struct gal_err *err)
 {
-    struct gal_model_options options = {.ops = &gal_backend_onnx, .clock = &gal_clock_system};
+    struct gal_model_options options = {
+        .ops = &gal_backend_onnx, .clock = &gal_clock_system, .unproven = unproven};
     enum gal_status status;
 
     gal_model_config_init(&options.config);
@@ -20,6 +21,8 @@ static enum gal_status load(struct gal_model *m, const struct gal_config *config
     m->config.policy.preferred_count = 0;
     m->config.warmup_runs = 0;
     m->config.warmup_count = 0;
+    if (unproven)
+        m->config.verify = GAL_VERIFY_OFF;
     status = gal_model_load(m, &options, err);
 
     if (status != GAL_OK && err->place[0] == '\0')
@@ -46,7 +49,7 @@ enum gal_status gal_cli_load(const struct gal_config *config, const struct gal_l
         status = gal_catalog_model(*catalog, what->name.n ? what->name : gal_str_of((*model)->name),
                                    what->version, model, err);
     if (status == GAL_OK)
-        status = load(*model, config, err);
+        status = gal_cli_load_model(*model, config, what->unproven, err);
     for (size_t i = 0; i < count; i++)
         gal_model_unref(models[i]);
     gal_free(models);

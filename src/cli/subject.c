@@ -35,7 +35,7 @@ enum gal_status gal_subject_package(const char *text, struct gal_subject *out, s
 enum gal_status gal_subject_load(const struct gal_config *config, struct gal_subject *s,
                                  struct gal_err *err)
 {
-    const struct gal_loading what = {.path = s->text};
+    const struct gal_loading what = {.path = s->text, .unproven = true};
     struct gal_model *model;
     enum gal_status status = gal_cli_load(config, &what, &s->catalog, &model, err);
 

@@ -24,7 +24,8 @@ struct gal_subject {
 enum gal_status gal_subject_open(const struct gal_config *config,
                                  const struct gal_fetch_options *fetch, const char *text,
                                  struct gal_subject *out, struct gal_err *err);
-/* The same in two steps: a package is opened, then its model is loaded. */
+/* The same in two steps: a package is opened, then its model is loaded.
+ * Digests and golden cases are the caller's matter. */
 enum gal_status gal_subject_package(const char *text, struct gal_subject *out, struct gal_err *err);
 enum gal_status gal_subject_load(const struct gal_config *config, struct gal_subject *s,
                                  struct gal_err *err);
