@@ -230,6 +230,7 @@ static void write_access(struct gal_exchange *x, uint64_t now_us)
     if (x->model != NULL) {
         put_text(&f, "model", gal_str_of(x->model->name));
         put_text(&f, "model_version", gal_str_of(x->model->version));
+        put_text(&f, "package_digest", gal_str_of(x->model->package_digest));
         put_number(&f, "rows", rows, x->rows);
     }
     put_text(&f, "peer", gal_str_of(x->peer));

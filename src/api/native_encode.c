@@ -310,6 +310,10 @@ enum gal_status gal_native_encode(const struct gal_native_answer *a, struct gal_
     gal_json_put_str(out, gal_str_of(a->model->name));
     gal_buf_puts(out, ",\"model_version\":");
     gal_json_put_str(out, gal_str_of(a->model->version));
+    if (a->model->package_digest[0] != '\0') {
+        gal_buf_puts(out, ",\"package_digest\":");
+        gal_json_put_str(out, gal_str_of(a->model->package_digest));
+    }
     gal_buf_putc(out, ',');
     st = put_predictions(a, out, items, err);
     if (st == GAL_OK && a->single)

@@ -210,6 +210,11 @@ void gal_handle_oip_model(struct gal_exchange *x)
     gal_json_put_str(&x->out, gal_str_of(m->info->platform));
     gal_oip_put_ports(&x->out, m, true);
     gal_oip_put_ports(&x->out, m, false);
+    if (m->package_digest[0] != '\0') {
+        gal_buf_puts(&x->out, ",\"parameters\":{\"package_digest\":");
+        gal_json_put_str(&x->out, gal_str_of(m->package_digest));
+        gal_buf_putc(&x->out, '}');
+    }
     gal_buf_putc(&x->out, '}');
     finish(x, 200);
 }

@@ -623,6 +623,7 @@ void gal_doc_shared_schemas(struct gal_buf *out)
         out, "PredictResponse",
         "{\"type\":\"object\",\"properties\":{\"request_id\":{\"type\":\"string\"},"
         "\"model_name\":{\"type\":\"string\"},\"model_version\":{\"type\":\"string\"},"
+        "\"package_digest\":{\"type\":\"string\",\"description\":\"of a model that is a package\"},"
         "\"predictions\":{\"type\":\"array\",\"items\":{},\"description\":\"one item an instance, "
         "in "
         "order\"},\"prediction\":{\"description\":\"the only item, when one row was sent\"},"

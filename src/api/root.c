@@ -68,6 +68,10 @@ static void put_model(struct gal_buf *out, const struct gal_api *api,
         gal_json_put_str(out, gal_str_of(m->sha256));
         gal_oip_put_ports(out, m, true);
         gal_oip_put_ports(out, m, false);
+        if (m->package_digest[0] != '\0') {
+            gal_buf_puts(out, ",\"package_digest\":");
+            gal_json_put_str(out, gal_str_of(m->package_digest));
+        }
     }
     put_urls(out, api, m);
     gal_buf_putc(out, '}');

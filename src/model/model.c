@@ -306,7 +306,7 @@ static enum gal_status load(struct gal_model *m, const struct gal_model_options 
         status = gal_features_read(m->info, &m->arena, &m->feature_names, &m->feature_count, err);
     if (!status && !(m->package && m->manifest->after))
         status = gal_labels_read(&m->config, m->info, &m->arena, &m->labels, err);
-    if (!status && m->package)
+    if (!status && m->package && !o->unproven)
         status = gal_packaged_prove(m, err);
     if (status)
         return status;

@@ -22,6 +22,7 @@ struct gal_model_options {
     const struct gal_backend_ops *ops;
     const struct gal_clock *clock;
     struct gal_model_config config;
+    bool unproven; /* a package's golden cases are not run: the caller does that itself */
 };
 
 struct gal_model {
