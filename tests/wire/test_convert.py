@@ -252,3 +252,20 @@ def test_a_file_that_nobody_knows_is_an_error(tmp_path):
     assert r.returncode == 1 and "no converter is known" in r.stderr, r.stderr
     r = harness.galley("init", tmp_path / "notes.txt")
     assert r.returncode == 1 and "needs a conversion" in r.stderr, r.stderr
+
+
+def test_without_a_closed_network_it_refuses_unless_told(tmp_path):
+    """In a user namespace that may make no network namespace."""
+    def inside(*more):
+        command = ["unshare", "-Ur", "sh", "-c", 'echo 0 > /proc/sys/user/max_net_namespaces && exec "$@"', "sh", harness.BIN, "init",
+                   str(tmp_path / "model.txt"), "--convert", "--python", sys.executable, "-o", str(tmp_path / "p"), *more]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60 * harness.SCALE, env=harness.child_env(),
+                              check=False)
+    (tmp_path / "model.txt").write_text("neither")
+    if subprocess.run(["unshare", "-Ur", "sh", "-c", "echo 0 > /proc/sys/user/max_net_namespaces"], capture_output=True,
+                      check=False).returncode:
+        pytest.skip("this system lets us make no user namespace to close the door in")
+    r = inside()
+    assert r.returncode == 1 and "make no network namespace" in r.stderr and "--allow-network" in r.stderr, r.stderr
+    r = inside("--allow-network")
+    assert "no converter is known" in r.stderr, r.stderr
