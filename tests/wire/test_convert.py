@@ -81,6 +81,17 @@ def test_a_regression_answers_as_its_framework_does(name, made, packages):
 
 
 @needs_frameworks
+@pytest.mark.parametrize("name", ["forest.joblib", "xgboost.json"])
+def test_a_server_answers_as_the_framework_does(name, made, packages, serve):
+    want = json.loads((made / f"{name}.want.json").read_text())
+    server = serve(paths=[packages[name]])
+    r = server.post("/predict", {"instances": [dict(zip(want["columns"], row)) for row in want["rows"]]})
+    assert r.status == 200, r
+    for g, w in zip(r.json()["predictions"], want["probabilities"]):
+        assert all(map(conversions.close, g["probabilities"], w)), (g, w)
+
+
+@needs_frameworks
 def test_the_manifest_says_what_the_framework_knows(packages):
     doc = yaml.safe_load((packages["logistic.joblib"] / "galley.yaml").read_text())
     features = {f["name"]: f for f in doc["features"]}
