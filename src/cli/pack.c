@@ -2,6 +2,7 @@
 #include "cli/command.h"
 #include "cli/print.h"
 #include "cli/progress.h"
+#include "cli/subject.h"
 #include "package/pack.h"
 #include "text/json.h"
 
@@ -52,6 +53,41 @@ static size_t print_findings(const struct packing *k)
         fputc('\n', err);
     }
     return n + k->environment.finding_count;
+}
+
+/* --- the proof --- */
+
+/* Runs the golden cases of a package that nobody has sealed: what was sealed keeps the lock that it
+ * has. The model is loaded as it is to be served. */
+static enum gal_status prove(struct packing *k)
+{
+    struct gal_cli *cli = k->cli;
+    struct gal_subject subject = {.text = cli->operands[0]};
+    struct gal_config config;
+    struct gal_golden *golden = NULL;
+    struct gal_proof proof;
+    gal_config_init(&config);
+    enum gal_status status = gal_cli_config(cli, &config, &k->err);
+    if (!status)
+        status = gal_subject_package(cli->operands[0], &subject, &k->err);
+    if (!status)
+        status = gal_subject_load(&config, &subject, &k->err);
+    if (!status)
+        status = gal_subject_golden(&subject, &cli->arena, &golden, &k->err);
+    if (!status && golden)
+        status =
+            gal_golden_prove(golden, subject.ops, subject.session, &cli->arena, &proof, &k->err);
+    k->options.proved = !status && golden;
+    if (status) {
+        struct gal_err inner = k->err;
+        (void)gal_fail(&k->err, status, "not packed: %s", inner.message);
+        gal_err_place(&k->err, "%s", inner.place);
+        gal_err_hint(&k->err, "%s",
+                     inner.hint[0] ? inner.hint : "--no-verify packs it all the same");
+    }
+    gal_subject_close(&subject);
+    gal_config_release(&config);
+    return status;
 }
 
 /* --- options --- */
@@ -156,7 +192,12 @@ static enum gal_status pack(struct packing *k)
     if (findings > 0 && gal_cli_has(cli, "strict"))
         return gal_fail(&k->err, GAL_INVALID, "%s: not packed: %zu finding%s, see above",
                         k->package->path, findings, findings == 1 ? "" : "s");
-    return write_file(k);
+    bool has_golden = !k->package->is_sealed && k->package->manifest->golden_file.n > 0;
+    if (has_golden && gal_cli_has(cli, "no-verify"))
+        fputs("note: its golden cases were not run: the lock says so\n", cli->err);
+    else if (has_golden)
+        status = prove(k);
+    return status ? status : write_file(k);
 }
 
 static int run_pack(struct gal_cli *cli)
@@ -175,6 +216,7 @@ static int run_pack(struct gal_cli *cli)
 
 static const struct gal_option options[] = {
     {"output", 'o', "FILE", "The file to write (default NAME-VERSION.galley here)"},
+    {"no-verify", '\0', NULL, "Do not run the golden cases; the lock says so"},
     {"strict", '\0', NULL,
      "What is noted is a failure: a part that is missing, a version that is not pinned"},
     {"json", '\0', NULL, "Print one JSON object"},
@@ -197,9 +239,11 @@ const struct gal_command gal_command_pack = {
         "lock.json (digests, provenance, versions) and sbom.spdx.json (SPDX 2.3). The file is an "
         "OCI image layout with an artifact by the CNCF ModelPack specification, which registries, "
         "skopeo and oras handle.\n\n"
+        "Golden cases are run first: a package that does not reproduce them is not packed.\n\n"
         "Equal files give equal bytes, on any day and machine. SOURCE_DATE_EPOCH sets the time in "
         "the SBOM, which is 1970 otherwise. A part that is named and not there is an error; one "
         "that a package may do without is noted.",
+    .keys = GAL_KEYS(GAL_KEY_ONNXRUNTIME),
     .options = options,
     .option_count = sizeof(options) / sizeof(options[0]),
     .examples = examples,

@@ -227,6 +227,49 @@ def test_what_cannot_be_written_is_an_error(package, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["dir", "fraud"]
 
 
+# --- the proof ---
+
+PROVED = """galley: 1
+name: plus
+version: 1.0.0
+model: model.onnx
+features: [{name: x, type: float}]
+golden: {file: golden.json}
+"""
+
+
+def write_proved(path, number, y):
+    """y = x + number, and the golden case that 3 gives y."""
+    models.add(path / "model.onnx", number)
+    (path / "galley.yaml").write_text(PROVED)
+    tensors = [{"name": n, "datatype": "FP32", "shape": [1, 1], "data": [v]} for n, v in (("x", 3), ("y", y))]
+    (path / "golden.json").write_text(json.dumps(
+        {"cases": [{"name": "three", "inputs": tensors[:1], "outputs": tensors[1:]}]}))
+    return path
+
+
+def test_a_package_that_proves_itself_is_packed(tmp_path):
+    package = write_proved(tmp_path / "plus", 2.0, 5)
+    done = galley("pack", package, "-o", tmp_path / "a.galley")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(content(tmp_path / "a.galley", "lock.json"))["golden"] == {"file": "golden.json", "proved": True}
+    assert json.loads(galley("ls", "--json", package).stdout)["digest"] == digest_of(done)
+
+
+def test_a_package_that_does_not_prove_itself_is_not(tmp_path):
+    package = write_proved(tmp_path / "plus", 2.5, 5)
+    done = galley("pack", package, "-o", tmp_path / "a.galley")
+    assert done.returncode == 1 and done.stdout == ""
+    assert "not packed: " in done.stderr and "three" in done.stderr and "5.5" in done.stderr
+    assert os.listdir(tmp_path) == ["plus"]
+    done = galley("pack", "--no-verify", package, "-o", tmp_path / "a.galley")
+    assert done.returncode == 0 and "note: its golden cases were not run: the lock says so\n" in done.stderr
+    assert json.loads(content(tmp_path / "a.galley", "lock.json"))["golden"] == {"file": "golden.json", "proved": False}
+    # What is sealed keeps its lock.
+    again = galley("pack", tmp_path / "a.galley", "-o", tmp_path / "b.galley")
+    assert digest_of(again) == digest_of(done)
+
+
 # --- ls, unpack ---
 
 def test_ls_lists_files_and_directories(package, file):
