@@ -2,6 +2,7 @@
 #include "cli/command.h"
 #include "cli/print.h"
 #include "package/manifest.h"
+#include "package/steps.h"
 
 #define SCHEMA_BYTES_MAX (4u << 20)
 
@@ -41,6 +42,7 @@ static int run_schema(struct gal_cli *cli)
         "padding", "Axes whose sizes are filled up to buckets", "\"type\":[\"object\",\"array\"]"};
     keys[parts.serving_count++] = (struct gal_manifest_key){
         "image", "How encoded images become the model's input", "\"type\":\"object\""};
+    parts.steps = gal_step_kinds(&parts.step_count);
     gal_buf_init(&text, SCHEMA_BYTES_MAX);
     if (gal_cli_has(cli, "text"))
         gal_manifest_describe(&text, &parts);

@@ -310,7 +310,14 @@ static void put_param(struct gal_buf *out, const struct gal_step_param *p, const
         if (strcmp(p->type, schemas[i][0]) == 0)
             gal_buf_printf(out, ",%s", schemas[i][1]);
     }
-    if (strchr(p->type, '|')) {
+    unsigned place;
+    if (strchr(p->type, '|') && gal_word_in(p->type, GAL_STR("number"), &place)) {
+        gal_buf_puts(out, ",\"anyOf\":[{\"type\":\"number\"},{");
+        put_words(out, p->type);
+        gal_buf_puts(out, "}]");
+    } else if (strchr(p->type, '|') && gal_word_in(p->type, GAL_STR("text"), &place)) {
+        gal_buf_puts(out, ",\"type\":[\"string\",\"number\",\"boolean\"]");
+    } else if (strchr(p->type, '|')) {
         gal_buf_putc(out, ',');
         put_words(out, p->type);
     }
