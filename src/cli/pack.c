@@ -2,6 +2,7 @@
 #include "cli/command.h"
 #include "cli/print.h"
 #include "cli/progress.h"
+#include "cli/subject.h"
 #include "package/pack.h"
 #include "text/json.h"
 
@@ -9,6 +10,7 @@
 
 #define JSON_BYTES_MAX (8u << 20)
 #define ARENA_MAX (64u << 20)
+#define GOLDEN_BYTES_MAX (1u << 30)
 #define YEAR_9999_END INT64_C(253402300799)
 
 struct packing {
@@ -140,6 +142,38 @@ static enum gal_status write_file(struct packing *k)
     return status;
 }
 
+/* What does not predict what it is said to predict is not packed. */
+static enum gal_status prove(struct packing *k)
+{
+    struct gal_subject subject = {.text = NULL};
+    struct gal_golden *golden;
+    struct gal_config config;
+    struct gal_arena arena;
+    struct gal_proof proof;
+    enum gal_status status;
+
+    if (k->package->is_sealed || k->package->manifest->golden_file.n == 0 ||
+        gal_cli_has(k->cli, "unproven"))
+        return GAL_OK;
+    gal_config_init(&config);
+    gal_arena_init(&arena, 65536, 0, GOLDEN_BYTES_MAX);
+    status = gal_cli_config(k->cli, &config, &k->err);
+    if (!status)
+        status = gal_subject_package(k->package->path, &subject, &k->err);
+    if (!status)
+        status = gal_subject_load(&config, &subject, &k->err);
+    if (!status)
+        status = gal_subject_prove(&subject, &arena, &golden, &proof, &k->err);
+    if (status)
+        gal_err_hint(&k->err, "`galley verify %.120s` shows all of it; --unproven packs it so",
+                     k->package->path);
+    k->options.proved = status == GAL_OK;
+    gal_subject_close(&subject);
+    gal_arena_release(&arena);
+    gal_config_release(&config);
+    return status;
+}
+
 static enum gal_status pack(struct packing *k)
 {
     struct gal_cli *cli = k->cli;
@@ -156,7 +190,8 @@ static enum gal_status pack(struct packing *k)
     if (findings > 0 && gal_cli_has(cli, "strict"))
         return gal_fail(&k->err, GAL_INVALID, "%s: not packed: %zu finding%s, see above",
                         k->package->path, findings, findings == 1 ? "" : "s");
-    return write_file(k);
+    status = prove(k);
+    return status ? status : write_file(k);
 }
 
 static int run_pack(struct gal_cli *cli)
@@ -177,6 +212,7 @@ static const struct gal_option options[] = {
     {"output", 'o', "FILE", "The file to write (default NAME-VERSION.galley here)"},
     {"strict", '\0', NULL,
      "What is noted is a failure: a part that is missing, a version that is not pinned"},
+    {"unproven", '\0', NULL, "Golden cases are not run, and the lock says so"},
     {"json", '\0', NULL, "Print one JSON object"},
 };
 static const struct gal_example examples[] = {
@@ -199,7 +235,9 @@ const struct gal_command gal_command_pack = {
         "skopeo and oras handle.\n\n"
         "Equal files give equal bytes, on any day and machine. SOURCE_DATE_EPOCH sets the time in "
         "the SBOM, which is 1970 otherwise. A part that is named and not there is an error; one "
-        "that a package may do without is noted.",
+        "that a package may do without is noted. Golden cases are run first: a package that does "
+        "not reproduce them is not packed.",
+    .keys = GAL_KEYS(GAL_KEY_ONNXRUNTIME),
     .options = options,
     .option_count = sizeof(options) / sizeof(options[0]),
     .examples = examples,

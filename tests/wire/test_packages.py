@@ -255,7 +255,7 @@ def test_a_reload_keeps_the_old_one_when_the_new_one_fails(serve, fraud):
     before = server.post("/v1/models/fraud/predict", {"features": ROW}).json()
     packages.nudge(fraud)
     server.signal(signal.SIGHUP)
-    server.wait_line("reload_failed")
+    server.wait_line("model_failed")
     after = server.post("/v1/models/fraud/predict", {"features": ROW}).json()
     assert after["prediction"] == before["prediction"]
     assert after["package_digest"] == before["package_digest"] == metadata(server)["parameters"]["package_digest"]
