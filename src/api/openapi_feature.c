@@ -3,6 +3,8 @@
 #include "api/native.h"
 #include "api/openapi.h"
 
+#define VALUES_BYTES_MAX (8u << 20)
+
 static void put_literal(struct gal_buf *out, const char *key, const struct gal_feature *f,
                         const struct gal_literal *v)
 {
@@ -19,6 +21,12 @@ static void put_literal(struct gal_buf *out, const char *key, const struct gal_f
         gal_json_put_str(out, v->text);
 }
 
+static void put_count(struct gal_buf *out, const char *key, uint64_t n)
+{
+    gal_doc_raw(out, key, "");
+    gal_buf_put_u64(out, n);
+}
+
 static void put_bounds(struct gal_buf *out, const struct gal_feature *f)
 {
     const struct {
@@ -32,14 +40,10 @@ static void put_bounds(struct gal_buf *out, const struct gal_feature *f)
     for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
         if (bounds[i].v->set)
             put_literal(out, bounds[i].key, f, bounds[i].v);
-    if (f->length_min > 0) {
-        gal_doc_raw(out, "minLength", "");
-        gal_buf_put_u64(out, f->length_min);
-    }
-    if (f->length_max != UINT64_MAX) {
-        gal_doc_raw(out, "maxLength", "");
-        gal_buf_put_u64(out, f->length_max);
-    }
+    if (f->length_min > 0)
+        put_count(out, "minLength", f->length_min);
+    if (f->length_max != UINT64_MAX)
+        put_count(out, "maxLength", f->length_max);
 }
 
 static void put_type(struct gal_buf *out, const struct gal_feature *f)
@@ -109,6 +113,43 @@ void gal_doc_feature(struct gal_buf *out, const char *key, const struct gal_feat
         gal_doc_open(out, "examples", '[');
         put_literal(out, NULL, f, &f->example);
         gal_doc_close(out, ']');
+    }
+    gal_doc_close(out, '}');
+}
+
+void gal_doc_feature_parameters(struct gal_buf *out, const struct gal_feature *f)
+{
+    const struct {
+        const char *key;
+        const struct gal_literal *v;
+    } literals[] = {{"gt", &f->gt}, {"ge", &f->ge},          {"lt", &f->lt},
+                    {"le", &f->le}, {"default", &f->absent}, {"example", &f->example}};
+    struct gal_buf values;
+
+    gal_doc_open(out, "parameters", '{');
+    if (f->description.n > 0)
+        gal_doc_str(out, "description", f->description);
+    if (f->unit.n > 0)
+        gal_doc_str(out, "unit", f->unit);
+    for (size_t i = 0; i < sizeof(literals) / sizeof(literals[0]); i++)
+        if (literals[i].v->set)
+            put_literal(out, literals[i].key, f, literals[i].v);
+    if (f->length_min > 0)
+        put_count(out, "min_length", f->length_min);
+    if (f->length_max != UINT64_MAX)
+        put_count(out, "max_length", f->length_max);
+    if (f->pattern != NULL)
+        gal_doc_text(out, "pattern", f->pattern);
+    if (f->nullable)
+        gal_doc_raw(out, "nullable", "true");
+    if (f->value_count > 0) {
+        gal_buf_init(&values, VALUES_BYTES_MAX);
+        gal_buf_putc(&values, '[');
+        for (size_t i = 0; i < f->value_count; i++)
+            put_literal(&values, NULL, f, &f->values[i]);
+        gal_buf_putc(&values, ']');
+        gal_doc_str(out, "values", gal_buf_str(&values));
+        gal_buf_release(&values);
     }
     gal_doc_close(out, '}');
 }

@@ -219,7 +219,7 @@ static enum gal_status describe(struct gal_init *in, struct gal_err *err)
             gal_init_write(gal_init_path(in, in->dir, GAL_MANIFEST_FILE), gal_buf_str(&yaml), err);
     gal_backend_onnx.free(session);
     gal_buf_release(&yaml);
-    return status;
+    return status == GAL_OK ? gal_init_check(in, err) : status;
 }
 
 /* --- the command --- */

@@ -84,6 +84,9 @@ enum gal_status gal_init_prove(struct gal_init *in, struct gal_session *session,
 enum gal_status gal_init_record(struct gal_init *in, struct gal_session *session,
                                 struct gal_err *err);
 
+/* Opens what was written as a server does and runs its golden cases (init_check.c). */
+enum gal_status gal_init_check(struct gal_init *in, struct gal_err *err);
+
 /* --- files (init_files.c) --- */
 /* Makes in->work. */
 enum gal_status gal_init_work(struct gal_init *in, struct gal_err *err);

@@ -16,7 +16,8 @@
 struct gal_step_run {
     const struct gal_steps *steps;
     struct gal_value *slots;
-    int64_t *shapes; /* room for the shapes of all slots that are made */
+    int64_t *shapes;                /* room for the shapes of all slots that are made */
+    const struct gal_tensor **keys; /* by slot: classes that the model told; NULL until unzip */
     size_t rows;
     struct gal_arena *arena;
     struct gal_err *err;
@@ -146,17 +147,39 @@ void *gal_step_out(struct gal_step_run *r, size_t slot, const struct gal_tensor 
 void gal_step_load(double *to, const struct gal_tensor *t, size_t at, size_t n);
 /* Floats are rounded once; whole numbers must fit (the caller has looked). */
 void gal_step_store(void *data, enum gal_dtype t, size_t at, const double *from, size_t n);
+/* Place of a class among those that came with the maps; SIZE_MAX: none. */
+size_t gal_step_key(const struct gal_step_run *r, size_t slot, struct gal_str label);
 double gal_step_narrow(double v, enum gal_dtype t); /* as a float column would hold it */
 
 /* --- makers, by kind --- */
-typedef enum gal_status gal_step_maker(struct gal_step_compiler *c);
-gal_step_maker *gal_step_maker_of(const struct gal_step_kind *kind);
-gal_step_maker gal_step_make_impute, gal_step_make_missing, gal_step_make_text, gal_step_make_clip,
-    gal_step_make_log, gal_step_make_exp, gal_step_make_power, gal_step_make_scale,
-    gal_step_make_normalize, gal_step_make_bucketize, gal_step_make_one_hot, gal_step_make_ordinal,
-    gal_step_make_hash, gal_step_make_image, gal_step_make_constant, gal_step_make_cast,
-    gal_step_make_assemble, gal_step_make_rename, gal_step_make_unzip, gal_step_make_softmax,
-    gal_step_make_sigmoid, gal_step_make_pick, gal_step_make_round, gal_step_make_threshold,
-    gal_step_make_bands, gal_step_make_argmax, gal_step_make_labels, gal_step_make_top_k;
+enum gal_status gal_step_make_kind(const struct gal_step_kind *kind, struct gal_step_compiler *c);
+enum gal_status gal_step_make_impute(struct gal_step_compiler *c);
+enum gal_status gal_step_make_missing(struct gal_step_compiler *c);
+enum gal_status gal_step_make_text(struct gal_step_compiler *c);
+enum gal_status gal_step_make_clip(struct gal_step_compiler *c);
+enum gal_status gal_step_make_log(struct gal_step_compiler *c);
+enum gal_status gal_step_make_exp(struct gal_step_compiler *c);
+enum gal_status gal_step_make_power(struct gal_step_compiler *c);
+enum gal_status gal_step_make_scale(struct gal_step_compiler *c);
+enum gal_status gal_step_make_normalize(struct gal_step_compiler *c);
+enum gal_status gal_step_make_bucketize(struct gal_step_compiler *c);
+enum gal_status gal_step_make_one_hot(struct gal_step_compiler *c);
+enum gal_status gal_step_make_ordinal(struct gal_step_compiler *c);
+enum gal_status gal_step_make_hash(struct gal_step_compiler *c);
+enum gal_status gal_step_make_image(struct gal_step_compiler *c);
+enum gal_status gal_step_make_constant(struct gal_step_compiler *c);
+enum gal_status gal_step_make_cast(struct gal_step_compiler *c);
+enum gal_status gal_step_make_assemble(struct gal_step_compiler *c);
+enum gal_status gal_step_make_rename(struct gal_step_compiler *c);
+enum gal_status gal_step_make_unzip(struct gal_step_compiler *c);
+enum gal_status gal_step_make_softmax(struct gal_step_compiler *c);
+enum gal_status gal_step_make_sigmoid(struct gal_step_compiler *c);
+enum gal_status gal_step_make_pick(struct gal_step_compiler *c);
+enum gal_status gal_step_make_round(struct gal_step_compiler *c);
+enum gal_status gal_step_make_threshold(struct gal_step_compiler *c);
+enum gal_status gal_step_make_bands(struct gal_step_compiler *c);
+enum gal_status gal_step_make_argmax(struct gal_step_compiler *c);
+enum gal_status gal_step_make_labels(struct gal_step_compiler *c);
+enum gal_status gal_step_make_top_k(struct gal_step_compiler *c);
 
 #endif

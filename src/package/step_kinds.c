@@ -240,7 +240,7 @@ static const struct gal_step_kind kinds[] = {
     STEP("top_k", "The best places of a row, best first", top_k, false, true),
 };
 
-static gal_step_maker *const makers[] = {
+static enum gal_status (*const makers[])(struct gal_step_compiler *) = {
     gal_step_make_impute,    gal_step_make_missing,  gal_step_make_text,
     gal_step_make_clip,      gal_step_make_log,      gal_step_make_exp,
     gal_step_make_power,     gal_step_make_scale,    gal_step_make_normalize,
@@ -260,7 +260,7 @@ const struct gal_step_kind *gal_step_kinds(size_t *count)
     return kinds;
 }
 
-gal_step_maker *gal_step_maker_of(const struct gal_step_kind *kind)
+enum gal_status gal_step_make_kind(const struct gal_step_kind *kind, struct gal_step_compiler *c)
 {
-    return makers[kind - kinds];
+    return makers[kind - kinds](c);
 }

@@ -1,58 +1,102 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* unzip: ZipMap's sequence of maps, one a row, as a tensor of their values. */
+/* The step unzip: the maps of a classifier exported with ZipMap, one a row, become rows of numbers.
+ */
 #include "package/step_impl.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 struct unzip {
-    const struct gal_str *labels; /* in the order of the places; NULL: as the first map has them */
+    const struct gal_str *labels; /* NULL: the first map's keys, in their order */
     size_t count;
 };
 
-static enum gal_status failed(const struct gal_step_run *r)
+static bool key_is(const struct gal_tensor *keys, size_t i, struct gal_str label)
 {
-    return r->err != NULL && r->err->code != GAL_OK ? r->err->code : GAL_NO_MEMORY;
-}
+    char text[GAL_I64_CHARS_MAX];
 
-/* A key as text; number keys in `room`. */
-static struct gal_str key_at(const struct gal_tensor *keys, size_t i, char room[24])
-{
     if (keys->dtype == GAL_DT_BYTES)
-        return ((const struct gal_str *)keys->data)[i];
-    (void)snprintf(room, 24, "%" PRId64, ((const int64_t *)keys->data)[i]);
-    return gal_str_of(room);
+        return gal_str_eq(((const struct gal_str *)keys->data)[i], label);
+    return gal_str_eq(
+        (struct gal_str){text,
+                         (size_t)(gal_i64_write(text, ((const int64_t *)keys->data)[i]) - text)},
+        label);
 }
 
-static size_t find_key(const struct gal_tensor *keys, struct gal_str label, size_t guess)
+size_t gal_step_key(const struct gal_step_run *r, size_t slot, struct gal_str label)
 {
-    char room[24];
+    const struct gal_tensor *keys = r->keys != NULL ? r->keys[slot] : NULL;
 
-    if (guess < keys->count && gal_str_eq(key_at(keys, guess, room), label))
-        return guess;
-    for (size_t i = 0; i < keys->count; i++) {
-        if (gal_str_eq(key_at(keys, i, room), label))
+    for (size_t i = 0; keys != NULL && i < keys->count; i++)
+        if (key_is(keys, i, label))
             return i;
-    }
     return SIZE_MAX;
 }
 
-/* One map into `width` places from `at` on. */
-static enum gal_status put_map(struct gal_step_run *r, const struct gal_step *s, size_t row,
-                               const struct gal_value *map, void *out, size_t width)
+static bool same_keys(const struct gal_tensor *a, const struct gal_tensor *b)
 {
-    const struct unzip *u = s->state;
-    const struct gal_tensor *keys = &map->items[0].tensor, *values = &map->items[1].tensor;
-    double v;
+    const struct gal_str *x = a->data, *y = b->data;
 
-    for (size_t i = 0; i < width; i++) {
-        size_t at = u->labels != NULL ? find_key(keys, u->labels[i], i) : i;
-        if (at == SIZE_MAX || at >= values->count)
-            return gal_fail(r->err, GAL_INVALID, "row %zu of '%.*s' has no class '%.*s'", row,
-                            GAL_STR_SHOWN(r->steps->slots[s->in].column.name),
-                            GAL_STR_SHOWN(u->labels != NULL ? u->labels[i] : GAL_STR("")));
-        gal_step_load(&v, values, at, 1);
-        gal_step_store(out, r->slots[s->out].tensor.dtype, row * width + i, &v, 1);
+    if (a->dtype != b->dtype || a->count != b->count)
+        return false;
+    if (a->dtype == GAL_DT_INT64)
+        return a->count == 0 || memcmp(a->data, b->data, a->count * sizeof(int64_t)) == 0;
+    for (size_t i = 0; i < a->count; i++)
+        if (!gal_str_eq(x[i], y[i]))
+            return false;
+    return true;
+}
+
+/* A map of classes to numbers. */
+static bool is_map(const struct gal_value *v)
+{
+    const struct gal_tensor *keys, *values;
+
+    if (v->kind != GAL_KIND_MAP || v->count != 2)
+        return false;
+    keys = &v->items[0].tensor;
+    values = &v->items[1].tensor;
+    return (keys->dtype == GAL_DT_INT64 || keys->dtype == GAL_DT_BYTES) &&
+           keys->count == values->count && values->dtype != GAL_DT_BYTES &&
+           values->dtype != GAL_DT_NONE;
+}
+
+/* Where in the maps each place's value lies. */
+static enum gal_status find_places(const struct unzip *u, struct gal_step_run *r,
+                                   const struct gal_tensor *name, const struct gal_tensor *keys,
+                                   size_t *from, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        from[i] = i;
+        for (size_t j = 0; u->labels != NULL; j++) {
+            if (j == keys->count)
+                return gal_fail(r->err, GAL_INVALID, "'%.*s' has no class '%.*s'",
+                                GAL_STR_SHOWN(name->name), GAL_STR_SHOWN(u->labels[i]));
+            if (!key_is(keys, j, u->labels[i]))
+                continue;
+            from[i] = j;
+            break;
+        }
+    }
+    if (u->labels != NULL && keys->count != n)
+        return gal_fail(r->err, GAL_INVALID, "'%.*s' has %zu classes, `labels` names %zu",
+                        GAL_STR_SHOWN(name->name), keys->count, n);
+    return GAL_OK;
+}
+
+static enum gal_status copy_rows(const struct gal_step *s, struct gal_step_run *r,
+                                 const struct gal_value *maps, void *out, const size_t *from,
+                                 size_t n)
+{
+    const struct gal_tensor *name = &r->slots[s->in].tensor;
+
+    for (size_t row = 0; row < r->rows; row++) {
+        double v;
+
+        if (!is_map(&maps[row]) || !same_keys(&maps[0].items[0].tensor, &maps[row].items[0].tensor))
+            return gal_fail(r->err, GAL_INVALID, "'%.*s': the maps of rows 0 and %zu differ",
+                            GAL_STR_SHOWN(name->name), row);
+        for (size_t i = 0; i < n; i++) {
+            gal_step_load(&v, &maps[row].items[1].tensor, from[i], 1);
+            gal_step_store(out, r->slots[s->out].tensor.dtype, row * n + i, &v, 1);
+        }
     }
     return GAL_OK;
 }
@@ -60,62 +104,68 @@ static enum gal_status put_map(struct gal_step_run *r, const struct gal_step *s,
 static enum gal_status run_unzip(const struct gal_step *s, struct gal_step_run *r)
 {
     const struct unzip *u = s->state;
-    const struct gal_value *seq = &r->slots[s->in];
-    size_t width = u->count;
-    enum gal_status st = GAL_OK;
+    const struct gal_value *in = &r->slots[s->in];
+    const struct gal_value *maps = in->kind == GAL_KIND_MAP ? in : in->items;
+    const struct gal_tensor *keys = NULL;
+    size_t n = u->count, *from;
+    int64_t shape[2];
+    void *out;
+    enum gal_status st;
 
-    if (seq->kind != GAL_KIND_SEQUENCE)
-        return gal_fail(r->err, GAL_INTERNAL, "unzip: the model gave no sequence of maps");
-    for (size_t i = 0; i < seq->count; i++) {
-        if (seq->items[i].kind != GAL_KIND_MAP || seq->items[i].count != 2)
-            return gal_fail(r->err, GAL_INTERNAL, "unzip: the model gave no sequence of maps");
-        if (u->labels == NULL && i == 0)
-            width = seq->items[0].items[0].tensor.count;
-        if (u->labels == NULL && seq->items[i].items[0].tensor.count != width)
-            return gal_fail(r->err, GAL_INVALID,
-                            "row %zu has %zu classes, the first has %zu: name them with `labels`",
-                            i, seq->items[i].items[0].tensor.count, width);
+    if (r->rows > 0 && !is_map(&maps[0]))
+        return gal_fail(r->err, GAL_INVALID, "'%.*s' is no sequence of maps to numbers",
+                        GAL_STR_SHOWN(in->tensor.name));
+    keys = r->rows > 0 ? &maps[0].items[0].tensor : NULL;
+    if (u->labels == NULL)
+        n = keys != NULL ? keys->count : 0;
+    shape[0] = (int64_t)r->rows;
+    shape[1] = (int64_t)n;
+    out = gal_step_out(r, s->out, &(struct gal_tensor){.rank = 2, .shape = shape});
+    from = gal_arena_array(r->arena, n, sizeof(*from));
+    if (r->keys == NULL) {
+        r->keys = gal_arena_array(r->arena, r->steps->slot_count, sizeof(*r->keys));
+        for (size_t i = 0; r->keys != NULL && i < r->steps->slot_count; i++)
+            r->keys[i] = NULL;
     }
-    const int64_t shape[2] = {(int64_t)seq->count, (int64_t)width};
-    const struct gal_tensor like = {.rank = 2, .shape = shape};
-    void *out = gal_step_out(r, s->out, &like);
-    if (out == NULL)
-        return failed(r);
-    for (size_t row = 0; st == GAL_OK && row < seq->count; row++)
-        st = put_map(r, s, row, &seq->items[row], out, width);
-    return st;
+    if (out == NULL || from == NULL || r->keys == NULL)
+        return out == NULL && r->err != NULL ? r->err->code : gal_step_no_memory(r->arena, r->err);
+    if (keys == NULL)
+        return GAL_OK;
+    if (u->labels == NULL)
+        r->keys[s->out] = keys;
+    st = find_places(u, r, &in->tensor, keys, from, n);
+    return st == GAL_OK ? copy_rows(s, r, maps, out, from, n) : st;
 }
 
 enum gal_status gal_step_make_unzip(struct gal_step_compiler *c)
 {
     struct unzip *u = gal_arena_small(c->arena, sizeof(*u));
-    int64_t *shape = gal_arena_array(c->arena, 1, sizeof(*shape));
     struct gal_step step = {.run = run_unzip, .out_more = SIZE_MAX, .state = u};
-    struct gal_str *labels;
     struct gal_column column;
+    struct gal_str *labels;
+    int64_t width;
     enum gal_status st = gal_step_source(c, &step.in);
 
-    if (u == NULL || shape == NULL)
+    if (u == NULL)
         return gal_step_no_memory(c->arena, c->err);
+    if (st == GAL_OK)
+        st = gal_step_texts(c, "labels", &labels, &u->count);
     if (st != GAL_OK)
         return st;
     column = *gal_step_column(c, step.in);
-    if (column.kind != GAL_KIND_SEQUENCE)
-        return gal_step_refuse(c, c->line, "unzip: '%.*s' is a tensor already",
+    if (column.kind == GAL_KIND_TENSOR)
+        return gal_step_refuse(c, c->line, "unzip takes maps, and '%.*s' is a tensor already",
                                GAL_STR_SHOWN(column.name));
-    *u = (struct unzip){column.labels, column.labels != NULL ? column.label_count : 0};
-    st = gal_step_texts(c, "labels", &labels, &column.label_count);
-    if (st != GAL_OK)
-        return st;
-    if (labels != NULL)
-        *u = (struct unzip){labels, column.label_count};
-    *shape = u->labels != NULL ? (int64_t)u->count : -1;
+    u->labels = labels != NULL ? labels : column.labels;
+    u->count = labels != NULL ? u->count : column.label_count;
+    width = u->labels != NULL ? (int64_t)u->count : -1;
+    column.name = gal_step_to(c, step.in);
     column.kind = GAL_KIND_TENSOR;
+    column.dtype = gal_step_real(column.dtype);
     column.rank = 1;
-    column.shape = shape;
+    column.shape = &width;
     column.labels = u->labels;
     column.label_count = u->count;
-    column.name = gal_step_to(c, step.in);
     st = gal_step_make(c, &column, &step.out);
     return st == GAL_OK ? gal_step_add(c, &step) : st;
 }

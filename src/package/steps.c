@@ -68,7 +68,7 @@ static enum gal_status compile_step(struct gal_step_compiler *c, const struct ga
     st = check_place(c);
     if (st == GAL_OK)
         st = gal_step_check_params(c);
-    return st == GAL_OK ? gal_step_maker_of(c->kind)(c) : st;
+    return st == GAL_OK ? gal_step_make_kind(c->kind, c) : st;
 }
 
 static enum gal_status add_inputs(struct gal_step_compiler *c, const struct gal_column *in,

@@ -4,6 +4,7 @@
 #include "text/json.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #define NOT_SAID "NOASSERTION"
@@ -134,9 +135,36 @@ static void put_member(struct gal_buf *out, const char *name, struct gal_str val
         gal_buf_puts(out, "\"" NOT_SAID "\"");
 }
 
-/* id 0 is the root. */
+static int compare_sha1(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* SPDX 2.3, 7.9: SHA-1 over the sorted SHA-1s of the package's files. False: it has none. */
+static bool verification_code(const struct gal_bill *b, size_t package, char hex[GAL_SHA1_HEX_SIZE])
+{
+    const char **sums = gal_arena_array(b->arena, b->file_count + 1, sizeof *sums);
+    struct gal_buf text;
+    size_t n = 0;
+    bool ok;
+    for (size_t i = 0; sums && i < b->file_count; i++) {
+        if (b->files[i].package == package)
+            sums[n++] = b->files[i].sha1;
+    }
+    if (n == 0)
+        return false;
+    qsort((void *)sums, n, sizeof *sums, compare_sha1);
+    gal_buf_init(&text, n * GAL_SHA1_HEX_SIZE + 1);
+    for (size_t i = 0; i < n; i++)
+        gal_buf_puts(&text, sums[i]);
+    ok = !text.failed && gal_sha1_hex(gal_buf_str(&text), hex, NULL) == GAL_OK;
+    gal_buf_release(&text);
+    return ok;
+}
+
+/* id 0 is the root; code NULL: it has no files. */
 static void put_package(struct gal_buf *out, const struct gal_bill_package *p, size_t id,
-                        bool is_first)
+                        const char *code, bool is_first)
 {
     gal_buf_printf(out, "%s{\"SPDXID\":\"SPDXRef-Package-%zu\"", is_first ? "" : ",", id);
     put_member(out, "name", p->name);
@@ -144,7 +172,14 @@ static void put_package(struct gal_buf *out, const struct gal_bill_package *p, s
         put_member(out, "versionInfo", p->version);
     if (p->supplier.n)
         put_member(out, "supplier", p->supplier);
-    gal_buf_puts(out, ",\"downloadLocation\":\"" NOT_SAID "\",\"filesAnalyzed\":false");
+    gal_buf_puts(out, ",\"downloadLocation\":\"" NOT_SAID "\"");
+    if (code)
+        gal_buf_printf(out,
+                       ",\"filesAnalyzed\":true,\"packageVerificationCode\":"
+                       "{\"packageVerificationCodeValue\":\"%s\"}",
+                       code);
+    else
+        gal_buf_puts(out, ",\"filesAnalyzed\":false");
     if (p->purpose)
         put_member(out, "primaryPackagePurpose", gal_str_of(p->purpose));
     put_member(out, "licenseConcluded", (struct gal_str){NULL, 0});
@@ -201,9 +236,12 @@ static void put_body(struct gal_buf *out, const struct gal_bill *b,
 {
     gal_buf_puts(out, ",\"packages\":[");
     if (root)
-        put_package(out, root, 0, true);
-    for (size_t i = 0; i < b->package_count; i++)
-        put_package(out, &b->packages[i], i + 1, i == 0 && !root);
+        put_package(out, root, 0, NULL, true);
+    for (size_t i = 0; i < b->package_count; i++) {
+        char code[GAL_SHA1_HEX_SIZE];
+        bool has_files = verification_code(b, i, code);
+        put_package(out, &b->packages[i], i + 1, has_files ? code : NULL, i == 0 && !root);
+    }
     gal_buf_puts(out, "],\"files\":[");
     put_files(out, b);
     gal_buf_puts(out, "],\"relationships\":[");

@@ -40,7 +40,7 @@ struct making {
 
 static int level_of(enum gal_compression compression)
 {
-    return compression == GAL_COMPRESS_GZIP ? 6 : compression == GAL_COMPRESS_ZSTD ? 19 : 0;
+    return compression == GAL_COMPRESS_GZIP ? 6 : compression == GAL_COMPRESS_ZSTD ? 9 : 0;
 }
 
 /* --- the key --- */

@@ -278,6 +278,19 @@ static void the_openapi_document_shows_features(void **state)
     desk_next(&d);
 }
 
+static void metadata_tells_of_features(void **state)
+{
+    (void)state;
+    assert_int_equal(desk_ask(&d, GAL_METHOD_GET, "/v2/models/fraud", NULL), 200);
+    assert_non_null(
+        strstr(d.body.p, "{\"name\":\"merchant_category\",\"datatype\":\"BYTES\",\"shape\":[-1,1],"
+                         "\"parameters\":{\"min_length\":1,\"max_length\":50,\"values\":"
+                         "\"[\\\"electronics\\\",\\\"grocery\\\"]\"}}"));
+    assert_non_null(strstr(d.body.p, "\"parameters\":{\"ge\":0,\"le\":23,\"default\":12}}"));
+    assert_non_null(strstr(d.body.p, "\"parameters\":{\"description\":\"how much\"}}"));
+    desk_next(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +304,7 @@ int main(void)
         cmocka_unit_test(unknown_features_pass_where_they_are_to_be_ignored),
         cmocka_unit_test(flags_are_told_and_counted),
         cmocka_unit_test(the_openapi_document_shows_features),
+        cmocka_unit_test(metadata_tells_of_features),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -81,6 +81,17 @@ def test_a_regression_answers_as_its_framework_does(name, made, packages):
 
 
 @needs_frameworks
+@pytest.mark.parametrize("name", ["forest.joblib", "xgboost.json"])
+def test_a_server_answers_as_the_framework_does(name, made, packages, serve):
+    want = json.loads((made / f"{name}.want.json").read_text())
+    server = serve(paths=[packages[name]])
+    r = server.post("/predict", {"instances": [dict(zip(want["columns"], row)) for row in want["rows"]]})
+    assert r.status == 200, r
+    for g, w in zip(r.json()["predictions"], want["probabilities"]):
+        assert all(map(conversions.close, g["probabilities"], w)), (g, w)
+
+
+@needs_frameworks
 def test_the_manifest_says_what_the_framework_knows(packages):
     doc = yaml.safe_load((packages["logistic.joblib"] / "galley.yaml").read_text())
     features = {f["name"]: f for f in doc["features"]}
@@ -252,3 +263,20 @@ def test_a_file_that_nobody_knows_is_an_error(tmp_path):
     assert r.returncode == 1 and "no converter is known" in r.stderr, r.stderr
     r = harness.galley("init", tmp_path / "notes.txt")
     assert r.returncode == 1 and "needs a conversion" in r.stderr, r.stderr
+
+
+def test_without_a_closed_network_it_refuses_unless_told(tmp_path):
+    """In a user namespace that may make no network namespace."""
+    def inside(*more):
+        command = ["unshare", "-Ur", "sh", "-c", 'echo 0 > /proc/sys/user/max_net_namespaces && exec "$@"', "sh", harness.BIN, "init",
+                   str(tmp_path / "model.txt"), "--convert", "--python", sys.executable, "-o", str(tmp_path / "p"), *more]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60 * harness.SCALE, env=harness.child_env(),
+                              check=False)
+    (tmp_path / "model.txt").write_text("neither")
+    if subprocess.run(["unshare", "-Ur", "sh", "-c", "echo 0 > /proc/sys/user/max_net_namespaces"], capture_output=True,
+                      check=False).returncode:
+        pytest.skip("this system lets us make no user namespace to close the door in")
+    r = inside()
+    assert r.returncode == 1 and "make no network namespace" in r.stderr and "--allow-network" in r.stderr, r.stderr
+    r = inside("--allow-network")
+    assert "no converter is known" in r.stderr, r.stderr

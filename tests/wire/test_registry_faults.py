@@ -32,23 +32,30 @@ def galley(*args, code=0, **options):
     return done
 
 
+def tls_of(tmp_path):
+    pair = certificates.Pair(tmp_path, "own", names=["localhost"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.cert, pair.key)
+    return context
+
+
 def sizes(requests):
     return [int(headers.get("Content-Length", 0)) for _, _, headers in requests]
 
 
 # --- cuts ----------------------------------------------------------------------------------------
 
-def test_a_cut_upload_goes_on_where_it_stands(tmp_path):
-    with FakeRegistry(cut_uploads=2) as r:
-        done = galley("push", tmp_path / "a.galley", f"{r.host}/a/b:1")
-        assert "resumed" in done.stderr or "uploaded" in done.stderr
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_cut_upload_goes_on_where_it_stands(tmp_path, tls):
+    with FakeRegistry(tls=tls_of(tmp_path) if tls else None, cut_uploads=2) as r:
+        galley("push", "--insecure", tmp_path / "a.galley", f"{r.host}/a/b:1")
         assert r.blobs[oci_files.digest_of(BIG)] == BIG
         patches = r.moved("PATCH", "/uploads/")
         ranges = [h["Content-Range"] for _, _, h in patches]
         # Half of it arrived, then half of the rest: the last piece is a quarter.
         assert ranges == ["0-5999999", "3000000-5999999", "4500000-5999999"]
         assert len([p for p in r.seen if p[0] == "POST"]) == 3  # one a blob: none began anew
-        facts = json.loads(galley("push", "--json", tmp_path / "a.galley", f"{r.host}/a/b:1").stdout)
+        facts = json.loads(galley("push", "--insecure", "--json", tmp_path / "a.galley", f"{r.host}/a/b:1").stdout)
         assert facts["bytes_moved"] == 0
 
 
@@ -115,6 +122,8 @@ def test_two_pulls_to_one_place_do_not_mix(tmp_path):
                 for _ in range(2)]
         said = [p.communicate(timeout=60 * harness.SCALE)[1] for p in both]
         assert 0 in [p.returncode for p in both], said
+        for p, words in zip(both, said):
+            assert p.returncode == 0 or "another galley is pulling to it" in words
         assert oci_files.layers_of(tmp_path / "b.galley") == LAYERS
 
 
@@ -174,13 +183,6 @@ def test_sizes_are_believed_to_the_byte(tmp_path):
 
 
 # --- open lines ----------------------------------------------------------------------------------
-
-def tls_of(tmp_path):
-    pair = certificates.Pair(tmp_path, "own", names=["localhost"])
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pair.cert, pair.key)
-    return context
-
 
 def test_nothing_goes_on_without_tls_that_began_with_it(tmp_path, home):
     (home / ".docker").mkdir()
