@@ -129,7 +129,11 @@ enum gal_status gal_cli_scan(const struct gal_config *config, const char *const 
 {
     struct gal_model_config base;
     struct gal_scan_path *all = gal_calloc(n, sizeof(*all));
-    struct gal_scan_options o = {.paths = all, .path_count = n, .base = &base};
+    struct gal_scan_options o = {.paths = all,
+                                 .path_count = n,
+                                 .base = &base,
+                                 .serving = gal_model_keys_serving,
+                                 .serving_ctx = config};
     enum gal_status status;
 
     *models = NULL;

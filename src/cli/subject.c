@@ -95,3 +95,14 @@ enum gal_status gal_subject_golden(struct gal_subject *s, struct gal_arena *aren
     snprintf(path, sizeof path, "%.*s", GAL_STR_ARG(m->golden_file));
     return status ? status : gal_golden_read(text, path, m->rtol, m->atol, arena, out, err);
 }
+
+enum gal_status gal_subject_prove(struct gal_subject *s, struct gal_arena *arena,
+                                  struct gal_golden **golden, struct gal_proof *proof,
+                                  struct gal_err *err)
+{
+    enum gal_status status = gal_subject_golden(s, arena, golden, err);
+
+    if (!status && *golden)
+        status = gal_golden_prove(*golden, s->ops, s->session, arena, proof, err);
+    return status;
+}

@@ -34,5 +34,9 @@ void gal_subject_close(struct gal_subject *s);
  * the arena and the subject. */
 enum gal_status gal_subject_golden(struct gal_subject *s, struct gal_arena *arena,
                                    struct gal_golden **out, struct gal_err *err);
+/* Runs them; without any *golden is NULL and all is well. INVALID as of gal_golden_prove. */
+enum gal_status gal_subject_prove(struct gal_subject *s, struct gal_arena *arena,
+                                  struct gal_golden **golden, struct gal_proof *proof,
+                                  struct gal_err *err);
 
 #endif

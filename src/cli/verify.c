@@ -45,17 +45,6 @@ static enum gal_status check_digests(struct gal_cli *cli, struct verdict *v)
     return status ? status : gal_package_digest(v->subject.package, &v->err);
 }
 
-static enum gal_status prove(struct verdict *v)
-{
-    enum gal_status status = gal_subject_golden(&v->subject, &v->arena, &v->golden, &v->err);
-
-    if (!status && v->golden)
-        status = gal_golden_prove(v->golden, v->subject.ops, v->subject.session, &v->arena,
-                                  &v->proof, &v->err);
-    v->proven = status == GAL_OK;
-    return status;
-}
-
 /* From the cheapest to the dearest; the first that fails ends it. */
 static void verify(struct gal_cli *cli, const struct gal_config *config, struct verdict *v)
 {
@@ -74,7 +63,8 @@ static void verify(struct gal_cli *cli, const struct gal_config *config, struct 
         status = gal_subject_load(config, &v->subject, &v->err);
     v->loads = status == GAL_OK;
     if (!status)
-        status = prove(v);
+        status = gal_subject_prove(&v->subject, &v->arena, &v->golden, &v->proof, &v->err);
+    v->proven = status == GAL_OK;
     if (status && !v->err.place[0])
         gal_err_place(&v->err, "%s", v->path);
 }

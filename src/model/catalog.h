@@ -66,8 +66,8 @@ struct gal_scan_options {
     bool may_be_empty;                   /* a PATH that holds no model is fine */
     /* A package's `serving` keys, below the path's own; NULL: they are passed over. */
     enum gal_status (*serving)(const struct gal_yaml *keys, const char *file,
-                               struct gal_model_config *c, struct gal_arena *arena,
-                               struct gal_err *err);
+                               struct gal_model_config *c, const void *ctx, struct gal_err *err);
+    const void *serving_ctx;
     /* In the place of the config.pbtxt of the model of this name: a ModelConfig in JSON, which
      * errors call override_source. p NULL: of none. */
     const char *override_name;

@@ -59,7 +59,8 @@ enum gal_status gal_found_configure(const struct gal_found *f, const char *name,
             arena, err);
     }
     if (!status && f->manifest && f->manifest->serving && f->options->serving)
-        status = f->options->serving(f->manifest->serving, f->manifest->path, c, arena, err);
+        status = f->options->serving(f->manifest->serving, f->manifest->path, c,
+                                     f->options->serving_ctx, err);
     if (!status && f->path->configure)
         status = f->path->configure(c, arena, f->path->ctx, err);
     return status ? status : gal_model_config_settle(c, text, err);

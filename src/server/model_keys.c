@@ -251,12 +251,12 @@ static enum gal_status apply_own(struct gal_model_config *c, struct gal_arena *a
 }
 
 enum gal_status gal_model_keys_serving(const struct gal_yaml *serving, const char *file,
-                                       struct gal_model_config *c, struct gal_arena *arena,
+                                       struct gal_model_config *c, const void *ctx,
                                        struct gal_err *err)
 {
+    const struct gal_config *users = ctx;
     enum gal_status status = GAL_OK;
 
-    (void)arena;
     for (const struct gal_yaml *n = serving->child; n && status == GAL_OK; n = n->next) {
         const struct gal_config_row *row = gal_config_find(n->key);
         struct gal_config_value value = {.source = GAL_FROM_FILE};
@@ -267,7 +267,7 @@ enum gal_status gal_model_keys_serving(const struct gal_yaml *serving, const cha
         } else {
             status = gal_config_parse(row, n->scalar.p, &value, err);
         }
-        if (status == GAL_OK)
+        if (status == GAL_OK && users->values[row->key].source == GAL_FROM_DEFAULT)
             status = set_key(c, row->key, &value, err);
         if (status != GAL_OK)
             gal_err_place(err, "%s:%u", file, n->line);
@@ -335,6 +335,7 @@ enum gal_status gal_model_keys_scan(const struct gal_config *c, const char *name
         return gal_fail(err, GAL_NO_MEMORY, "no memory for the list of models");
     o.paths = paths;
     o.serving = gal_model_keys_serving;
+    o.serving_ctx = c;
     o.path_count = c->path_count;
     o.name = name;
     o.base = base;

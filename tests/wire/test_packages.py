@@ -104,6 +104,8 @@ def test_every_golden_case_is_answered_over_grpc(server):
             got = zip(*(answer.as_numpy(n).ravel() for n in ("fraud_probability", "is_fraud", "confidence")))
             same([{"fraud_probability": p, "is_fraud": bool(f), "confidence": c.decode()} for p, f, c in got],
                  wanted(case))
+        ports = client.get_model_metadata("fraud")
+        assert [p.name for p in ports.outputs] == ["fraud_probability", "is_fraud", "confidence"]
 
 
 def test_rows_together_are_answered_as_rows_alone(server):
@@ -255,7 +257,7 @@ def test_a_reload_keeps_the_old_one_when_the_new_one_fails(serve, fraud):
     before = server.post("/v1/models/fraud/predict", {"features": ROW}).json()
     packages.nudge(fraud)
     server.signal(signal.SIGHUP)
-    server.wait_line("reload_failed")
+    server.wait_line("model_failed")
     after = server.post("/v1/models/fraud/predict", {"features": ROW}).json()
     assert after["prediction"] == before["prediction"]
     assert after["package_digest"] == before["package_digest"] == metadata(server)["parameters"]["package_digest"]
