@@ -211,18 +211,38 @@ static enum gal_status find_galley(struct build *b, struct gal_err *err)
     return status;
 }
 
+/* Untold it is galley's own: of a base for many machines only that one is fetched. */
+static enum gal_status find_platform(struct build *b, struct gal_err *err)
+{
+    struct gal_oci_platform *p = &b->options.platform;
+    struct gal_elf elf;
+    struct gal_str bytes;
+    enum gal_status status;
+    if (p->os.n)
+        return GAL_OK;
+    status = gal_file_map(b->galley, &bytes, err);
+    if (status)
+        return status;
+    status = gal_elf_read(bytes, &b->cli->arena, &elf, err);
+    gal_file_unmap(bytes);
+    if (status)
+        gal_err_place(err, "%s", b->galley);
+    *p = (struct gal_oci_platform){.os = GAL_STR("linux")};
+    p->architecture = gal_str_of(status ? NULL : gal_elf_architecture(&elf));
+    return status;
+}
+
 static enum gal_status open_base(struct build *b, struct gal_err *err)
 {
     const char *text = gal_cli_value(b->cli, "base");
-    struct gal_oci_platform *platform = &b->options.platform;
+    const struct gal_oci_platform *platform = &b->options.platform;
     enum gal_status status;
     if (!text)
         return GAL_OK;
-    status =
-        gal_image_source_open(b->cli, text, platform->os.n ? platform : NULL, &b->base_source, err);
+    status = gal_image_source_open(b->cli, text, platform, &b->base_source, err);
     if (!status)
-        status = gal_view_open(b->base_source.layout, b->base_source.name,
-                               platform->os.n ? platform : NULL, &b->base_view, err);
+        status =
+            gal_view_open(b->base_source.layout, b->base_source.name, platform, &b->base_view, err);
     b->base = (struct gal_ship_base){.view = &b->base_view, .name = gal_str_of(text)};
     b->options.base = &b->base;
     if (status && err && !err->place[0])
@@ -247,6 +267,8 @@ static enum gal_status build(struct build *b, struct gal_err *err)
         status = find_galley(b, err);
     if (!status)
         status = find_engine(b, err);
+    if (!status)
+        status = find_platform(b, err);
     if (!status)
         status = open_base(b, err);
     if (!status)

@@ -226,6 +226,10 @@ static enum gal_status set_platform(const struct gal_ship_options *o, struct gal
     image->platform = (struct gal_oci_platform){.os = GAL_STR("linux"),
                                                 .architecture = gal_str_of(architecture),
                                                 .variant = o->platform.variant};
+    if (o->base && !gal_str_is(o->base->view->architecture, architecture))
+        return gal_fail(err, GAL_CONFLICT, "the base image is for %.*s, %s for %s",
+                        GAL_STR_SHOWN(o->base->view->architecture), o->runtime.galley,
+                        architecture);
     if (o->platform.architecture.n == 0 || gal_str_is(o->platform.architecture, architecture))
         return GAL_OK;
     gal_fail(err, GAL_CONFLICT, "the platform is %.*s, and %s is of %s",

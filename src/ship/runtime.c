@@ -79,7 +79,7 @@ static enum gal_status take_galley(struct gathering *g)
             gal_err_place(g->err, "%s", path);
         return status;
     }
-    gal_cargo_put(&r->galley, GAL_SHIP_BINARY + 1, 0755, gal_buf_str(&r->galley_slim));
+    gal_cargo_put(&r->galley, &GAL_SHIP_BINARY[1], 0755, gal_buf_str(&r->galley_slim));
     status = gal_libraries_add(&r->libraries, path, r->galley_map, g->err);
     if (!status && g->o->with_sources)
         status =
@@ -232,7 +232,7 @@ static enum gal_status take_libraries(struct gathering *g)
     for (size_t i = 0; i < r->libraries.count && !status; i++) {
         const struct gal_library *l = &r->libraries.items[i];
         const char *path = l->is_loader
-                               ? GAL_SHIP_LOADER + 1
+                               ? &GAL_SHIP_LOADER[1]
                                : gal_arena_printf(&r->arena, LIB "%.*s", GAL_STR_ARG(l->name));
         if (!path)
             return no_memory(g);
@@ -270,7 +270,7 @@ static void bill_galley(struct gathering *g)
                         .purl = gal_bill_purl(&g->r->arena, "generic", GAL_STR("galley"),
                                               GAL_STR(GAL_VERSION), (struct gal_str){NULL, 0}),
                         .purpose = "APPLICATION"});
-    gal_bill_file(&g->galley, i, GAL_SHIP_BINARY + 1, gal_buf_str(&g->r->galley_slim));
+    gal_bill_file(&g->galley, i, &GAL_SHIP_BINARY[1], gal_buf_str(&g->r->galley_slim));
 }
 
 /* Each layer carries its own, so that a change of one is no change of another. */

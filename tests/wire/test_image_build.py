@@ -302,6 +302,7 @@ def test_a_wrong_option_is_told(package, cache, options, words):
     (["--galley", "/bin/true"], "it was linked without the RPATH"),
     (["--onnxruntime", "/etc/passwd"], "/etc/passwd: not an ELF file"),
     (["--base", "/etc/passwd"], "/etc/passwd"),
+    (["--platform", "linux/arm64", "--base", "/etc/passwd"], "/etc/passwd"),
 ])
 def test_what_does_not_fit_is_told(package, cache, tmp_path, options, words):
     done = galley("image", "build", package, "-t", "x:1", "-o", tmp_path / "x.tar", *options, "--cache", cache)
@@ -337,6 +338,16 @@ def test_a_base_keeps_its_layers_and_settings(package, cache, cuda_base, tmp_pat
     assert seen["config"]["WorkingDir"] == "/work"
     assert seen["config"]["Labels"]["org.opencontainers.image.base.digest"] == base.index["manifests"][-1]["digest"]
     assert "etc/passwd" not in Layout(tmp_path / "x.tar").files(first=1)
+
+
+@needs_tools
+def test_a_base_for_another_machine_is_refused(package, cache, tmp_path):
+    done = galley("image", "modelcar", package, "-t", "m:1", "--native", "--platform", "linux/s390x", "-o",
+                  tmp_path / "base.tar", "--cache", cache)
+    assert done.returncode == 0, done.stderr
+    done = galley("image", "build", package, "-t", "x:1", "-o", tmp_path / "x.tar", "--base", tmp_path / "base.tar",
+                  "--cache", cache)
+    assert done.returncode == 1 and "s390x" in done.stderr, done.stderr
 
 
 @needs_tools
