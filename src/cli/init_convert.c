@@ -15,6 +15,7 @@
 #define LOG_BYTES_MAX (1u << 20)
 #define GOLDEN "golden.json"
 #define FREEZE "requirements.txt"
+#define OWN_FREEZE "requirements-conversion.txt"
 
 /* --- the request --- */
 
@@ -299,6 +300,15 @@ static enum gal_status take_features(struct gal_init *in, yyjson_val *list, stru
     return status;
 }
 
+static bool has_file(const struct gal_init *in, struct gal_str name)
+{
+    for (size_t i = 0; i < in->file_count; i++) {
+        if (gal_str_eq(in->files[i].name, name))
+            return true;
+    }
+    return false;
+}
+
 static void take_provenance(struct gal_init *in, yyjson_val *result, const char *path)
 {
     struct gal_draft_pairs *p = &in->draft.provenance;
@@ -323,10 +333,16 @@ static void take_provenance(struct gal_init *in, yyjson_val *result, const char 
     }
     if (text.n) {
         gal_buf_putc(&text, '}');
+        size_t before = p->count;
         gal_draft_pair(p, GAL_STR("libraries"), gal_init_copy(in, text.p, text.n), NULL);
-        p->at[p->count - 1].literal = true;
+        if (p->count > before)
+            p->at[before].literal = true;
     }
     gal_buf_release(&text);
+    /* A source may have brought the list of its training: freeze is that one. */
+    if (has_file(in, GAL_STR(FREEZE)))
+        gal_draft_pair(p, GAL_STR("conversion_freeze"), GAL_STR(OWN_FREEZE),
+                       "every package of the Python that converted it");
     gal_draft_pair(p, GAL_STR("freeze"), GAL_STR(FREEZE), "every package of that Python");
 }
 
@@ -338,7 +354,10 @@ static enum gal_status take_result(struct gal_init *in, yyjson_val *result, cons
     unsigned long long rows = yyjson_get_uint(yyjson_obj_get(result, "rows"));
     bool given = yyjson_get_bool(yyjson_obj_get(result, "given"));
     enum gal_status status = take_features(in, yyjson_obj_get(result, "features"), err);
+    bool has_freeze = has_file(in, GAL_STR(FREEZE));
     size_t i, n;
+
+    take_provenance(in, result, path);
 
     if (status == GAL_OK)
         status = texts(in, yyjson_obj_get(result, "classes"), &in->labels, &in->label_count, err);
@@ -347,11 +366,16 @@ static enum gal_status take_result(struct gal_init *in, yyjson_val *result, cons
     if (status == GAL_OK)
         status = gal_init_add(in, gal_init_path(in, out_dir, GOLDEN), GAL_STR(GOLDEN), err);
     if (status == GAL_OK)
-        status = gal_init_add(in, gal_init_path(in, out_dir, FREEZE), GAL_STR(FREEZE), err);
+        status = gal_init_add(in, gal_init_path(in, out_dir, FREEZE),
+                              has_freeze ? GAL_STR(OWN_FREEZE) : GAL_STR(FREEZE), err);
+    if (status == GAL_OK && has_freeze) {
+        static const struct gal_str more[] = {{OWN_FREEZE, sizeof(OWN_FREEZE) - 1}};
+        in->draft.files = more;
+        in->draft.file_count = 1;
+    }
     in->labels_of = GAL_STR("probabilities");
     if (in->label_count == 0)
         in->labels = NULL;
-    take_provenance(in, result, path);
     in->proven = true;
     in->rows = NULL;
     in->draft.golden_file = GAL_STR(GOLDEN);

@@ -71,11 +71,13 @@ static enum gal_status take_serving(struct gal_init *in, const struct gal_model_
         yyjson_obj_foreach(root[1], i, n, key, value)
         {
             struct gal_str name = {yyjson_get_str(key), yyjson_get_len(key)};
+            size_t before = in->draft.serving.count;
             if (!is_key(name) || yyjson_equals(value, yyjson_obj_getn(root[0], name.p, name.n)))
                 continue;
             gal_draft_pair(&in->draft.serving, gal_init_copy(in, name.p, name.n),
                            value_text(in, name, value), "from config.pbtxt");
-            in->draft.serving.at[in->draft.serving.count - 1].literal = !yyjson_is_str(value);
+            if (in->draft.serving.count > before)
+                in->draft.serving.at[before].literal = !yyjson_is_str(value);
         }
     }
     for (size_t k = 0; k < 2; k++)

@@ -363,6 +363,10 @@ void gal_draft_write(const struct gal_draft *d, struct gal_buf *out)
 void gal_draft_pair(struct gal_draft_pairs *pairs, struct gal_str key, struct gal_str value,
                     const char *note)
 {
+    for (size_t i = 0; i < pairs->count; i++) {
+        if (gal_str_eq(pairs->at[i].key, key))
+            return;
+    }
     if (value.n && pairs->count < GAL_DRAFT_PAIRS_MAX)
         pairs->at[pairs->count++] =
             (struct gal_draft_pair){.key = key, .value = value, .note = note};

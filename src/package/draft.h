@@ -75,7 +75,7 @@ struct gal_draft {
 enum gal_status gal_draft_from_model(struct gal_draft *d, const struct gal_model_info *info,
                                      const struct gal_str *names, size_t name_count,
                                      struct gal_arena *arena, struct gal_err *err);
-/* Adds a pair; one without a value, or too many, is left out. */
+/* Adds a pair; one without a value, of a key that is there, or too many, is left out. */
 void gal_draft_pair(struct gal_draft_pairs *pairs, struct gal_str key, struct gal_str value,
                     const char *note);
 /* The files that hold an ONNX model's weights beside it, as paths within its directory; in the

@@ -115,7 +115,8 @@ def test_golden_cases_are_the_frameworks_answers(packages):
         assert doc["golden"] == {"file": "golden.json", "rtol": conversions.RTOL, "atol": conversions.ATOL}
         case = json.loads((packages[name] / "golden.json").read_text())["cases"][0]
         assert [t["name"] for t in case["inputs"]] == [f["name"] for f in doc["features"]]
-        assert all(t["shape"][0] == 16 for t in case["inputs"] + case["outputs"])
+        rows = {t["shape"][0] for t in case["inputs"] + case["outputs"]}
+        assert len(rows) == 1 and 12 <= rows.pop() <= 16  # rows without a winner are left out
 
 
 @needs_frameworks
@@ -145,6 +146,7 @@ def test_an_mlflow_model_of_another_flavour_is_converted(made, tmp_path):
     d = tmp_path / "mlflow"
     d.mkdir()
     (d / "model.pkl").write_bytes((made / "boosting.pkl").read_bytes())
+    (d / "requirements.txt").write_text("scikit-learn==1.9.0\n")
     (d / "MLmodel").write_text("flavors:\n  python_function: {loader_module: mlflow.sklearn, python_version: 3.11.7}\n"
                                "  sklearn: {pickled_model: model.pkl, serialization_format: cloudpickle, sklearn_version: 1.9.1}\n"
                                "run_id: abc\n")
@@ -154,6 +156,9 @@ def test_an_mlflow_model_of_another_flavour_is_converted(made, tmp_path):
     assert r.returncode == 0, r.stderr
     doc = yaml.safe_load((tmp_path / "p" / "galley.yaml").read_text())
     assert doc["provenance"]["run_id"] == "abc" and len(doc["features"]) == 5
+    assert doc["provenance"]["freeze"] == "requirements.txt" and doc["files"] == ["requirements-conversion.txt"]
+    assert (tmp_path / "p" / "requirements.txt").read_text() == "scikit-learn==1.9.0\n"
+    assert "skl2onnx==" in (tmp_path / "p" / "requirements-conversion.txt").read_text()
 
 
 # --- pickles that are programs -----------------------------------------------------------------------------------------

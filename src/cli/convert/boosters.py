@@ -65,6 +65,9 @@ def answer(request, framework, model, rows, named, names, outputs, libraries, cl
     outputs = {k: v for k, v in outputs.items() if k in from_names}
     common.label(model, names if named else [], common.class_names(classes))
     common.save(request, model)
+    if "probabilities" in outputs and not request.get("inputs"):
+        keep = common.decided(outputs["probabilities"])
+        rows, outputs = rows[keep], {k: v[keep] for k, v in outputs.items()}
     inputs = {n: rows[:, i].reshape(-1, 1) for i, n in enumerate(names)} if named else {"features": rows}
     common.golden(request, f"drawn rows, {framework}" if not request.get("inputs") else f"given rows, {framework}", inputs, outputs)
     features = [{"name": n, "type": "float", "values": [], "nullable": bool(np.isnan(rows[:, i]).any()),

@@ -45,6 +45,9 @@ def from_estimator(request, model):
     ints_for_bools()
     columns = Columns(model)
     rows = columns.given(request) if request.get("inputs") else columns.drawn(request)
+    if not request.get("inputs") and hasattr(model, "predict_proba"):
+        keep = common.decided(model.predict_proba(columns.frame(rows)))
+        rows = [row for row, k in zip(rows, keep) if k]
     frame, features = columns.frame(rows), columns.features(rows)
     options = {}
     if hasattr(model, "predict_proba"):

@@ -111,6 +111,14 @@ def class_names(classes):
     return [] if names == [str(i) for i in range(len(names))] or len(names) > 4096 else names
 
 
+def decided(probabilities):
+    """Which rows have a winner: where two classes are as good as equal, rounding decides, and the label proves nothing."""
+    import numpy as np
+    top = np.sort(np.asarray(probabilities, dtype=np.float64), axis=1)[:, -2:]
+    keep = top[:, -1] - top[:, 0] > 1e-3 if top.shape[1] == 2 else np.ones(len(top), dtype=bool)
+    return keep if keep.any() else np.ones(len(top), dtype=bool)
+
+
 # --- golden cases ----------------------------------------------------------------------------------------------------
 DATATYPES = {"float32": "FP32", "float64": "FP64", "float16": "FP16", "int8": "INT8", "int16": "INT16", "int32": "INT32",
              "int64": "INT64", "uint8": "UINT8", "uint16": "UINT16", "uint32": "UINT32", "uint64": "UINT64", "bool": "BOOL"}
