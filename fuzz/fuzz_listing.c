@@ -16,7 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     gal_arena_init(&arena, 4096, 0, 16 << 20);
     for (int kind = GAL_LISTING_S3; kind <= GAL_LISTING_AZURE; kind++) {
         struct gal_source_run run = {.arena = &arena, .plan = {.root = "r"}};
-        struct gal_listing l = {.run = &run, .prefix = GAL_STR("p/"), .kind = (enum gal_listing_kind)kind};
+        struct gal_listing l = {
+            .run = &run, .prefix = GAL_STR("p/"), .kind = (enum gal_listing_kind)kind};
         enum gal_status status = gal_listing_read(&l, text, &err);
         GAL_ASSERT(status == GAL_OK || err.message[0]);
         for (size_t i = 0; i < run.plan.count; i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What names a source: any bytes are a source or an error, parts lie in the text, and the place that
- * an object gets below the cache leads nowhere else. */
+/* What names a source: any bytes are a source or an error, parts lie in the text, and the place
+ * that an object gets below the cache leads nowhere else. */
 #include "source/url.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

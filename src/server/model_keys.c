@@ -299,7 +299,8 @@ enum gal_status gal_model_keys_scan(const struct gal_config *c, const char *name
     o.name = name;
     o.base = base;
     for (size_t i = 0; i < c->path_count; i++) {
-        paths[i] = (struct gal_scan_path){.path = gal_sources_place(sources, c, i), .name = c->paths[i].name};
+        paths[i] = (struct gal_scan_path){.path = gal_sources_place(sources, c, i),
+                                          .name = c->paths[i].name};
         if (has_own(&c->paths[i])) {
             paths[i].configure = apply_own;
             paths[i].ctx = &c->paths[i];

@@ -42,7 +42,8 @@ static void parts_of_urls_stand_where_they_belong(void **state)
     assert_true(gal_str_is(u.container, "con") && gal_str_is(u.key, "d/") && u.is_prefix);
     assert_int_equal(gal_source_url_parse(GAL_STR("models:/a b@champion"), &u, NULL), GAL_OK);
     assert_true(gal_str_is(u.key, "a b") && gal_str_is(u.alias, "champion") && u.version.n == 0);
-    assert_int_equal(gal_source_url_parse(GAL_STR("https://h:1/p/m.onnx?sig=1/2"), &u, NULL), GAL_OK);
+    assert_int_equal(gal_source_url_parse(GAL_STR("https://h:1/p/m.onnx?sig=1/2"), &u, NULL),
+                     GAL_OK);
     assert_true(gal_str_is(u.host, "h:1") && gal_str_is(u.key, "p/m.onnx"));
 }
 
@@ -62,9 +63,10 @@ static void a_digest_is_whole_or_an_error(void **state)
 
 static void what_is_no_source_says_which_form_it_should_have(void **state)
 {
-    static const char *const wrong[] = {"s3://",      "s3:///k",  "az://a",     "az://a/",    "https://h",
-                                        "https://h/", "models:/", "models:/a",  "models:/a/", "models:/a/b/c",
-                                        "ftp://h/m",  "file://x", "models://h/", "oci://",     ""};
+    static const char *const wrong[] = {"s3://",       "s3:///k",       "az://a",    "az://a/",
+                                        "https://h",   "https://h/",    "models:/",  "models:/a",
+                                        "models:/a/",  "models:/a/b/c", "ftp://h/m", "file://x",
+                                        "models://h/", "oci://",        ""};
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct gal_source_url u;
@@ -101,7 +103,8 @@ static void names_in_the_cache_keep_what_names_a_model_and_lead_nowhere_else(voi
     assert_false(gal_source_name_safe((struct gal_str){"a\0b", 3}));
 }
 
-static void assert_env(const char *want, enum gal_status status, const char *words, char *const *env)
+static void assert_env(const char *want, enum gal_status status, const char *words,
+                       char *const *env)
 {
     struct gal_arena a;
     struct gal_err err;
@@ -127,16 +130,18 @@ static void the_environment_names_one_source(void **state)
     assert_env("gs://b/p/2/", GAL_OK, NULL, ENV("MODEL_BUCKET=gs://b/p/", "MODEL_VERSION=2"));
     assert_env(NULL, GAL_INVALID, "Unknown MODEL_SOURCE: x", ENV("MODEL_SOURCE=x"));
     assert_env(NULL, GAL_INVALID, "MODEL_VERSION is not set", ENV("MODEL_BUCKET=b"));
-    assert_env(NULL, GAL_NOT_FOUND,
-               "Baked model not found at ./models/n/1/model.onnx. Ensure the model was copied during "
-               "docker build.",
-               ENV("MODEL_NAME=n", "MODEL_VERSION=1"));
+    assert_env(
+        NULL, GAL_NOT_FOUND,
+        "Baked model not found at ./models/n/1/model.onnx. Ensure the model was copied during "
+        "docker build.",
+        ENV("MODEL_NAME=n", "MODEL_VERSION=1"));
 }
 
 static void profiles_are_found_by_their_name(void **state)
 {
-    const struct gal_str text = GAL_STR("; c\n[default]\r\nregion=a\r\n[profile x]\nregion = b = c \n"
-                                        "s3 =\n  region = nested\n[x]\nRegion=d\n[broken\nregion=e\n");
+    const struct gal_str text =
+        GAL_STR("; c\n[default]\r\nregion=a\r\n[profile x]\nregion = b = c \n"
+                "s3 =\n  region = nested\n[x]\nRegion=d\n[broken\nregion=e\n");
     struct gal_str v;
     (void)state;
     assert_true(gal_ini_get(text, "default", "region", &v) && gal_str_is(v, "a"));
@@ -157,12 +162,14 @@ static void elements_end_with_their_path_and_text(void **state)
     struct gal_err err;
     (void)state;
     gal_buf_init(&b, 4096);
-    assert_int_equal(gal_xml_read(GAL_STR("<n:A xmlns:n='u'><B>x&amp;y</B><B/></n:A>"), collect, &b, &err),
-                     GAL_OK);
+    assert_int_equal(
+        gal_xml_read(GAL_STR("<n:A xmlns:n='u'><B>x&amp;y</B><B/></n:A>"), collect, &b, &err),
+        GAL_OK);
     assert_true(gal_str_is(gal_buf_str(&b), "A/B=x&y;A/B=;A=;"));
     assert_int_equal(gal_xml_read(GAL_STR("<A><B></A>"), collect, &b, &err), GAL_INVALID);
-    assert_int_equal(gal_xml_read(GAL_STR("<!DOCTYPE A [<!ENTITY e 'x'>]><A>&e;</A>"), collect, &b, &err),
-                     GAL_INVALID);
+    assert_int_equal(
+        gal_xml_read(GAL_STR("<!DOCTYPE A [<!ENTITY e 'x'>]><A>&e;</A>"), collect, &b, &err),
+        GAL_INVALID);
     assert_non_null(strstr(err.message, "document types"));
     gal_buf_release(&b);
 }
@@ -170,18 +177,24 @@ static void elements_end_with_their_path_and_text(void **state)
 /* Made by botocore's S3SigV4Auth for the same request at the same instant. */
 static void a_signature_is_what_awss_own_library_makes(void **state)
 {
-    const struct gal_aws_keys keys = {"AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "tok/en=="};
+    const struct gal_aws_keys keys = {"AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+                                      "tok/en=="};
     const struct gal_sigv4 how = {&keys, "eu-central-1", "s3", 1440938160000000u};
     struct gal_sigv4_headers h;
     struct gal_arena a;
     (void)state;
     gal_arena_init(&a, 4096, 0, 65536);
-    assert_int_equal(gal_sigv4_sign(&how, "GET",
-                                    GAL_STR("https://b.example:9000/a%20b/c%2Bd.onnx?list-type=2&prefix=x%2Fy"),
-                                    &a, &h, NULL),
-                     GAL_OK);
+    assert_int_equal(
+        gal_sigv4_sign(&how, "GET",
+                       GAL_STR("https://b.example:9000/a%20b/c%2Bd.onnx?list-type=2&prefix=x%2Fy"),
+                       &a, &h, NULL),
+        GAL_OK);
     assert_string_equal(h.date, "20150830T123600Z");
-    assert_string_equal(h.authorization, "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/eu-central-1/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token, Signature=9745bfcaabe67ebd603e429e162c76d9f7c8e5fabaaf6910776586e5a281e3dd");
+    assert_string_equal(
+        h.authorization,
+        "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/eu-central-1/s3/aws4_request, "
+        "SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token, "
+        "Signature=9745bfcaabe67ebd603e429e162c76d9f7c8e5fabaaf6910776586e5a281e3dd");
     gal_arena_release(&a);
 }
 
@@ -191,14 +204,17 @@ static void keys_come_out_of_answers_or_not_at_all(void **state)
     struct gal_arena a;
     (void)state;
     gal_arena_init(&a, 4096, 0, 65536);
-    assert_int_equal(gal_aws_keys_read(GAL_STR("{\"AccessKeyId\":\"a\",\"SecretAccessKey\":\"b\"}"), &a, &k, NULL),
+    assert_int_equal(gal_aws_keys_read(GAL_STR("{\"AccessKeyId\":\"a\",\"SecretAccessKey\":\"b\"}"),
+                                       &a, &k, NULL),
                      GAL_OK);
     assert_true(strcmp(k.id, "a") == 0 && strcmp(k.secret, "b") == 0 && !k.token);
     assert_int_equal(gal_aws_keys_read(GAL_STR("{}"), &a, &k, NULL), GAL_INVALID);
-    assert_int_equal(gal_aws_sts_read(GAL_STR("<R><X><Credentials><AccessKeyId>a</AccessKeyId><SecretAccessKey>b"
-                                              "</SecretAccessKey><SessionToken>c</SessionToken></Credentials></X></R>"),
-                                      &a, &k, NULL),
-                     GAL_OK);
+    assert_int_equal(
+        gal_aws_sts_read(
+            GAL_STR("<R><X><Credentials><AccessKeyId>a</AccessKeyId><SecretAccessKey>b"
+                    "</SecretAccessKey><SessionToken>c</SessionToken></Credentials></X></R>"),
+            &a, &k, NULL),
+        GAL_OK);
     assert_string_equal(k.token, "c");
     assert_int_equal(gal_aws_sts_read(GAL_STR("<R/>"), &a, &k, NULL), GAL_INVALID);
     gal_arena_release(&a);
@@ -211,13 +227,18 @@ static void a_model_of_mlflow_is_its_onnx_flavor(void **state)
     struct gal_err err;
     (void)state;
     gal_arena_init(&a, 4096, 0, 1 << 20);
-    assert_int_equal(gal_mlmodel_read(GAL_STR("flavors:\n  onnx:\n    data: m.onnx\n    code: null\n"), &a, &out, &err),
-                     GAL_OK);
+    assert_int_equal(
+        gal_mlmodel_read(GAL_STR("flavors:\n  onnx:\n    data: m.onnx\n    code: null\n"), &a, &out,
+                         &err),
+        GAL_OK);
     assert_string_equal(out, "m.onnx");
-    assert_int_equal(gal_mlmodel_read(GAL_STR("flavors:\n  sklearn:\n    data: m.pkl\n"), &a, &out, &err),
-                     GAL_UNSUPPORTED);
+    assert_int_equal(
+        gal_mlmodel_read(GAL_STR("flavors:\n  sklearn:\n    data: m.pkl\n"), &a, &out, &err),
+        GAL_UNSUPPORTED);
     assert_non_null(strstr(err.message, "sklearn"));
-    assert_int_equal(gal_mlmodel_read(GAL_STR("flavors:\n  onnx:\n    data: ../m.onnx\n"), &a, &out, &err), GAL_INVALID);
+    assert_int_equal(
+        gal_mlmodel_read(GAL_STR("flavors:\n  onnx:\n    data: ../m.onnx\n"), &a, &out, &err),
+        GAL_INVALID);
     gal_arena_release(&a);
 }
 
@@ -259,7 +280,8 @@ static void what_is_held_stays_and_what_is_not_makes_room(void **state)
     for (size_t i = 0; i < count; i++) {
         assert_string_not_equal(list[i].key, "a");
         if (strcmp(list[i].key, "b") == 0)
-            assert_true(list[i].complete && list[i].in_use && strcmp(list[i].origin, "s3://b/k") == 0);
+            assert_true(list[i].complete && list[i].in_use &&
+                        strcmp(list[i].origin, "s3://b/k") == 0);
     }
     gal_free(list);
     gal_shelf_release(&b);
