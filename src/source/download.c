@@ -272,6 +272,9 @@ static enum gal_status one_chunk(struct worker *w, size_t i, struct gal_err *err
         w->end = 0;
     else if (!status)
         status = fetch_chunk(w, err);
+    if (!status) /* on its way to the disk while the next part comes: the end waits for all of it */
+        (void)sync_file_range(w->fd, (off_t)w->chunk->first, (off_t)(w->end - w->chunk->first),
+                              SYNC_FILE_RANGE_WRITE);
     if (!status && !w->chunk->object->size_known && ftruncate(w->fd, (off_t)w->end) != 0)
         status = io(err, "write", path);
     if (w->fd >= 0)
