@@ -41,6 +41,7 @@ target_link_libraries(gal_png INTERFACE gal::zlib m)
 gal_static(archive archive.h libarchive.a archive)                 # tar, for reading: nothing else of it is linked
 gal_static(zstd zstd.h libzstd.a zstd)
 gal_static(expat expat.h libexpat.a expat)                         # object stores' answers
+gal_static(utf8proc utf8proc.h libutf8proc.a utf8proc)             # Unicode normalization and case
 # libcurl: its headers only; galley opens the library when it fetches something.
 find_path(CURL_INCLUDE curl/curl.h)
 if(NOT CURL_INCLUDE)

@@ -11,3 +11,4 @@ export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 # sums in one order on any numbe
 for name in "$@"; do
     "$venv/bin/python" "examples/train/$name.py"
 done
+"$venv/bin/python" examples/train/package.py

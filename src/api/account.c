@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/account.h"
 
+#include "api/infer.h"
 #include "api/route.h"
 #include "api/trace_log.h"
 #include "base/mem.h"
@@ -21,6 +22,7 @@ struct model_series {
     bool known;
     gal_series success, error, refused, duration, queue, input, compute, output, batch;
     gal_series ok_rows, error_rows, prediction;
+    gal_series outliers, unsure;
 };
 
 /* Numbers of the series that this loop has used: a look-up by name happens once each. */
@@ -96,6 +98,12 @@ static void make_model(struct gal_api *api, const struct gal_model *m, struct mo
     out->error_rows = gal_metrics_series(ms, GAL_METRIC_PREDICTIONS, labels);
     labels[2] = GAL_STR("ok");
     out->ok_rows = gal_metrics_series(ms, GAL_METRIC_PREDICTIONS, labels);
+    if (m->manifest != NULL) {
+        labels[2] = GAL_STR("outlier");
+        out->outliers = gal_metrics_series(ms, GAL_METRIC_INFERENCE_FLAGGED, labels);
+        labels[2] = GAL_STR("confidence");
+        out->unsure = gal_metrics_series(ms, GAL_METRIC_INFERENCE_FLAGGED, labels);
+    }
     out->known = true;
 }
 
@@ -147,6 +155,10 @@ static void count_inference(struct gal_exchange *x, uint64_t now_us)
     if (x->outcome == GAL_OK) {
         gal_shard_add(shard, s->success, 1);
         gal_shard_add(shard, s->ok_rows, x->rows);
+        if (x->infer != NULL && x->model->manifest != NULL) {
+            gal_shard_add(shard, s->outliers, x->infer->outliers);
+            gal_shard_add(shard, s->unsure, x->infer->unsure);
+        }
     } else {
         gal_shard_add(shard, s->error, 1);
         gal_shard_add(shard, s->error_rows, x->rows);
@@ -218,6 +230,7 @@ static void write_access(struct gal_exchange *x, uint64_t now_us)
     if (x->model != NULL) {
         put_text(&f, "model", gal_str_of(x->model->name));
         put_text(&f, "model_version", gal_str_of(x->model->version));
+        put_text(&f, "package_digest", gal_str_of(x->model->package_digest));
         put_number(&f, "rows", rows, x->rows);
     }
     put_text(&f, "peer", gal_str_of(x->peer));

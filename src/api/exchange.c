@@ -254,6 +254,9 @@ static void add_trace_headers(struct gal_exchange *x)
                                  gal_str_of(x->correlation_id));
     if (id_usable(trace))
         gal_http_response_header(&x->resp, GAL_STR("traceparent"), trace);
+    if (x->model != NULL && x->model->package_digest[0] != '\0')
+        gal_http_response_header(&x->resp, GAL_STR("X-Galley-Package"),
+                                 gal_str_of(x->model->package_digest));
 }
 
 void gal_exchange_finish_parts(struct gal_exchange *x, int status, struct gal_str content_type,

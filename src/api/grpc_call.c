@@ -2,6 +2,7 @@
 /* How a unary method begins and ends: framing, compression, status. */
 #include "api/grpc.h"
 #include "api/route.h"
+#include "api/validate.h"
 
 #include <stdio.h>
 
@@ -126,8 +127,34 @@ static struct gal_str *error_message(struct gal_exchange *x, struct gal_str text
     return part;
 }
 
+/* What is wrong with which field: a package's findings, or the error's place. */
+static size_t violations_of(struct gal_exchange *x, const struct gal_err *err,
+                            struct gal_grpc_violation out[GAL_FINDINGS_MAX])
+{
+    const struct gal_findings *f =
+        err->code == GAL_INVALID && x->infer != NULL ? x->infer->findings : NULL;
+    size_t count = 0;
+
+    for (size_t i = 0; f != NULL && f->refused > 0 && i < f->count; i++) {
+        const struct gal_finding *one = &f->at[i];
+        const char *field;
+
+        if (one->flag)
+            continue;
+        field = gal_arena_printf(&x->arena, "%s[%zu]",
+                                 x->model->manifest->features[one->feature].name.p, one->row);
+        if (field != NULL)
+            out[count++] = (struct gal_grpc_violation){field, one->message};
+    }
+    if (count == 0 && err->place[0] != '\0')
+        out[count++] = (struct gal_grpc_violation){err->place, err->message};
+    return count;
+}
+
 void gal_grpc_fail(struct gal_exchange *x, const struct gal_err *err)
 {
+    struct gal_grpc_violation violations[GAL_FINDINGS_MAX];
+    size_t count;
     int code = x->route == NULL && err->code == GAL_NOT_FOUND ? gal_status_grpc(GAL_UNSUPPORTED)
                                                               : gal_status_grpc(err->code);
     struct gal_str text = sentence(x, err);
@@ -144,8 +171,9 @@ void gal_grpc_fail(struct gal_exchange *x, const struct gal_err *err)
         add_trailer(x, GAL_STR("grpc-status"), GAL_STR("8"));
     if (message.p != NULL)
         add_trailer(x, GAL_STR("grpc-message"), message);
-    if (err->place[0] != '\0')
-        details = gal_grpc_details(code, text, err, &x->arena);
+    count = violations_of(x, err, violations);
+    if (count > 0)
+        details = gal_grpc_details(code, text, violations, count, &x->arena);
     if (details.p != NULL)
         add_trailer(x, GAL_STR("grpc-status-details-bin"), details);
     if (err->code == GAL_UNSUPPORTED)

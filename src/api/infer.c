@@ -164,6 +164,7 @@ void gal_infer_answer(struct gal_exchange *x)
 
     if (gal_pad_out(x->model->pad, &inf->padded, inf->wanted, inf->wanted_count, inf->outputs,
                     &x->arena, &err) == GAL_OK) {
+        gal_validate_answer(x, inf);
         inf->encode(x, inf);
         return;
     }
@@ -282,6 +283,7 @@ void gal_infer_run(struct gal_exchange *x, struct gal_infer *inf)
     if (st == GAL_OK)
         st = read_headers(x, inf, &err);
     x->rows = count_rows(x, inf);
+    x->infer = inf;
     if (st == GAL_OK)
         st = gal_validate(x, inf, &err);
     if (st == GAL_INVALID && inf->findings != NULL && inf->findings->refused > 0 &&
@@ -295,7 +297,6 @@ void gal_infer_run(struct gal_exchange *x, struct gal_infer *inf)
         gal_exchange_fail(x, &err);
         return;
     }
-    x->infer = inf;
     fill_job(x, inf);
     x->submitted = true;
     x->job_running = true;

@@ -30,8 +30,9 @@ struct gal_infer {
     /* Renders findings that refuse the request and finishes it; err tells of them in a sentence.
      * NULL: gal_exchange_fail does. */
     void (*refuse)(struct gal_exchange *x, struct gal_infer *inf, const struct gal_err *err);
-    void *state;  /* the dialect's own */
-    bool has_run; /* outputs are to be released */
+    size_t outliers, unsure; /* of an answer: flagged values, rows of low confidence */
+    void *state;             /* the dialect's own */
+    bool has_run;            /* outputs are to be released */
 };
 
 /* Allocates for x->model; all outputs wanted. NULL when memory is out. */

@@ -23,7 +23,8 @@ struct gal_cache_spans gal_load_cache(const struct gal_api *api, const struct ga
 static const char *make_labels(struct gal_arena *arena, const char *names,
                                const struct gal_model *m)
 {
-    const struct gal_str values[] = {gal_str_of(m->name), gal_str_of(m->version)};
+    const struct gal_str values[] = {gal_str_of(m->name), gal_str_of(m->version),
+                                     gal_str_of(m->package_digest)};
     char space[GAL_LOAD_LABELS_MAX];
     struct gal_buf b = {.p = space, .cap = sizeof(space), .max = sizeof(space)};
 
@@ -52,6 +53,8 @@ static bool fill(struct gal_exchange *x, const struct gal_model *m, struct gal_b
     bool triton = x->api->options->triton_metrics;
 
     *l = (struct gal_load){.labels = make_labels(&x->arena, "model,model_version", m)};
+    if (m->package_digest[0] != '\0')
+        l->package_labels = make_labels(&x->arena, "model,model_version,package_digest", m);
     gal_sched_stats(m->sched, &l->stats);
     l->refused =
         gal_metrics_sum(metrics, gal_metrics_series(metrics, GAL_METRIC_INFERENCE_REFUSED, labels));

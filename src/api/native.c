@@ -88,6 +88,7 @@ static void encode(struct gal_exchange *x, struct gal_infer *inf)
         .model = x->model,
         .outputs = inf->outputs,
         .output_count = inf->wanted_count,
+        .findings = inf->findings,
         .rows = n->rows,
         .single = n->form != GAL_NATIVE_INSTANCES,
         .now_us = gal_mono_us(x->api->clock),

@@ -84,6 +84,7 @@ struct gal_native_answer {
     const struct gal_model *model;
     const struct gal_value *outputs;
     size_t output_count;
+    const struct gal_findings *findings; /* of gal_native_encode: flags are told; NULL: none */
     size_t rows;
     bool single;     /* "prediction" beside "predictions" */
     uint64_t now_us; /* monotonic: since start_us is the time that it took */

@@ -257,6 +257,31 @@ static enum gal_status put_apart(const struct gal_native_answer *a, struct gal_b
     return GAL_OK;
 }
 
+/* "review":true and "flags", where there are any. */
+static void put_flags(const struct gal_native_answer *a, struct gal_buf *out)
+{
+    const struct gal_manifest *m = a->model->manifest;
+
+    if (a->findings == NULL || a->findings->flagged == 0)
+        return;
+    gal_buf_puts(out, ",\"review\":true,\"flags\":[");
+    for (size_t i = 0; i < a->findings->count; i++) {
+        const struct gal_finding *f = &a->findings->at[i];
+        bool is_output = f->feature == SIZE_MAX;
+
+        gal_buf_puts(out, i > 0 ? ",{\"instance\":" : "{\"instance\":");
+        gal_buf_put_u64(out, f->row);
+        gal_buf_puts(out, ",\"field\":");
+        gal_json_put_str(out, is_output ? m->confidence_of : m->features[f->feature].name);
+        gal_buf_puts(out, ",\"msg\":");
+        gal_json_put_str(out, gal_str_of(f->message));
+        gal_buf_puts(out, ",\"type\":\"");
+        gal_buf_puts(out, f->type);
+        gal_buf_puts(out, "\"}");
+    }
+    gal_buf_putc(out, ']');
+}
+
 static void put_times(const struct gal_native_answer *a, struct gal_buf *out)
 {
     uint64_t us = a->now_us > a->start_us ? a->now_us - a->start_us : 0;
@@ -285,12 +310,17 @@ enum gal_status gal_native_encode(const struct gal_native_answer *a, struct gal_
     gal_json_put_str(out, gal_str_of(a->model->name));
     gal_buf_puts(out, ",\"model_version\":");
     gal_json_put_str(out, gal_str_of(a->model->version));
+    if (a->model->package_digest[0] != '\0') {
+        gal_buf_puts(out, ",\"package_digest\":");
+        gal_json_put_str(out, gal_str_of(a->model->package_digest));
+    }
     gal_buf_putc(out, ',');
     st = put_predictions(a, out, items, err);
     if (st == GAL_OK && a->single)
         repeat_prediction(out, items);
     if (st == GAL_OK)
         st = put_apart(a, out, err);
+    put_flags(a, out);
     put_times(a, out);
     if (a->single)
         gal_buf_puts(out, ",\"device\":\"cpu\"");

@@ -130,8 +130,8 @@ enum gal_status gal_oip_classify(const struct gal_value *v, bool batched, uint32
  * not. */
 const struct gal_model *gal_oip_ready_model(struct gal_exchange *x);
 
-/* Appends `,"key":[{"name", "datatype", "shape"}, ...]`: ports as model metadata shows them. */
-void gal_oip_put_ports(struct gal_buf *out, const char *key, const struct gal_port *ports,
-                       size_t count);
+/* Appends `,"inputs":[{"name", "datatype", "shape"}, ...]`, or "outputs": ports as model metadata
+ * shows them, with `parameters` of what a package's manifest says. */
+void gal_oip_put_ports(struct gal_buf *out, const struct gal_model *m, bool inputs);
 
 #endif

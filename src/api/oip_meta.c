@@ -2,7 +2,9 @@
 /* The Open Inference Protocol's health and metadata. Bodies of health answers, which the protocol
  * leaves open, hold what KServe's client reads. */
 #include "api/oip.h"
+#include "api/openapi.h"
 #include "api/route.h"
+#include "api/validate.h"
 #include "text/json.h"
 
 static void finish(struct gal_exchange *x, int status)
@@ -123,7 +125,7 @@ static void put_port(struct gal_buf *out, const struct gal_port *port)
 {
     bool maps = port->kind == GAL_KIND_MAP || port->of_maps;
 
-    gal_buf_puts(out, "{\"name\":");
+    gal_buf_puts(out, "\"name\":");
     gal_json_put_str(out, port->name);
     gal_buf_puts(out, ",\"datatype\":\"");
     gal_buf_puts(out, gal_dtype_name(port->dtype));
@@ -138,19 +140,29 @@ static void put_port(struct gal_buf *out, const struct gal_port *port)
                 gal_buf_putc(out, ',');
             gal_json_put_i64(out, port->shape[i]);
         }
-    gal_buf_puts(out, "]}");
+    gal_buf_putc(out, ']');
 }
 
-void gal_oip_put_ports(struct gal_buf *out, const char *key, const struct gal_port *ports,
-                       size_t count)
+void gal_oip_put_ports(struct gal_buf *out, const struct gal_model *m, bool inputs)
 {
-    gal_buf_putc(out, ',');
-    gal_json_put_key(out, key);
-    gal_buf_putc(out, '[');
+    const struct gal_port *ports = inputs ? m->info->inputs : m->info->outputs;
+    size_t count = inputs ? m->info->input_count : m->info->output_count;
+
+    gal_buf_puts(out, inputs ? ",\"inputs\":[" : ",\"outputs\":[");
     for (size_t i = 0; i < count; i++) {
-        if (i > 0)
-            gal_buf_putc(out, ',');
+        const struct gal_feature *f = inputs ? gal_validate_feature(m, i) : NULL;
+        const struct gal_output *told = inputs ? NULL : gal_doc_output(m, ports[i].name);
+
+        gal_buf_puts(out, i > 0 ? ",{" : "{");
         put_port(out, &ports[i]);
+        if (f != NULL)
+            gal_doc_feature_parameters(out, f);
+        if (told != NULL && told->description.n > 0) {
+            gal_buf_puts(out, ",\"parameters\":{\"description\":");
+            gal_json_put_str(out, told->description);
+            gal_buf_putc(out, '}');
+        }
+        gal_buf_putc(out, '}');
     }
     gal_buf_putc(out, ']');
 }
@@ -196,8 +208,13 @@ void gal_handle_oip_model(struct gal_exchange *x)
     put_versions(&x->out, gal_catalog_find(x->api->catalog, gal_str_of(m->name)));
     gal_buf_puts(&x->out, ",\"platform\":");
     gal_json_put_str(&x->out, gal_str_of(m->info->platform));
-    gal_oip_put_ports(&x->out, "inputs", m->info->inputs, m->info->input_count);
-    gal_oip_put_ports(&x->out, "outputs", m->info->outputs, m->info->output_count);
+    gal_oip_put_ports(&x->out, m, true);
+    gal_oip_put_ports(&x->out, m, false);
+    if (m->package_digest[0] != '\0') {
+        gal_buf_puts(&x->out, ",\"parameters\":{\"package_digest\":");
+        gal_json_put_str(&x->out, gal_str_of(m->package_digest));
+        gal_buf_putc(&x->out, '}');
+    }
     gal_buf_putc(&x->out, '}');
     finish(x, 200);
 }

@@ -37,6 +37,16 @@ bool gal_doc_is_in_row(const struct gal_model *m, const struct gal_port *port);
 /* True when the output is one value a row. */
 bool gal_doc_is_bare(const struct gal_model *m, const struct gal_port *port);
 
+/* One element of a package's feature, as a schema. */
+void gal_doc_feature(struct gal_buf *out, const char *key, const struct gal_feature *f);
+/* Appends ,"parameters":{...}: the same in the flat form of the Open Inference Protocol's
+ * parameters; `values` is a JSON array as text. Nothing where there is nothing to tell. */
+void gal_doc_feature_parameters(struct gal_buf *out, const struct gal_feature *f);
+/* Appends a value that the feature takes, as an array's next item; false when it tells of none. */
+bool gal_doc_feature_example(struct gal_buf *out, const struct gal_feature *f);
+/* What a package's manifest says of an output; NULL: nothing. */
+const struct gal_output *gal_doc_output(const struct gal_model *m, struct gal_str name);
+
 /* KServe v1 and TensorFlow Serving. Request and answers of an operation, with the examples that the
  * model (NULL: not known) answers; false, and nothing, for another dialect's route. */
 bool gal_doc_tfs(struct gal_buf *out, const struct gal_route *r, const struct gal_model *m);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/native.h"
 #include "api/openapi.h"
+#include "api/validate.h"
 
 /* Longer examples help nobody. */
 #define ELEMENTS_MAX 1024u
@@ -8,7 +9,10 @@
 static void put_value(struct gal_buf *out, const struct gal_model *m, const struct gal_port *port)
 {
     bool one = m->probe_try == 1; /* the warm-up's other inputs are of other shapes */
+    const struct gal_feature *f = gal_validate_feature(m, (size_t)(port - m->info->inputs));
 
+    if (f != NULL && gal_doc_feature_example(out, f))
+        return;
     if (port->dtype == GAL_DT_BOOL)
         gal_doc_raw(out, NULL, one ? "true" : "false");
     else if (port->dtype == GAL_DT_BYTES && port->values != NULL)

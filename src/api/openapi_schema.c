@@ -2,6 +2,7 @@
 /* JSON Schema (2020-12, as OpenAPI 3.1 has it) of requests and answers. */
 #include "api/native.h"
 #include "api/openapi.h"
+#include "api/validate.h"
 
 /* --- writing --- */
 
@@ -103,11 +104,16 @@ static const char *scalar_schema(enum gal_dtype dtype)
 
 /* One element of a port; texts that the model knows stand as examples, since only its encoder can
  * say whether it refuses others. */
-static void put_scalar(struct gal_buf *out, const char *key, const struct gal_port *port)
+static void put_scalar(struct gal_buf *out, const char *key, const struct gal_port *port,
+                       const struct gal_feature *f)
 {
     size_t shown =
         port->value_count < GAL_PORT_VALUES_MAX ? port->value_count : GAL_PORT_VALUES_MAX;
 
+    if (f != NULL) {
+        gal_doc_feature(out, key, f);
+        return;
+    }
     if (port->dtype != GAL_DT_BYTES || port->values == NULL) {
         gal_doc_raw(out, key, scalar_schema(port->dtype));
         return;
@@ -123,7 +129,7 @@ static void put_scalar(struct gal_buf *out, const char *key, const struct gal_po
 
 /* Nested arrays of this shape. */
 static void put_nested(struct gal_buf *out, const char *key, const struct gal_port *port,
-                       const int64_t *shape, size_t rank)
+                       const struct gal_feature *f, const int64_t *shape, size_t rank)
 {
     for (size_t i = 0; i < rank; i++) {
         gal_doc_open(out, i == 0 ? key : "items", '{');
@@ -135,7 +141,7 @@ static void put_nested(struct gal_buf *out, const char *key, const struct gal_po
             put_int(out, "minItems", 1);
         }
     }
-    put_scalar(out, rank == 0 ? key : "items", port);
+    put_scalar(out, rank == 0 ? key : "items", port, f);
     for (size_t i = 0; i < rank; i++)
         gal_doc_close(out, '}');
 }
@@ -147,6 +153,7 @@ static void put_row_value(struct gal_buf *out, const char *key, const struct gal
     int64_t count = 1;
     size_t rank;
     const int64_t *shape = gal_native_row_shape(m, port, &rank);
+    const struct gal_feature *f = gal_validate_feature(m, (size_t)(port - m->info->inputs));
 
     if (port->kind != GAL_KIND_TENSOR || !port->shape_known) {
         gal_doc_raw(out, key, "{}");
@@ -155,7 +162,7 @@ static void put_row_value(struct gal_buf *out, const char *key, const struct gal
     if (gal_native_is_bare(m, port))
         rank = 0;
     if (rank < 2) {
-        put_nested(out, key, port, shape, rank);
+        put_nested(out, key, port, f, shape, rank);
         return;
     }
     for (size_t i = 0; i < rank; i++)
@@ -163,8 +170,8 @@ static void put_row_value(struct gal_buf *out, const char *key, const struct gal
             count = -1;
     gal_doc_open(out, key, '{');
     gal_doc_open(out, "anyOf", '[');
-    put_nested(out, NULL, port, shape, rank);
-    put_nested(out, NULL, port, &(const int64_t){count < 0 ? -1 : count}, 1);
+    put_nested(out, NULL, port, f, shape, rank);
+    put_nested(out, NULL, port, f, &(const int64_t){count < 0 ? -1 : count}, 1);
     gal_doc_close(out, ']');
     gal_doc_close(out, '}');
 }
@@ -177,9 +184,9 @@ bool gal_doc_has_names(const struct gal_model *m)
            gal_native_is_bare(m, &m->info->inputs[0]);
 }
 
-static void put_object_end(struct gal_buf *out)
+static void put_object_end(struct gal_buf *out, bool more)
 {
-    gal_doc_raw(out, "additionalProperties", "false");
+    gal_doc_raw(out, "additionalProperties", more ? "true" : "false");
     gal_doc_close(out, '}');
 }
 
@@ -193,7 +200,7 @@ static void put_features(struct gal_buf *out, const struct gal_model *m, const c
     gal_doc_text(out, "type", "object");
     gal_doc_open(out, "properties", '{');
     for (size_t i = 0; i < names; i++)
-        put_scalar(out, m->feature_names[i], &info->inputs[0]);
+        put_scalar(out, m->feature_names[i], &info->inputs[0], NULL);
     for (size_t i = 0; names == 0 && i < info->input_count; i++)
         put_row_value(out, info->inputs[i].name.p, m, &info->inputs[i]);
     gal_doc_close(out, '}');
@@ -204,7 +211,7 @@ static void put_features(struct gal_buf *out, const struct gal_model *m, const c
         if (!info->inputs[i].optional)
             gal_doc_str(out, NULL, info->inputs[i].name);
     gal_doc_close(out, ']');
-    put_object_end(out);
+    put_object_end(out, gal_validate_ignores(m));
 }
 
 /* The array form of a row. */
@@ -240,7 +247,7 @@ static void put_row(struct gal_buf *out, const char *key, const struct gal_model
     gal_doc_ref(out, NULL, "schemas", prefix, "Features");
     put_vector(out, NULL, m);
     if (bare && m->info->input_count == 1 && gal_native_is_bare(m, &m->info->inputs[0]))
-        put_scalar(out, NULL, &m->info->inputs[0]);
+        put_scalar(out, NULL, &m->info->inputs[0], gal_validate_feature(m, 0));
     gal_doc_close(out, ']');
     gal_doc_close(out, '}');
 }
@@ -271,7 +278,7 @@ static void put_envelope(struct gal_buf *out, const char *key, const struct gal_
     gal_doc_open(out, "required", '[');
     gal_doc_text(out, NULL, member);
     gal_doc_close(out, ']');
-    put_object_end(out);
+    put_object_end(out, false);
 }
 
 static void put_requests(struct gal_buf *out, const struct gal_model *m, const char *prefix)
@@ -303,8 +310,8 @@ bool gal_doc_is_bare(const struct gal_model *m, const struct gal_port *port)
     return true;
 }
 
-static void put_output(struct gal_buf *out, const char *key, const struct gal_model *m,
-                       const struct gal_port *port)
+static void put_output_form(struct gal_buf *out, const char *key, const struct gal_model *m,
+                            const struct gal_port *port)
 {
     /* Without a batch dimension a leading 1 counts as one, and any open size may be 1. */
     bool skip = port->rank > 0 && (m->batch_dim || port->shape[0] == 1);
@@ -318,10 +325,34 @@ static void put_output(struct gal_buf *out, const char *key, const struct gal_mo
                (!m->batch_dim && port->rank > 0 && port->shape[0] < 0)) {
         gal_doc_raw(out, key, "{}");
     } else if (gal_doc_is_bare(m, port)) {
-        put_scalar(out, key, port);
+        put_scalar(out, key, port, NULL);
     } else {
-        put_nested(out, key, port, port->shape + skip, port->rank - skip);
+        put_nested(out, key, port, NULL, port->shape + skip, port->rank - skip);
     }
+}
+
+static void put_output(struct gal_buf *out, const char *key, const struct gal_model *m,
+                       const struct gal_port *port)
+{
+    const struct gal_output *told = gal_doc_output(m, port->name);
+
+    if (told == NULL || (told->description.n == 0 && told->label_count == 0)) {
+        put_output_form(out, key, m, port);
+        return;
+    }
+    gal_doc_open(out, key, '{');
+    if (told->description.n > 0)
+        gal_doc_str(out, "description", told->description);
+    if (told->label_count > 0) {
+        gal_doc_open(out, "x-labels", '[');
+        for (size_t i = 0; i < told->label_count; i++)
+            gal_doc_str(out, NULL, told->labels[i]);
+        gal_doc_close(out, ']');
+    }
+    gal_doc_open(out, "allOf", '[');
+    put_output_form(out, NULL, m, port);
+    gal_doc_close(out, ']');
+    gal_doc_close(out, '}');
 }
 
 /* An output stands in every prediction unless its first dimension bears another name than the
@@ -566,6 +597,12 @@ static void put_error_schemas(struct gal_buf *out)
                 "\"type\":[\"string\",\"integer\"]}},\"field\":{\"type\":\"string\",\"examples\":["
                 "\"instances[3].hour_of_day\"]},\"msg\":{\"type\":\"string\"},\"type\":{\"type\":"
                 "\"string\"}},\"required\":[\"loc\",\"msg\",\"type\"]}");
+    gal_doc_raw(
+        out, "Flag",
+        "{\"type\":\"object\",\"description\":\"an outlier, or an answer of low confidence\","
+        "\"properties\":{\"instance\":{\"type\":\"integer\"},\"field\":{\"type\":\"string\"},"
+        "\"msg\":{\"type\":\"string\"},\"type\":{\"enum\":[\"outlier\",\"confidence\"]}},"
+        "\"required\":[\"instance\",\"field\",\"msg\",\"type\"]}");
     gal_doc_raw(out, "InferError",
                 "{\"type\":\"object\",\"properties\":{\"error\":{\"type\":\"string\"}},"
                 "\"required\":[\"error\"]}");
@@ -586,10 +623,13 @@ void gal_doc_shared_schemas(struct gal_buf *out)
         out, "PredictResponse",
         "{\"type\":\"object\",\"properties\":{\"request_id\":{\"type\":\"string\"},"
         "\"model_name\":{\"type\":\"string\"},\"model_version\":{\"type\":\"string\"},"
+        "\"package_digest\":{\"type\":\"string\",\"description\":\"of a model that is a package\"},"
         "\"predictions\":{\"type\":\"array\",\"items\":{},\"description\":\"one item an instance, "
         "in "
         "order\"},\"prediction\":{\"description\":\"the only item, when one row was sent\"},"
         "\"outputs\":{\"type\":\"object\",\"description\":\"outputs that belong to no row\"},"
+        "\"review\":{\"type\":\"boolean\",\"description\":\"true where there are flags\"},"
+        "\"flags\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Flag\"}},"
         "\"device\":{\"type\":\"string\"},\"processing_time_ms\":{\"type\":\"number\"},"
         "\"timestamp\":{\"type\":\"string\",\"format\":\"date-time\"}},\"required\":["
         "\"request_id\",\"model_name\",\"model_version\",\"predictions\",\"processing_time_ms\","

@@ -66,8 +66,12 @@ static void put_model(struct gal_buf *out, const struct gal_api *api,
     } else if (gal_model_state(m) == GAL_MODEL_READY) {
         gal_buf_puts(out, ",\"sha256\":");
         gal_json_put_str(out, gal_str_of(m->sha256));
-        gal_oip_put_ports(out, "inputs", m->info->inputs, m->info->input_count);
-        gal_oip_put_ports(out, "outputs", m->info->outputs, m->info->output_count);
+        gal_oip_put_ports(out, m, true);
+        gal_oip_put_ports(out, m, false);
+        if (m->package_digest[0] != '\0') {
+            gal_buf_puts(out, ",\"package_digest\":");
+            gal_json_put_str(out, gal_str_of(m->package_digest));
+        }
     }
     put_urls(out, api, m);
     gal_buf_putc(out, '}');

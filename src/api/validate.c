@@ -33,6 +33,17 @@ void gal_validate_nulls(const struct gal_feature *f, yyjson_val *v)
         replace_nulls(v, f->type == GAL_FEATURE_TEXT ? GAL_STR("") : GAL_STR("NaN"));
 }
 
+static struct gal_findings *new_findings(struct gal_exchange *x)
+{
+    struct gal_findings *f = gal_arena_small(&x->arena, sizeof(*f));
+
+    if (f != NULL) {
+        f->count = f->refused = f->flagged = 0;
+        f->more = false;
+    }
+    return f;
+}
+
 enum gal_status gal_validate(struct gal_exchange *x, struct gal_infer *inf, struct gal_err *err)
 {
     const struct gal_manifest *m = x->model->manifest;
@@ -40,10 +51,34 @@ enum gal_status gal_validate(struct gal_exchange *x, struct gal_infer *inf, stru
 
     if (m == NULL || m->feature_count == 0 || m->feature_count != x->model->info->input_count)
         return GAL_OK;
-    inf->findings = gal_arena_small(&x->arena, sizeof(*inf->findings));
+    inf->findings = new_findings(x);
     if (inf->findings == NULL)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for the request");
-    inf->findings->count = inf->findings->refused = inf->findings->flagged = 0;
     st = gal_check_fill(m, x->rows, inf->inputs, &x->arena, err);
     return st == GAL_OK ? gal_check_features(m, inf->inputs, &x->arena, inf->findings, err) : st;
+}
+
+void gal_validate_answer(struct gal_exchange *x, struct gal_infer *inf)
+{
+    const struct gal_manifest *m = x->model->manifest;
+    const struct gal_model_info *info = x->model->info;
+    size_t outliers = inf->findings != NULL ? inf->findings->flagged : 0;
+
+    if (m == NULL)
+        return;
+    inf->outliers = outliers;
+    inf->unsure = 0;
+    for (size_t i = 0; m->confidence_of.n > 0 && i < inf->wanted_count; i++) {
+        if (inf->outputs[i].kind != GAL_KIND_TENSOR ||
+            !gal_str_eq(info->outputs[inf->wanted[i]].name, m->confidence_of) ||
+            (inf->findings == NULL && (inf->findings = new_findings(x)) == NULL))
+            continue;
+        inf->unsure = gal_check_confidence(m, &inf->outputs[i].tensor, &x->arena, inf->findings);
+    }
+    if (inf->unsure > 0 && outliers > 0)
+        gal_exchange_header(x, GAL_STR("X-Galley-Review"), GAL_STR("outlier, confidence"));
+    else if (inf->unsure > 0)
+        gal_exchange_header(x, GAL_STR("X-Galley-Review"), GAL_STR("confidence"));
+    else if (outliers > 0)
+        gal_exchange_header(x, GAL_STR("X-Galley-Review"), GAL_STR("outlier"));
 }

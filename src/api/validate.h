@@ -19,4 +19,8 @@ void gal_validate_nulls(const struct gal_feature *f, yyjson_val *v);
  * Called by gal_infer_run, before the response cache and the queue. */
 enum gal_status gal_validate(struct gal_exchange *x, struct gal_infer *inf, struct gal_err *err);
 
+/* Flags what the answer's confidence is too low for; called when the outputs are there. Tells of
+ * flags in the header X-Galley-Review: "outlier", "confidence" or both. */
+void gal_validate_answer(struct gal_exchange *x, struct gal_infer *inf);
+
 #endif

@@ -62,6 +62,7 @@ struct gal_backend_options {
     unsigned inter_op_threads;
     size_t memory_bytes_max; /* of the model's weights and of what its inferences take for tensors
                                 of their own, all that run at once; 0: no bound */
+    struct gal_str bytes;    /* the model's own, in place of the file's; p NULL: path is the file */
     const char *library;     /* path of the backend's shared library; NULL: search */
     enum gal_graph_level graph_level;
     bool parallel;       /* operators that do not need each other run at once; also when

@@ -80,7 +80,7 @@ static enum gal_status set_options(const struct gal_ort *ort,
     return gal_ort_check(ort, status, GAL_ORT_LOAD, err);
 }
 
-static enum gal_status make_session(struct gal_ort_session *s, const char *path, size_t file_bytes,
+static enum gal_status make_session(struct gal_ort_session *s, const struct gal_ort_model *model,
                                     const struct gal_backend_options *options, struct gal_err *err)
 {
     const OrtApi *api = s->ort->api;
@@ -90,8 +90,7 @@ static enum gal_status make_session(struct gal_ort_session *s, const char *path,
     if (!status)
         status = set_options(s->ort, options, o, err);
     if (!status)
-        status = gal_ort_session_make(s->ort, path, o, s->memory_bytes_max, file_bytes, &s->session,
-                                      err);
+        status = gal_ort_session_make(s->ort, model, o, s->memory_bytes_max, &s->session, err);
     if (o)
         api->ReleaseSessionOptions(o);
     return status;
@@ -165,9 +164,10 @@ static enum gal_status load_mapped(struct gal_ort_session *s, const char *path, 
                                    const struct gal_backend_options *options, struct gal_err *err)
 {
     struct gal_onnx_head head;
+    const struct gal_ort_model model = {options->bytes.p ? NULL : path, file};
     enum gal_status status = gal_onnx_head_read(file, &s->arena, &head, err);
     if (!status)
-        status = make_session(s, path, file.n, options, err);
+        status = make_session(s, &model, options, err);
     if (!status)
         status = gal_ort_describe(s, &head, err);
     if (!status)
@@ -177,22 +177,31 @@ static enum gal_status load_mapped(struct gal_ort_session *s, const char *path, 
     return status;
 }
 
-static enum gal_status onnx_load(const char *path, const struct gal_backend_options *options,
-                                 struct gal_session **out, struct gal_err *err)
+static enum gal_status check_file(const char *path, struct gal_err *err)
 {
-    *out = NULL;
-    const struct gal_ort *ort;
     struct gal_file_info info;
-    struct gal_str file = {NULL, 0};
-    enum gal_status status = gal_ort_get(options->library, &ort, err);
-    if (!status)
-        status = gal_file_stat(path, &info, err);
+    enum gal_status status = gal_file_stat(path, &info, err);
     if (status)
         return status;
     if (info.kind == GAL_FILE_NONE)
         return gal_fail(err, GAL_NOT_FOUND, "no such file: %s", path);
     if (info.kind != GAL_FILE_REGULAR)
         return gal_fail(err, GAL_INVALID, "not a file: %s", path);
+    return GAL_OK;
+}
+
+static enum gal_status onnx_load(const char *path, const struct gal_backend_options *options,
+                                 struct gal_session **out, struct gal_err *err)
+{
+    *out = NULL;
+    const struct gal_ort *ort;
+    struct gal_str file = options->bytes;
+    bool is_file = options->bytes.p == NULL;
+    enum gal_status status = gal_ort_get(options->library, &ort, err);
+    if (!status && is_file)
+        status = check_file(path, err);
+    if (status)
+        return status;
     struct gal_ort_session *s = gal_calloc(1, sizeof *s);
     if (!s)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for a session");
@@ -200,10 +209,12 @@ static enum gal_status onnx_load(const char *path, const struct gal_backend_opti
     s->memory_bytes_max = options->memory_bytes_max;
     s->trims_always = options->shrink_arena && !options->no_mem_arena;
     gal_arena_init(&s->arena, 4096, 0, DESCRIPTION_BYTES_MAX);
-    status = gal_file_map(path, &file, err);
+    if (is_file)
+        status = gal_file_map(path, &file, err);
     if (!status)
         status = load_mapped(s, path, file, options, err);
-    gal_file_unmap(file);
+    if (is_file)
+        gal_file_unmap(file);
     if (status)
         onnx_free((struct gal_session *)s);
     else

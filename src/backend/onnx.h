@@ -16,5 +16,11 @@ extern const struct gal_backend_ops gal_backend_onnx;
  * ends early. Pure over the bytes. */
 enum gal_status gal_onnx_opsets(struct gal_str file, struct gal_arena *arena, int64_t *ir_version,
                                 struct gal_str *out, struct gal_err *err);
+/* The files beside it that a model keeps tensors in (external data), each by the path that the
+ * model has for it, relative to its own folder; the same may come more than once. A status other
+ * than OK from on_file ends it and is returned. What is no model has none. */
+enum gal_status gal_onnx_external_files(struct gal_str file,
+                                        enum gal_status (*on_file)(struct gal_str name, void *ctx),
+                                        void *ctx);
 
 #endif

@@ -93,11 +93,16 @@ enum gal_status gal_ort_value_out(const struct gal_ort *ort, OrtValue *value, en
                                   struct gal_err *err);
 void gal_ort_value_release(const struct gal_ort *ort, struct gal_value *v);
 
+/* What a session is made from: bytes, or where path is not NULL the file. */
+struct gal_ort_model {
+    const char *path;
+    struct gal_str bytes;
+};
 /* Makes a session whose arena is its own and takes at most bytes_max (0: no bound). NO_MEMORY when
  * the weights alone take more. */
-enum gal_status gal_ort_session_make(const struct gal_ort *ort, const char *path,
-                                     OrtSessionOptions *o, size_t bytes_max, size_t file_bytes,
-                                     OrtSession **out, struct gal_err *err);
+enum gal_status gal_ort_session_make(const struct gal_ort *ort, const struct gal_ort_model *model,
+                                     OrtSessionOptions *o, size_t bytes_max, OrtSession **out,
+                                     struct gal_err *err);
 /* Makes small inputs of zeros, empty texts and empty sequences, each open dimension 1: what a run
  * takes that is made for its side effect. INVALID when some input can have none. */
 enum gal_status gal_ort_small_inputs(const struct gal_model_info *info, struct gal_arena *arena,

@@ -28,7 +28,17 @@ static enum gal_status register_arena(const struct gal_ort *ort, size_t bytes_ma
     return status;
 }
 
-static enum gal_status make_bounded(const struct gal_ort *ort, const char *path,
+static enum gal_status make(const struct gal_ort *ort, const struct gal_ort_model *model,
+                            OrtSessionOptions *o, OrtSession **out, struct gal_err *err)
+{
+    const OrtApi *api = ort->api;
+    OrtStatus *status =
+        model->path ? api->CreateSession(ort->env, model->path, o, out)
+                    : api->CreateSessionFromArray(ort->env, model->bytes.p, model->bytes.n, o, out);
+    return gal_ort_check(ort, status, GAL_ORT_LOAD, err);
+}
+
+static enum gal_status make_bounded(const struct gal_ort *ort, const struct gal_ort_model *model,
                                     OrtSessionOptions *o, size_t bytes_max, OrtSession **out,
                                     struct gal_err *err)
 {
@@ -39,7 +49,7 @@ static enum gal_status make_bounded(const struct gal_ort *ort, const char *path,
     status = gal_ort_check(ort, api->AddSessionConfigEntry(o, "session.use_env_allocators", "1"),
                            GAL_ORT_LOAD, err);
     if (!status)
-        status = gal_ort_check(ort, api->CreateSession(ort->env, path, o, out), GAL_ORT_LOAD, err);
+        status = make(ort, model, o, out, err);
     OrtStatus *left = api->UnregisterAllocator(ort->env, ort->cpu);
     if (!status)
         return gal_ort_check(ort, left, GAL_ORT_LOAD, err);
@@ -94,17 +104,16 @@ static enum gal_status check_weights(const struct gal_ort *ort, size_t bytes_max
     return status;
 }
 
-enum gal_status gal_ort_session_make(const struct gal_ort *ort, const char *path,
-                                     OrtSessionOptions *o, size_t bytes_max, size_t file_bytes,
-                                     OrtSession **out, struct gal_err *err)
+enum gal_status gal_ort_session_make(const struct gal_ort *ort, const struct gal_ort_model *model,
+                                     OrtSessionOptions *o, size_t bytes_max, OrtSession **out,
+                                     struct gal_err *err)
 {
     if (bytes_max == 0)
-        return gal_ort_check(ort, ort->api->CreateSession(ort->env, path, o, out), GAL_ORT_LOAD,
-                             err);
+        return make(ort, model, o, out, err);
     pthread_mutex_lock(&registration);
-    enum gal_status status = make_bounded(ort, path, o, bytes_max, out, err);
+    enum gal_status status = make_bounded(ort, model, o, bytes_max, out, err);
     pthread_mutex_unlock(&registration);
-    return status ? status : check_weights(ort, bytes_max, file_bytes, out, err);
+    return status ? status : check_weights(ort, bytes_max, model->bytes.n, out, err);
 }
 
 /* ---- small inputs ---- */

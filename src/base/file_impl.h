@@ -5,6 +5,8 @@
 
 #include "base/file.h"
 
+#include <sys/types.h>
+
 /* True when this file call is the one to fail (gal_file_fail_at); errno is then set. */
 bool gal_file_fails(void);
 enum gal_status gal_file_errno(struct gal_err *err, const char *path, int code);

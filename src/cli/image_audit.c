@@ -136,7 +136,7 @@ static int run_audit(struct gal_cli *cli)
     struct gal_err err;
     int code;
 
-    if (gal_image_source_open(cli, cli->operands[0], &source, &err))
+    if (gal_image_source_open(cli, cli->operands[0], NULL, &source, &err))
         return gal_cli_fail(cli, GAL_EXIT_FAILURE, &err);
     if (gal_view_open(source.layout, source.name, NULL, &view, &err))
         code = gal_cli_fail(cli, GAL_EXIT_FAILURE, &err);

@@ -92,7 +92,7 @@ static int run_history(struct gal_cli *cli)
     struct gal_err err;
     int code = GAL_EXIT_OK;
 
-    if (gal_image_source_open(cli, cli->operands[0], &source, &err))
+    if (gal_image_source_open(cli, cli->operands[0], NULL, &source, &err))
         return gal_cli_fail(cli, GAL_EXIT_FAILURE, &err);
     gal_buf_init(&json, JSON_BYTES_MAX);
     if (gal_view_open(source.layout, source.name, NULL, &view, &err)) {

@@ -15,14 +15,13 @@ static const char *temporary(void)
 
 struct gal_registry_options gal_cli_registry(const struct gal_cli *cli)
 {
-    return (struct gal_registry_options){
-        .fetch = {.clock = &gal_clock_system, .insecure = gal_cli_has(cli, "insecure")},
-        .plain_http = gal_cli_has(cli, "plain-http"),
-        .env = cli->env,
-    };
+    struct gal_registry_options options = {.fetch = {.clock = &gal_clock_system}};
+    gal_transfer_trust(cli, &options);
+    return options;
 }
 
-static enum gal_status fetch(const struct gal_cli *cli, const char *text, const char *dir,
+static enum gal_status fetch(const struct gal_cli *cli, const char *text,
+                             const struct gal_oci_platform *platform, const char *dir,
                              struct gal_err *err)
 {
     const struct gal_registry_options options = gal_cli_registry(cli);
@@ -34,13 +33,14 @@ static enum gal_status fetch(const struct gal_cli *cli, const char *text, const 
     if (!status)
         status = gal_registry_open(&ref, &options, &registry, err);
     if (!status)
-        status = gal_registry_pull(registry, ref.digest[0] ? ref.digest : ref.tag, NULL, dir,
+        status = gal_registry_pull(registry, ref.digest[0] ? ref.digest : ref.tag, platform, dir,
                                    &moved, err);
     gal_registry_close(registry);
     return status;
 }
 
 enum gal_status gal_image_source_open(const struct gal_cli *cli, const char *text,
+                                      const struct gal_oci_platform *platform,
                                       struct gal_image_source *out, struct gal_err *err)
 {
     struct gal_file_info info;
@@ -58,7 +58,7 @@ enum gal_status gal_image_source_open(const struct gal_cli *cli, const char *tex
     status = gal_dir_make_beside(beside, &out->fetched, err);
     gal_free(beside);
     if (!status)
-        status = fetch(cli, text, out->fetched, err);
+        status = fetch(cli, text, platform, out->fetched, err);
     if (!status)
         status = gal_layout_open(out->fetched, &out->layout, err);
     if (status) {

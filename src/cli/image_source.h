@@ -5,8 +5,7 @@
 #ifndef GAL_CLI_IMAGE_SOURCE_H
 #define GAL_CLI_IMAGE_SOURCE_H
 
-#include "cli/command.h"
-#include "oci/registry.h"
+#include "cli/transfer.h"
 
 struct gal_image_source {
     struct gal_layout *layout; /* owned */
@@ -14,16 +13,12 @@ struct gal_image_source {
     const char *name;          /* for gal_layout_manifest; NULL: the only image */
 };
 
-/* Options of commands that speak to a registry. */
-#define GAL_REGISTRY_OPTIONS                                                                       \
-    {"plain-http", '\0', NULL, "Speak HTTP without TLS to the registry"},                          \
-    {                                                                                              \
-        "insecure", '\0', NULL, "Do not check the registry's certificate"                          \
-    }
 /* From GAL_REGISTRY_OPTIONS and the environment. */
 struct gal_registry_options gal_cli_registry(const struct gal_cli *cli);
-/* text is a path when there is something at it, else a reference. On failure nothing is open. */
+/* text is a path when there is something at it, else a reference, of whose index what is for
+ * `platform` is fetched, all when NULL. On failure nothing is open. */
 enum gal_status gal_image_source_open(const struct gal_cli *cli, const char *text,
+                                      const struct gal_oci_platform *platform,
                                       struct gal_image_source *out, struct gal_err *err);
 void gal_image_source_close(struct gal_image_source *s);
 

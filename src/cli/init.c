@@ -5,6 +5,7 @@
 #include "backend/onnx.h"
 #include "base/file.h"
 #include "cli/print.h"
+#include "package/manifest.h"
 #include "text/json.h"
 
 #include <stdlib.h>
@@ -172,6 +173,23 @@ static void apply_hints(struct gal_init *in)
     }
 }
 
+/* As the reader of manifests takes it: what it refuses would be our own mistake. */
+static enum gal_status write_manifest(struct gal_init *in, struct gal_buf *yaml,
+                                      struct gal_err *err)
+{
+    struct gal_manifest *m;
+    enum gal_status status;
+
+    gal_draft_write(&in->draft, yaml);
+    if (yaml->failed)
+        return gal_fail(err, GAL_TOO_LARGE, "the manifest would be larger than %u bytes",
+                        YAML_BYTES_MAX);
+    status = gal_manifest_read(gal_buf_str(yaml), GAL_MANIFEST_FILE, &in->arena, &m, err);
+    if (status != GAL_OK)
+        gal_err_hint(err, "this model needs a manifest written by hand: galley schema");
+    return status;
+}
+
 static enum gal_status describe(struct gal_init *in, struct gal_err *err)
 {
     struct gal_backend_options options = gal_cli_backend(&in->config);
@@ -188,18 +206,20 @@ static enum gal_status describe(struct gal_init *in, struct gal_err *err)
                                       in->name_count, &in->arena, err);
     if (status == GAL_OK) {
         apply_hints(in);
-        gal_draft_write(&in->draft, &yaml);
-        if (yaml.failed)
-            status = gal_fail(err, GAL_TOO_LARGE, "the manifest would be larger than %u bytes",
-                              YAML_BYTES_MAX);
+        status = in->proven ? gal_init_prove(in, session, err)
+                 : in->rows ? gal_init_record(in, session, err)
+                            : GAL_OK;
     }
+    if (status == GAL_OK)
+        status = write_manifest(in, &yaml, err);
     if (status == GAL_OK)
         status = gal_init_place(in, gal_cli_has(in->cli, "force"), err);
     if (status == GAL_OK)
-        status = gal_init_write(gal_init_path(in, in->dir, "galley.yaml"), gal_buf_str(&yaml), err);
+        status =
+            gal_init_write(gal_init_path(in, in->dir, GAL_MANIFEST_FILE), gal_buf_str(&yaml), err);
     gal_backend_onnx.free(session);
     gal_buf_release(&yaml);
-    return status;
+    return status == GAL_OK ? gal_init_check(in, err) : status;
 }
 
 /* --- the command --- */

@@ -75,6 +75,18 @@ struct gal_str gal_init_copy(struct gal_init *in, const char *text, size_t n);
 const char *gal_init_path(struct gal_init *in, const char *dir, const char *name);
 bool gal_init_exists(struct gal_init *in, const char *dir, const char *name);
 
+/* --- golden cases (init_golden.c) --- */
+/* Holds the framework's cases in in->work/out against the model. INVALID when one is beyond its
+ * tolerance. */
+enum gal_status gal_init_prove(struct gal_init *in, struct gal_session *session,
+                               struct gal_err *err);
+/* Runs the rows of in->rows and keeps what the model answers. */
+enum gal_status gal_init_record(struct gal_init *in, struct gal_session *session,
+                                struct gal_err *err);
+
+/* Opens what was written as a server does and runs its golden cases (init_check.c). */
+enum gal_status gal_init_check(struct gal_init *in, struct gal_err *err);
+
 /* --- files (init_files.c) --- */
 /* Makes in->work. */
 enum gal_status gal_init_work(struct gal_init *in, struct gal_err *err);

@@ -4,6 +4,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/command.h"
+#include "cli/inspect_package.h"
+#include "cli/loaded.h"
 #include "cli/print.h"
 #include "model/catalog.h"
 #include "text/json.h"
@@ -15,20 +17,36 @@
 
 /* One model file, described without serving it. */
 struct report {
-    const struct gal_model *model; /* borrowed */
-    struct gal_session *session;   /* owned; NULL when it is broken */
+    const struct gal_model *model;  /* borrowed */
+    struct gal_session *session;    /* owned; NULL when it is broken, or the model has it */
+    struct gal_model_config config; /* as it was before the load */
     const struct gal_model_info *info;
     char sha256[GAL_SHA256_HEX_SIZE]; /* empty when unknown */
     uint64_t bytes;
     struct gal_err err; /* why it is broken; code GAL_OK: it is not */
 };
 
-static void describe(const struct gal_model *m, const struct gal_config *config, struct report *r)
+/* A package is loaded as a whole, but for its golden cases. */
+static void describe_package(struct gal_model *m, const struct gal_config *config, struct report *r)
+{
+    for (size_t i = 0; i < m->package->file_count; i++)
+        r->bytes += m->package->files[i].size;
+    if (gal_cli_load_model(m, config, true, &r->err) == GAL_OK)
+        r->info = m->info;
+    if (m->package->digest[0])
+        snprintf(r->sha256, sizeof r->sha256, "%s", m->package->digest + strlen("sha256:"));
+}
+
+static void describe(struct gal_model *m, const struct gal_config *config, struct report *r)
 {
     struct gal_backend_options options = gal_cli_backend(config);
     struct gal_file_info file;
 
-    *r = (struct report){.model = m};
+    *r = (struct report){.model = m, .config = m->config};
+    if (m->package) {
+        describe_package(m, config, r);
+        return;
+    }
     if (gal_file_stat(m->path, &file, NULL) == GAL_OK)
         r->bytes = file.bytes;
     if (gal_sha256_file(m->path, r->sha256, NULL) != GAL_OK)
@@ -229,9 +247,11 @@ static void print_report(FILE *out, const struct report *r)
         snprintf(exact, sizeof(exact), "%s (%" PRIu64 " bytes)", size, r->bytes);
     print_fact(out, "size", gal_str_of(exact));
     print_fact(out, "sha256", gal_str_of(r->sha256));
+    if (r->model->package)
+        gal_inspect_print_package(out, r->model->package);
     if (r->info)
         print_info(out, r->info);
-    print_config(out, &r->model->config);
+    print_config(out, &r->config);
     if (r->err.code != GAL_OK)
         print_fact(out, "broken", gal_str_of(r->err.message));
 }
@@ -317,10 +337,14 @@ static void put_report(struct gal_buf *out, const struct report *r)
     put_member(out, "sha256", gal_str_of(r->sha256));
     if (r->info)
         put_info(out, r->info);
+    if (r->model->package) {
+        gal_buf_puts(out, ",\"package\":");
+        gal_inspect_put_package(out, r->model->package);
+    }
     if (r->err.code != GAL_OK)
         put_member(out, "error", gal_str_of(r->err.message));
     gal_buf_puts(out, ",\"config\":");
-    gal_model_config_json(out, &r->model->config);
+    gal_model_config_json(out, &r->config);
     gal_buf_putc(out, '}');
 }
 
@@ -398,6 +422,7 @@ static const struct gal_option options[] = {
 };
 static const struct gal_example examples[] = {
     {"galley inspect model.onnx", "What the model takes and gives, who made it, its digest."},
+    {"galley inspect fraud-2.1.0.galley", "A package: its features, steps and golden cases too."},
     {"galley inspect models/", "All models of a directory; the exit code is 1 when one is broken."},
     {"galley inspect --json model.onnx | jq '.models[0].inputs'", "The inputs, for a script."},
 };
@@ -409,9 +434,11 @@ const struct gal_command gal_command_inspect = {
     .words = "PATH",
     .operands_min = 1,
     .operands_max = SIZE_MAX,
-    .text = "Inputs and outputs with datatype and shape, operator sets, producer, metadata, size "
-            "and digest, and what of its configuration is not galley's default: a config.pbtxt is "
-            "read and compared with the model. The model is loaded but not run.",
+    .text =
+        "Inputs and outputs with datatype and shape, operator sets, producer, metadata, size "
+        "and digest, and what of its configuration is not galley's default: a config.pbtxt is "
+        "read and compared with the model. Of a package also its features, steps, outputs, golden "
+        "cases and metadata. The model is loaded but not run.",
     .options = options,
     .option_count = sizeof(options) / sizeof(options[0]),
     .keys = GAL_KEYS(GAL_KEY_ONNXRUNTIME),

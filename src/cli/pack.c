@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/command.h"
 #include "cli/print.h"
+#include "cli/progress.h"
 #include "package/pack.h"
 #include "text/json.h"
 
@@ -122,6 +123,23 @@ static void print_text(const struct packing *k)
 
 /* --- the command --- */
 
+static void on_progress(uint64_t done, uint64_t total, void *ctx)
+{
+    gal_progress_step(ctx, "pack", "pack", "packing", done, total);
+}
+
+/* With a bar on a terminal. */
+static enum gal_status write_file(struct packing *k)
+{
+    struct gal_progress_options o = gal_progress_of(k->cli->err, k->cli->env);
+    struct gal_progress *progress = o.bars ? gal_progress_new(&o) : NULL;
+    k->options.on_progress = progress ? on_progress : NULL;
+    k->options.ctx = progress;
+    enum gal_status status = gal_pack(k->package, k->path, &k->options, &k->report, &k->err);
+    gal_progress_free(progress);
+    return status;
+}
+
 static enum gal_status pack(struct packing *k)
 {
     struct gal_cli *cli = k->cli;
@@ -138,7 +156,7 @@ static enum gal_status pack(struct packing *k)
     if (findings > 0 && gal_cli_has(cli, "strict"))
         return gal_fail(&k->err, GAL_INVALID, "%s: not packed: %zu finding%s, see above",
                         k->package->path, findings, findings == 1 ? "" : "s");
-    return gal_pack(k->package, k->path, &k->options, &k->report, &k->err);
+    return write_file(k);
 }
 
 static int run_pack(struct gal_cli *cli)

@@ -3,11 +3,11 @@
  * handler to the encoder, on this thread. */
 #include "api/account.h"
 #include "api/exchange.h"
-#include "backend/onnx.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "cli/command.h"
+#include "cli/loaded.h"
 #include "cli/print.h"
+#include "cli/read.h"
 #include "http/url.h"
 #include "text/json.h"
 
@@ -16,20 +16,6 @@
 #define PREDICT_BODY_BYTES_MAX GAL_BODY_BYTES_MAX
 
 /* --- input --- */
-
-static enum gal_status read_stream(FILE *in, struct gal_buf *out, struct gal_err *err)
-{
-    for (;;) {
-        char *space = gal_buf_reserve(out, 65536);
-        size_t n = space ? fread(space, 1, 65536, in) : 0;
-        if (!space)
-            return gal_fail(err, GAL_TOO_LARGE, "standard input is larger than %u bytes",
-                            PREDICT_BODY_BYTES_MAX);
-        out->n += n;
-        if (n == 0)
-            return ferror(in) ? gal_fail(err, GAL_IO, "standard input could not be read") : GAL_OK;
-    }
-}
 
 /* -d TEXT, -d @FILE, -d @- or, without -d, standard input. out is owned by the caller. */
 /* What stands behind PATH; NULL: nothing. */
@@ -47,17 +33,10 @@ static const char *data_of(const struct gal_cli *cli)
 static enum gal_status read_body(struct gal_cli *cli, struct gal_buf *out, struct gal_err *err)
 {
     const char *data = data_of(cli);
-    enum gal_status status;
 
-    if (data && data[0] == '@' && strcmp(data, "@-") != 0) {
-        gal_buf_release(out);
-        status = gal_file_read(data + 1, PREDICT_BODY_BYTES_MAX, out, err);
-        if (status != GAL_OK)
-            gal_buf_init(out, PREDICT_BODY_BYTES_MAX);
-        return status;
-    }
     if (!data || data[0] == '@')
-        return read_stream(cli->in, out, err);
+        return gal_cli_read(cli, data ? data + 1 : "-", PREDICT_BODY_BYTES_MAX, out, err);
+    gal_buf_init(out, PREDICT_BODY_BYTES_MAX);
     gal_buf_puts(out, data);
     return out->failed ? gal_fail(err, GAL_TOO_LARGE, "the data is too large") : GAL_OK;
 }
@@ -75,57 +54,6 @@ static bool is_oip(struct gal_str body)
              yyjson_is_arr(yyjson_obj_get(root, "inputs"));
     gal_arena_release(&arena);
     return result;
-}
-
-/* --- model --- */
-
-static enum gal_status load(struct gal_model *m, const struct gal_config *config,
-                            struct gal_err *err)
-{
-    struct gal_model_options options = {.ops = &gal_backend_onnx, .clock = &gal_clock_system};
-    enum gal_status status;
-
-    gal_model_config_init(&options.config);
-    options.config.backend = gal_cli_backend(config);
-    /* One request, here and now: nothing is warmed, nothing waits. */
-    m->config.mode = GAL_SCHED_INLINE;
-    m->config.workers = 1;
-    m->config.policy.rows_max = 1;
-    m->config.policy.preferred_count = 0;
-    m->config.warmup_runs = 0;
-    m->config.warmup_count = 0;
-    status = gal_model_load(m, &options, err);
-
-    if (status != GAL_OK && err->place[0] == '\0')
-        gal_err_place(err, "%s", m->path);
-    return status;
-}
-
-/* Finds the models of PATH and loads the one that is asked for. */
-static enum gal_status open_model(struct gal_cli *cli, const struct gal_config *config,
-                                  struct gal_catalog **catalog, struct gal_model **model,
-                                  struct gal_err *err)
-{
-    struct gal_str name = gal_str_of(gal_cli_value(cli, "model"));
-    struct gal_str version = gal_str_of(gal_cli_value(cli, "version"));
-    struct gal_model **models = NULL;
-    size_t count = 0;
-    enum gal_status status;
-
-    status = gal_cli_scan(config, cli->operands, 1, &models, &count, err);
-    if (status == GAL_OK)
-        status = gal_catalog_new(models, count, catalog, err);
-    if (status == GAL_OK && name.n == 0)
-        status = gal_catalog_default(*catalog, name, model, err);
-    if (status == GAL_OK && (name.n || version.n))
-        status = gal_catalog_model(*catalog, name.n ? name : gal_str_of((*model)->name), version,
-                                   model, err);
-    if (status == GAL_OK)
-        status = load(*model, config, err);
-    for (size_t i = 0; i < count; i++)
-        gal_model_unref(models[i]);
-    gal_free(models);
-    return status;
 }
 
 /* --- request --- */
@@ -258,6 +186,9 @@ static int predict(struct gal_cli *cli, struct gal_catalog *catalog, const struc
 
 static int run_predict(struct gal_cli *cli)
 {
+    const struct gal_loading what = {.path = cli->operands[0],
+                                     .name = gal_str_of(gal_cli_value(cli, "model")),
+                                     .version = gal_str_of(gal_cli_value(cli, "version"))};
     struct gal_catalog *catalog = NULL;
     struct gal_model *model = NULL;
     struct gal_config config;
@@ -273,7 +204,7 @@ static int run_predict(struct gal_cli *cli)
     gal_config_init(&config);
     gal_buf_init(&body, PREDICT_BODY_BYTES_MAX);
     if (gal_cli_config(cli, &config, &err) != GAL_OK || read_body(cli, &body, &err) != GAL_OK ||
-        open_model(cli, &config, &catalog, &model, &err) != GAL_OK)
+        gal_cli_load(&config, &what, &catalog, &model, &err) != GAL_OK)
         gal_cli_fail(cli, code, &err);
     else
         code = predict(cli, catalog, model, gal_buf_str(&body));

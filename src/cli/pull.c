@@ -6,7 +6,10 @@
 #include "oci/parts.h"
 #include "package/pack.h"
 
+#include <fcntl.h>
 #include <limits.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 /* Where it goes. */
 struct target {
@@ -128,35 +131,61 @@ static bool read_platform(const char *text, struct gal_oci_platform *out)
            (!rest.p || (rest.n && !memchr(rest.p, '/', rest.n) && ((out->variant = rest), true)));
 }
 
+/* Two pulls to one place would take each other's parts away. */
+static enum gal_status lock_stage(const struct target *t, int *fd, struct gal_err *err)
+{
+    enum gal_status status = gal_dir_make_all(t->stage, err);
+    if (status)
+        return status;
+    *fd = open(t->stage, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*fd >= 0 && flock(*fd, LOCK_EX | LOCK_NB) == 0)
+        return GAL_OK;
+    return gal_fail(err, GAL_CONFLICT, "%s: another galley is pulling to it", t->path);
+}
+
+/* What is left of a pull that failed: of who has lied nothing, and what is no package becomes none
+ * by another try; the rest is worth keeping. */
+static void clear_stage(const struct target *t, enum gal_status status, struct gal_err *err)
+{
+    struct gal_file_info info;
+    if (!status || status == GAL_INVALID)
+        (void)gal_dir_remove(t->stage, NULL);
+    else
+        (void)rmdir(t->stage); /* when it is empty */
+    if ((status == GAL_UNAVAILABLE || status == GAL_DEADLINE) && !err->hint[0] &&
+        gal_file_stat(t->stage, &info, NULL) == GAL_OK && info.kind == GAL_FILE_DIR)
+        gal_err_hint(err, "what has come is kept in %.120s; the next try goes on from there",
+                     t->stage);
+}
+
 static enum gal_status pull(struct gal_cli_transfer *t, const struct gal_reference *ref,
                             const struct target *target, const struct gal_oci_platform *platform,
                             struct gal_err *err)
 {
     struct gal_registry *registry = NULL;
     struct gal_transfer result;
-    struct gal_file_info stage;
+    int lock = -1;
+    enum gal_status status = lock_stage(target, &lock, err);
+    if (status)
+        goto out;
     /* What an older version has in common with this one does not move. */
     if (!target->is_dir)
         (void)gal_layout_open(target->path, &t->options.have, NULL);
-    enum gal_status status = gal_registry_open(ref, &t->options, &registry, err);
+    status = gal_registry_open(ref, &t->options, &registry, err);
     if (!status)
         status = gal_registry_pull(registry, gal_reference_name(ref), platform, target->stage,
                                    &result, err);
     gal_registry_close(registry);
     gal_layout_close(t->options.have);
     t->options.have = NULL;
-    if ((status == GAL_UNAVAILABLE || status == GAL_DEADLINE) && !err->hint[0] &&
-        gal_file_stat(target->stage, &stage, NULL) == GAL_OK && stage.kind == GAL_FILE_DIR)
-        gal_err_hint(err, "what has come is kept in %.120s; the next try goes on from there",
-                     target->stage);
-    if (!status) {
+    if (!status)
         status = place(target, err);
-        /* What is no package becomes none by another try. */
-        if (!status || status == GAL_INVALID)
-            (void)gal_dir_remove(target->stage, NULL);
-    }
+    clear_stage(target, status, err);
     if (!status)
         gal_transfer_print(t, ref, &result, target->path);
+out:
+    if (lock >= 0)
+        close(lock);
     return status;
 }
 

@@ -23,6 +23,10 @@
 #define ENV_MAX 64u
 #define FILE_BYTES_MAX (64ull << 30) /* of one file that it writes */
 #define OPEN_FILES_MAX 4096u
+/* Rights of Landlock's versions 2 and 3 (LANDLOCK_ACCESS_FS_REFER, _TRUNCATE), which headers older
+ * than the kernel do not name. */
+#define MOVE (1ull << 13)
+#define TRUNCATE (1ull << 14)
 
 /* What the child could not do before it became the program: read by the parent from a pipe. */
 enum step { STEP_NETWORK, STEP_LIMITS, STEP_PLACE, STEP_EXEC };
@@ -96,23 +100,29 @@ static bool may_write(int rules, const char *path, uint64_t access)
     return r == 0;
 }
 
-/* Nothing is written outside dir, from here on and for good. A kernel without Landlock goes
- * without: the network is what has to be closed. */
+/* Nothing is written outside dir, from here on and for good. A kernel without Landlock, or with its
+ * first version, under which no file can move to another directory, goes without: the network is
+ * what has to be closed. */
 static bool keep_inside(const char *dir)
 {
+    long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     uint64_t access = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
                       LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_CHAR |
                       LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
                       LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |
-                      LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM;
+                      LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM | MOVE |
+                      (version >= 3 ? TRUNCATE : 0);
+    uint64_t device = LANDLOCK_ACCESS_FS_WRITE_FILE | (version >= 3 ? TRUNCATE : 0);
     struct landlock_ruleset_attr attr = {.handled_access_fs = access};
-    int rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+    int rules;
     bool ok;
 
+    if (version < 2)
+        return true;
+    rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
     if (rules < 0)
         return true;
-    ok = may_write(rules, dir, access) &&
-         may_write(rules, "/dev/null", LANDLOCK_ACCESS_FS_WRITE_FILE) &&
+    ok = may_write(rules, dir, access) && may_write(rules, "/dev/null", device) &&
          may_write(rules, "/dev/shm", access) && syscall(SYS_landlock_restrict_self, rules, 0) == 0;
     close(rules);
     return ok;

@@ -51,9 +51,13 @@ enum gal_status gal_grpc_timeout(struct gal_str value, uint64_t *us, struct gal_
 /* grpc-message: percent-encoded; in the arena. p NULL when memory is out. */
 struct gal_str gal_grpc_message(struct gal_str text, struct gal_arena *arena);
 
-/* grpc-status-details-bin: google.rpc.Status in base64, with a BadRequest when the error has a
- * place. p NULL when memory is out. */
-struct gal_str gal_grpc_details(int code, struct gal_str message, const struct gal_err *err,
+/* grpc-status-details-bin: google.rpc.Status in base64, with a BadRequest of as many violations as
+ * a trailer has room for; none without any. p NULL when memory is out. */
+struct gal_grpc_violation {
+    const char *field, *text;
+};
+struct gal_str gal_grpc_details(int code, struct gal_str message,
+                                const struct gal_grpc_violation *violations, size_t count,
                                 struct gal_arena *arena);
 
 #endif

@@ -6,6 +6,7 @@
 #define BAD_REQUEST "type.googleapis.com/google.rpc.BadRequest"
 /* Text of an error is bounded by its structure; each length here takes at most two bytes. */
 #define STATUS_BYTES_MAX 4096u
+#define BAD_REQUEST_BYTES_MAX 1800u /* beside the message, which takes up to half of it */
 
 struct writer {
     char *p, *end;
@@ -30,13 +31,13 @@ static void put_bytes(struct writer *w, unsigned number, struct gal_str s)
 }
 
 /* Writes `part` into a buffer of its own, to be put as a field. */
-static struct gal_str put_violation(char *room, size_t size, const struct gal_err *err)
+static struct gal_str put_violation(char *room, size_t size, const struct gal_grpc_violation *v)
 {
     char fields[640];
     struct writer inner = {fields, fields + sizeof(fields)}, outer = {room, room + size};
 
-    put_bytes(&inner, 1, gal_str_of(err->place));
-    put_bytes(&inner, 2, gal_str_of(err->message));
+    put_bytes(&inner, 1, gal_str_of(v->field));
+    put_bytes(&inner, 2, gal_str_of(v->text));
     put_bytes(&outer, 1, (struct gal_str){fields, (size_t)(inner.p - fields)});
     return (struct gal_str){room, (size_t)(outer.p - room)};
 }
@@ -62,19 +63,38 @@ static struct gal_str base64(struct gal_str s, struct gal_arena *arena)
     return (struct gal_str){out, (size_t)(p - out)}; /* without padding, as senders should */
 }
 
-struct gal_str gal_grpc_details(int code, struct gal_str message, const struct gal_err *err,
+/* BadRequest's fields, one behind the other, as far as there is room. */
+static struct gal_str put_violations(char *room, size_t size,
+                                     const struct gal_grpc_violation *violations, size_t count)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        char one[704];
+        struct gal_str s = put_violation(one, sizeof(one), &violations[i]);
+
+        if (s.n > size - used)
+            break;
+        memcpy(room + used, s.p, s.n);
+        used += s.n;
+    }
+    return (struct gal_str){room, used};
+}
+
+struct gal_str gal_grpc_details(int code, struct gal_str message,
+                                const struct gal_grpc_violation *violations, size_t count,
                                 struct gal_arena *arena)
 {
-    char status[STATUS_BYTES_MAX], any[1024], violation[704];
+    char status[STATUS_BYTES_MAX], any[BAD_REQUEST_BYTES_MAX + 128], all[BAD_REQUEST_BYTES_MAX];
     struct writer w = {status, status + sizeof(status)}, a = {any, any + sizeof(any)};
 
     put_varint(&w, 1u << 3);
     put_varint(&w, (size_t)code);
     if (message.n <= STATUS_BYTES_MAX / 2)
         put_bytes(&w, 2, message);
-    if (err->place[0] != '\0') {
+    if (count > 0) {
         put_bytes(&a, 1, GAL_STR(BAD_REQUEST));
-        put_bytes(&a, 2, put_violation(violation, sizeof(violation), err));
+        put_bytes(&a, 2, put_violations(all, sizeof(all), violations, count));
         put_bytes(&w, 3, (struct gal_str){any, (size_t)(a.p - any)});
     }
     return base64((struct gal_str){status, (size_t)(w.p - status)}, arena);

@@ -64,6 +64,10 @@ struct gal_scan_options {
     const char *name;                    /* of the only model of all; NULL or empty: as found */
     const struct gal_model_config *base; /* before config.pbtxt; NULL: gal_model_config_init's */
     bool may_be_empty;                   /* a PATH that holds no model is fine */
+    /* A package's `serving` keys, below the path's own; NULL: they are passed over. */
+    enum gal_status (*serving)(const struct gal_yaml *keys, const char *file,
+                               struct gal_model_config *c, struct gal_arena *arena,
+                               struct gal_err *err);
     /* In the place of the config.pbtxt of the model of this name: a ModelConfig in JSON, which
      * errors call override_source. p NULL: of none. */
     const char *override_name;
@@ -71,8 +75,10 @@ struct gal_scan_options {
     const char *override_source;
 };
 
-/* What PATHs hold, without loading anything: `x.onnx`; a directory with model.onnx or with
- * VERSION/model.onnx (one model); a directory of such directories, named by them. Without a
+/* What PATHs hold, without loading anything: `x.onnx`; a package (x.galley, or a directory with a
+ * galley.yaml), which names itself; a directory with model.onnx or with
+ * VERSION/model.onnx, VERSION/galley.yaml or VERSION.galley (one model); a directory of such
+ * directories and of packages, named by them. Without a
  * version directory the version is "1"; other content and names that begin with a dot are passed
  * over, links are followed. A directory with a config.pbtxt is a model as Triton knows it: its
  * versions are whole numbers, the file may be called otherwise, and one that cannot be read makes

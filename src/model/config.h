@@ -96,6 +96,9 @@ struct gal_config_note {
     unsigned line;
 };
 
+/* When a package's files are held against their digests. */
+enum gal_verify { GAL_VERIFY_BEFORE, GAL_VERIFY_AFTER, GAL_VERIFY_OFF };
+
 struct gal_cache_config {
     bool on;
     uint64_t ttl_us; /* 0: for ever */
@@ -121,6 +124,7 @@ struct gal_model_config {
     size_t padding_count;
     struct gal_image_config image; /* encoded images as an input */
     struct gal_cache_config cache;
+    enum gal_verify verify;
     uint64_t timeout_us; /* deadline of a request that brings none; 0: the server's */
     enum gal_version_choice versions;
     bool versions_told;      /* false: `versions` is nobody's wish */

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "model/features.h"
+#include "model/packaged.h"
 #include "model/probe.h"
 #include "model/reshape.h"
 #include "model/rows.h"
@@ -14,6 +15,7 @@
 
 #include <stdatomic.h>
 
+#define SAMPLE_BYTES_MAX (256ul << 20)
 #define FULL_CALL_US_MAX 1000000u
 #define MODEL_BYTES_MAX (16u << 20) /* of names and metadata, not of weights */
 
@@ -24,6 +26,7 @@ static void model_free(struct gal_model *m)
     gal_sched_free(m->sched);
     if (m->session)
         m->ops->free(m->session);
+    gal_package_close(m->package);
     gal_arena_release(&m->arena);
     gal_free(m->name);
     gal_free(m->version);
@@ -93,6 +96,8 @@ static enum gal_status open_file(struct gal_model *m, const struct gal_model_opt
                                  struct gal_err *err)
 {
     struct gal_file_info file;
+    if (m->package)
+        return gal_packaged_open(m, o, err);
     enum gal_status status = gal_file_stat(m->path, &file, err);
     if (!status && file.kind == GAL_FILE_NONE)
         status = gal_fail(err, GAL_NOT_FOUND, "the file is gone");
@@ -104,11 +109,33 @@ static enum gal_status open_file(struct gal_model *m, const struct gal_model_opt
     return status;
 }
 
+/* Of a package with golden cases: the first one's inputs. */
+static enum gal_status run_sample(const struct gal_model *m, const struct gal_probe_target *t,
+                                  uint64_t *cost_us, char *shape_text, size_t size,
+                                  struct gal_err *err)
+{
+    struct gal_arena arena;
+    gal_arena_init(&arena, GAL_ARENA_FIRST_BYTES, 0, SAMPLE_BYTES_MAX);
+    enum gal_status status = gal_probe_call(t, m->sample, &arena, cost_us, shape_text, size, err);
+    gal_arena_release(&arena);
+    return status;
+}
+
+static enum gal_status run_probe(const struct gal_model *m, const struct gal_probe_target *t,
+                                 uint64_t *cost_us, char *shape_text, size_t size,
+                                 struct gal_err *err)
+{
+    return m->sample ? run_sample(m, t, cost_us, shape_text, size, err)
+                     : gal_probe_run(t, m->probe_try, cost_us, shape_text, size, err);
+}
+
 /* The first made-up input that the model takes; the first one's error when it takes none. What is
  * refused for another reason than its content is not tried otherwise. */
 static enum gal_status find_input(struct gal_model *m, const struct gal_probe_target *t,
                                   uint64_t *cost_us, struct gal_err *err)
 {
+    if (m->sample)
+        return run_sample(m, t, cost_us, NULL, 0, err);
     enum gal_status first = gal_probe_run(t, 0, cost_us, NULL, 0, err), status = first;
     for (unsigned i = 1; status == GAL_INVALID && i < GAL_PROBE_TRIES; i++) {
         status = gal_probe_run(t, i, cost_us, NULL, 0, NULL);
@@ -163,7 +190,7 @@ static enum gal_status warm_up(struct gal_model *m, const struct gal_model_optio
     if (!status && o->config.warmup_runs == 1)
         gal_sched_observe(m->sched, 1, cost_us * 1000);
     for (unsigned i = 1; !status && i < o->config.warmup_runs; i++) {
-        status = gal_probe_run(&t, m->probe_try, &cost_us, NULL, 0, err);
+        status = run_probe(m, &t, &cost_us, NULL, 0, err);
         if (!status)
             gal_sched_observe(m->sched, 1, cost_us * 1000);
     }
@@ -226,7 +253,9 @@ static bool may_stack(const struct gal_model *m, const struct gal_model_config *
     if (!m->batch_dim || c->policy.rows_max == 1)
         return false;
     return c->rows_told ||
-           gal_rows_are_apart(m->ops, m->session, gal_probe_open_size(m->probe_try));
+           (m->engine_session /* the steps work row by row */
+                ? gal_rows_are_apart(m->engine_ops, m->engine_session, 1)
+                : gal_rows_are_apart(m->ops, m->session, gal_probe_open_size(m->probe_try)));
 }
 
 /* A goal plans from the cost curve: it begins with what the largest call costs, where that takes no
@@ -273,12 +302,15 @@ static enum gal_status load(struct gal_model *m, const struct gal_model_options 
         return status;
     m->info = m->ops->info(m->session);
     m->batch_dim = has_batch_dim(m->info);
-    status = gal_features_read(m->info, &m->arena, &m->feature_names, &m->feature_count, err);
+    if (!m->package || m->manifest->feature_count == 0)
+        status = gal_features_read(m->info, &m->arena, &m->feature_names, &m->feature_count, err);
+    if (!status && !(m->package && m->manifest->after))
+        status = gal_labels_read(&m->config, m->info, &m->arena, &m->labels, err);
+    if (!status && m->package && !o->unproven)
+        status = gal_packaged_prove(m, err);
     if (status)
         return status;
-    status = gal_labels_read(&m->config, m->info, &m->arena, &m->labels, err);
-    if (!status)
-        status = make_sched(m, o, err);
+    status = make_sched(m, o, err);
     if (!status)
         status = warm_up(m, o, err);
     bool stacks = !status && may_stack(m, &o->config);
@@ -310,6 +342,8 @@ enum gal_status gal_model_load(struct gal_model *m, const struct gal_model_optio
         m->ops->free(m->session);
     m->sched = NULL;
     m->session = NULL;
+    m->sample = NULL;
+    m->engine_session = NULL;
     m->info = NULL;
     m->pad = NULL;
     m->feature_names = NULL;
@@ -326,5 +360,5 @@ enum gal_status gal_model_probe(const struct gal_model *m, const struct gal_cloc
     const struct gal_probe_target t = {m->ops, m->session, clock, 1};
     if (m->config.warmup_count > 0)
         return gal_warmup_run(&t, &m->config, &m->config.warmup[0], NULL, shape_text, size, err);
-    return gal_probe_run(&t, m->probe_try, NULL, shape_text, size, err);
+    return run_probe(m, &t, NULL, shape_text, size, err);
 }

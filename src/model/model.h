@@ -13,7 +13,7 @@
 #include "model/config.h"
 #include "model/labels.h"
 #include "model/pad.h"
-#include "package/manifest.h"
+#include "package/package.h"
 #include "sched/sched.h"
 
 enum gal_model_state { GAL_MODEL_LOADING, GAL_MODEL_READY, GAL_MODEL_FAILED };
@@ -22,6 +22,7 @@ struct gal_model_options {
     const struct gal_backend_ops *ops;
     const struct gal_clock *clock;
     struct gal_model_config config;
+    bool unproven; /* a package's golden cases are not run: the caller does that itself */
 };
 
 struct gal_model {
@@ -30,8 +31,14 @@ struct gal_model {
     char *path;           /* of the model file */
     _Atomic int state;    /* enum gal_model_state; READY is published with release order */
     struct gal_err error; /* FAILED: why. Filled before the load (gal_catalog_scan): it fails so */
+    struct gal_package *package;          /* owned; NULL: a bare model file */
+    char package_digest[GAL_DIGEST_SIZE]; /* empty: of none, or not loaded */
     const struct gal_backend_ops *ops;
-    struct gal_session *session;       /* READY */
+    struct gal_session *session;              /* READY */
+    const struct gal_backend_ops *engine_ops; /* of a package: of the model without its steps */
+    struct gal_session *engine_session;       /* session's own */
+    const struct gal_value *sample;    /* inputs that the model has answered; NULL: made up, see
+                                          probe_try */
     const struct gal_model_info *info; /* READY; the session's */
     struct gal_sched *sched;           /* READY */
     uint64_t file_bytes;
@@ -66,6 +73,10 @@ enum gal_status gal_model_new(const char *name, const char *version, const char 
  * loader's thread. */
 enum gal_status gal_model_load(struct gal_model *m, const struct gal_model_options *options,
                                struct gal_err *err);
+/* A package whose configuration says `verify: after`: its files against their digests, on a
+ * loader's thread while it serves. One that is damaged becomes FAILED; what is under way ends well.
+ */
+void gal_model_verify(struct gal_model *m);
 /* One inference with the first warm-up sample of the configuration, else with zeros (empty text for
  * BYTES, 1 for each open dimension; where the model did not take that, with what it took when it
  * was loaded), outputs thrown away: warm-up and deep health. Blocking. *shape_text (optional, >= 64

@@ -58,6 +58,8 @@ enum gal_status gal_found_configure(const struct gal_found *f, const char *name,
             text, config->path, config->dir, config->is_json ? f->options->override_name : name, c,
             arena, err);
     }
+    if (!status && f->manifest && f->manifest->serving && f->options->serving)
+        status = f->options->serving(f->manifest->serving, f->manifest->path, c, arena, err);
     if (!status && f->path->configure)
         status = f->path->configure(c, arena, f->path->ctx, err);
     return status ? status : gal_model_config_settle(c, text, err);
@@ -148,7 +150,11 @@ static enum gal_status add_repository(struct gal_found *f, const char *dir, char
         if (!sub)
             return gal_found_no_memory(f);
         status = gal_file_stat(sub, &info, f->err);
-        if (!status && info.kind == GAL_FILE_DIR) {
+        if (!status && info.kind == GAL_FILE_REGULAR && gal_scan_is_package_file(sub)) {
+            status = gal_scan_package(f, sub, NULL, NULL);
+        } else if (!status && info.kind == GAL_FILE_DIR && gal_package_is(sub)) {
+            status = gal_scan_package(f, sub, NULL, NULL);
+        } else if (!status && info.kind == GAL_FILE_DIR) {
             status = gal_dir_list(sub, &inner, &inner_count, f->err);
             size_t before = f->count;
             if (!status)
@@ -196,7 +202,8 @@ static enum gal_status add_file(struct gal_found *f, const char *path)
     char dir[PATH_MAX], up[PATH_MAX + 4], name[PATH_MAX], version[PATH_MAX] = "1";
     struct gal_str base = gal_str_of(gal_path_base(path));
     if (!gal_str_ends(base, SUFFIX) || base.n == SUFFIX.n)
-        return gal_fail(f->err, GAL_NOT_FOUND, "%.200s is no model: a model's file ends in .onnx",
+        return gal_fail(f->err, GAL_NOT_FOUND,
+                        "%.200s is no model: a model's file ends in .onnx, a package's in .galley",
                         path);
     if (!gal_str_is(base, MODEL_FILE)) {
         snprintf(name, sizeof name, "%.*s", (int)(base.n - SUFFIX.n), base.p);
@@ -248,6 +255,8 @@ static enum gal_status add_path(struct gal_found *f, const char *path)
         return status;
     if (info.kind == GAL_FILE_NONE)
         return gal_fail(f->err, GAL_NOT_FOUND, "%.200s does not exist", path);
+    if (info.kind == GAL_FILE_DIR ? gal_package_is(path) : gal_scan_is_package_file(path))
+        return gal_scan_package(f, path, NULL, NULL);
     return info.kind == GAL_FILE_DIR ? add_dir(f, path) : add_file(f, path);
 }
 

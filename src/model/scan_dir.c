@@ -223,6 +223,10 @@ enum gal_status gal_scan_model_dir(struct gal_found *f, const char *dir, const c
                                    char *const *entries, size_t count)
 {
     struct gal_found_config file;
+    size_t before = f->count;
+    enum gal_status packages = gal_scan_package_versions(f, dir, name, entries, count);
+    if (packages || f->count > before)
+        return packages;
     struct dir d = {.path = dir, .name = name, .entries = entries, .count = count};
     enum gal_status status = read_config(f, dir, name, entries, count, &file);
     gal_arena_init(&d.arena, 4096, 0, CONFIG_BYTES_MAX);

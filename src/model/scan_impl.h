@@ -12,7 +12,8 @@ struct gal_found {
     struct gal_model **models; /* owned, with a reference each */
     size_t count, cap;
     const struct gal_scan_options *options;
-    const struct gal_scan_path *path; /* the one being looked at */
+    const struct gal_scan_path *path;    /* the one being looked at */
+    const struct gal_manifest *manifest; /* of the package being added; NULL: none */
     struct gal_err *err;
 };
 
@@ -39,5 +40,14 @@ enum gal_status gal_found_no_memory(struct gal_found *f);
  * served. Adds nothing when it is none. */
 enum gal_status gal_scan_model_dir(struct gal_found *f, const char *dir, const char *name,
                                    char *const *entries, size_t count);
+
+/* x.galley, by its name alone. */
+bool gal_scan_is_package_file(const char *path);
+/* Adds the package at `path`; name and version: what it must be, NULL: what its manifest says. */
+enum gal_status gal_scan_package(struct gal_found *f, const char *path, const char *name,
+                                 const char *version);
+/* Packages VERSION/ and VERSION.galley in a model's directory: those that are served. */
+enum gal_status gal_scan_package_versions(struct gal_found *f, const char *dir, const char *name,
+                                          char *const *entries, size_t count);
 
 #endif

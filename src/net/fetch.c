@@ -26,23 +26,26 @@ static void fill_defaults(struct gal_fetch_options *o)
     o->clock = o->clock ? o->clock : &gal_clock_system;
 }
 
-/* As curl's own program does; the library looks at none of them. */
-static const char *environment_ca(void)
+/* Who is trusted when the options do not say, as curl's own program finds it; the library looks at
+ * none of these. */
+static void environment_trust(const char **file, const char **dir)
 {
-    static const char *const names[] = {"CURL_CA_BUNDLE", "SSL_CERT_FILE"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        const char *path = getenv(names[i]);
-        if (path && path[0])
-            return path;
-    }
-    return NULL;
+    const char *bundle = getenv("CURL_CA_BUNDLE");
+    *dir = NULL;
+    *file = bundle && bundle[0] ? bundle : NULL;
+    if (*file)
+        return;
+    *file = getenv("SSL_CERT_FILE");
+    *dir = getenv("SSL_CERT_DIR");
+    *file = *file && (*file)[0] ? *file : NULL;
+    *dir = *dir && (*dir)[0] ? *dir : NULL;
 }
 
 enum gal_status gal_fetcher_new(const struct gal_fetch_options *options, struct gal_fetcher **out,
                                 struct gal_err *err)
 {
     const struct gal_curl *curl;
-    const char *ca = options->ca_file ? options->ca_file : environment_ca();
+    const char *file = options->ca_file, *dir = NULL;
     struct gal_rng rng;
     *out = NULL;
     gal_err_clear(err);
@@ -57,12 +60,16 @@ enum gal_status gal_fetcher_new(const struct gal_fetch_options *options, struct 
     fill_defaults(&f->options);
     f->options.user_agent =
         gal_strdup(options->user_agent ? options->user_agent : "galley/" GAL_VERSION);
-    f->options.ca_file = ca ? gal_strdup(ca) : NULL;
+    if (!file)
+        environment_trust(&file, &dir);
+    f->options.ca_file = file ? gal_strdup(file) : NULL;
+    f->ca_dir = dir ? gal_strdup(dir) : NULL;
     f->easy = curl->easy_init();
     f->multi = curl->multi_init();
     gal_rng_seed(&rng);
     f->jitter = gal_rng_next(&rng);
-    if (!f->options.user_agent || (ca && !f->options.ca_file) || !f->easy || !f->multi) {
+    if (!f->options.user_agent || (file && !f->options.ca_file) || (dir && !f->ca_dir) ||
+        !f->easy || !f->multi) {
         gal_fetcher_free(f);
         return gal_fail(err, GAL_NO_MEMORY, "out of memory");
     }
@@ -78,6 +85,7 @@ void gal_fetcher_free(struct gal_fetcher *f)
     f->curl->multi_cleanup(f->multi);
     gal_free((char *)f->options.user_agent);
     gal_free((char *)f->options.ca_file);
+    gal_free(f->ca_dir);
     gal_free(f);
 }
 

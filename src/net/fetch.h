@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Outgoing HTTP and HTTPS over libcurl, which is opened when the first fetcher is made
- * (libcurl.so.4): a galley that fetches nothing needs none. Blocking, with retries.
+ * (libcurl.so.4): a galley that fetches nothing needs none. Blocking, with retries. The process
+ * ignores SIGPIPE from there on.
  *
  * Proxies are the environment's (http_proxy, https_proxy, no_proxy), as are certificates
  * (CURL_CA_BUNDLE, SSL_CERT_FILE, SSL_CERT_DIR), unless the options name a file.

@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <signal.h>
 
 #define LIBRARY "libcurl.so.4"
 #define VERSION_MIN 0x074b00 /* 7.75: signs for S3 */
@@ -45,6 +46,7 @@ static enum gal_status start(const struct gal_curl *curl, struct gal_err *err)
                         info->version);
     if (!(info->features & CURL_VERSION_SSL))
         return gal_fail(err, GAL_UNAVAILABLE, LIBRARY " was built without TLS");
+    (void)signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
     if (curl->global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return gal_fail(err, GAL_UNAVAILABLE, "libcurl does not start");
     return GAL_OK;

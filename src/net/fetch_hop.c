@@ -23,7 +23,7 @@ void gal_fetch_tell(struct gal_fetch_run *r)
     uint64_t received = r->next > q->range_first ? r->next - q->range_first : 0;
     if (!q->on_progress)
         return;
-    if (r->has_body && r->body_total > 0 && !r->begun)
+    if (r->has_body && r->body_total > 0) /* what comes back is not of interest */
         q->on_progress(r->sent, r->body_total, q->ctx);
     else if (r->out->status < 300)
         q->on_progress(q->on_piece ? received : r->out->body.n, r->total, q->ctx);
@@ -100,6 +100,8 @@ static CURLcode set_trust(struct gal_fetch_run *r)
     CURLcode c = CURLE_OK;
     if (o->ca_file)
         c |= curl->easy_setopt(e, CURLOPT_CAINFO, o->ca_file);
+    if (r->f->ca_dir)
+        c |= curl->easy_setopt(e, CURLOPT_CAPATH, r->f->ca_dir);
     if (o->insecure) {
         c |= curl->easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 0L);
         c |= curl->easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 0L);

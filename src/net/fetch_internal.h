@@ -48,6 +48,7 @@ struct gal_fetcher {
     CURL *easy;
     CURLM *multi;
     struct gal_fetch_options options; /* texts owned, defaults filled in */
+    char *ca_dir;                     /* of the environment; NULL */
     uint64_t jitter;                  /* of the waits */
     char error[CURL_ERROR_SIZE];      /* of the last try */
 };

@@ -25,6 +25,16 @@ const char *gal_credentials_server(const char *host)
     return strcmp(host, "docker.io") == 0 ? DOCKER_SERVER : host;
 }
 
+/* An error's place is one in this file. */
+void gal_credentials_place(const char *path, struct gal_err *err)
+{
+    char place[sizeof err->place];
+    if (!err)
+        return;
+    memcpy(place, err->place, sizeof place);
+    gal_err_place(err, "%s%s%s", path, place[0] ? ":" : "", place);
+}
+
 /* --- one file --- */
 
 static const char *text_of(yyjson_val *object, const char *key)
@@ -91,7 +101,7 @@ static enum gal_status take_entry(yyjson_val *entry, const char *host, struct ga
     out->identity_token = text_of(entry, "identitytoken");
     out->registry_token = text_of(entry, "registrytoken");
     out->user = text_of(entry, "username");
-    out->password = text_of(entry, "password");
+    out->password = out->user ? text_of(entry, "password") : NULL;
     if (!auth || out->password)
         return GAL_OK;
     return split_auth(auth, host, arena, out, err);
@@ -191,8 +201,7 @@ static enum gal_status look_into(const struct gal_credential_places *places, con
     status = gal_credentials_read(gal_buf_str(&text), host, repository, arena, out, &helper, err);
     gal_buf_release(&text);
     if (status) {
-        if (err)
-            gal_err_place(err, "%s%s%s", path, err->place[0] ? ":" : "", err->place);
+        gal_credentials_place(path, err);
         return status;
     }
     if (helper[0])

@@ -62,6 +62,8 @@ const char *gal_credentials_path(const struct gal_credential_places *places,
                                  struct gal_arena *arena);
 /* Value of a variable of the environment; NULL when it is not set or empty. */
 const char *gal_credentials_env(char *const *env, const char *name);
+/* Puts the file in front of an error's place. */
+void gal_credentials_place(const char *path, struct gal_err *err);
 /* What helpers and Docker's file call a host. */
 const char *gal_credentials_server(const char *host);
 

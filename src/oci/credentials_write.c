@@ -154,8 +154,8 @@ static enum gal_status read_file(const char *path, struct gal_arena *arena, yyjs
     status = gal_json_read(*text, arena, GAL_JSON_DEPTH_MAX, root, err);
     if (!status && !yyjson_is_obj(*root))
         status = gal_fail(err, GAL_INVALID, "not an object");
-    if (status && err)
-        gal_err_place(err, "%s%s%s", path, err->place[0] ? ":" : "", err->place);
+    if (status)
+        gal_credentials_place(path, err);
     return status;
 }
 

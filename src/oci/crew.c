@@ -69,7 +69,7 @@ enum gal_status gal_registry_crew(struct gal_registry *r, const struct gal_crew_
         m->crew = &c;
         if (gal_registry_clone(r, &m->r, NULL) != GAL_OK)
             break;
-        if (gal_thread_start(&m->thread, "transfer", run, m, NULL) != GAL_OK) {
+        if (gal_thread_start(&m->thread, "galley-transfer", run, m, NULL) != GAL_OK) {
             gal_registry_close(m->r);
             break;
         }

@@ -5,7 +5,7 @@
 #include "oci/registry_impl.h"
 
 #define DEPTH_MAX 4u /* indexes inside of indexes */
-#define PARTS_MAX 100000u
+#define PARTS_MAX 20000u
 
 struct walk {
     struct gal_parts *parts;

@@ -105,10 +105,12 @@ static bool take_host(struct gal_str s, char host[256])
 {
     if (s.n == 0 || s.n > 255 || memchr(s.p, '\0', s.n) || !is_host(s))
         return false;
-    snprintf(host, 256, "%.*s", GAL_STR_ARG(s));
+    memset(host, 0, 256); /* so that equal references are equal bytes */
+    if (gal_str_ieq(s, GAL_STR("index.docker.io")) ||
+        gal_str_ieq(s, GAL_STR("registry-1.docker.io")))
+        s = GAL_STR(DOCKER_HUB);
+    memcpy(host, s.p, s.n);
     lower(host);
-    if (strcmp(host, "index.docker.io") == 0 || strcmp(host, "registry-1.docker.io") == 0)
-        snprintf(host, 256, DOCKER_HUB);
     return true;
 }
 

@@ -209,7 +209,8 @@ static enum gal_status one_go(struct upload *u, bool *mounted, bool *again)
     if (status || *mounted)
         return status;
     for (unsigned resumes = 0; u->at < u->d->size || u->d->size == 0;) {
-        bool whole = u->d->size <= GAL_UPLOAD_WHOLE_BYTES && u->at == 0 && !u->chunk;
+        bool whole = u->d->size <= GAL_UPLOAD_WHOLE_BYTES && u->at == 0 &&
+                     (!u->chunk || u->d->size <= u->chunk);
         status = whole ? finish(u, &http) : send_piece(u, &http);
         if (!status && http < 300 && whole)
             return GAL_OK;

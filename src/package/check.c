@@ -252,6 +252,33 @@ enum gal_status gal_check_features(const struct gal_manifest *m, const struct ga
     return out->refused ? tell(out, first ? rows_of(first) : 1, err) : GAL_OK;
 }
 
+/* --- answers --- */
+
+size_t gal_check_confidence(const struct gal_manifest *m, const struct gal_tensor *output,
+                            struct gal_arena *arena, struct gal_findings *out)
+{
+    size_t rows = rows_of(output), a_row = rows ? output->count / rows : 0, low = 0;
+    const char *message = NULL;
+    for (size_t row = 0; row < rows && a_row > 0; row++) {
+        double best = gal_check_number(output, row * a_row);
+        for (size_t i = 1; i < a_row; i++)
+            best = fmax(best, gal_check_number(output, row * a_row + i));
+        if (best >= m->confidence_min)
+            continue;
+        if (!message)
+            message =
+                gal_arena_printf(arena, "%s is below %g", m->confidence_of.p, m->confidence_min);
+        low++;
+        out->flagged++;
+        if (out->count < GAL_FINDINGS_MAX)
+            out->at[out->count++] = (struct gal_finding){
+                SIZE_MAX, row, 0, "confidence", message ? message : "low confidence", true};
+        else
+            out->more = true;
+    }
+    return low;
+}
+
 /* --- defaults --- */
 
 static enum gal_status fill_column(const struct gal_feature *f, size_t rows, struct gal_value *v,

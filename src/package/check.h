@@ -10,9 +10,10 @@
 #define GAL_FINDINGS_MAX 64u
 
 struct gal_finding {
-    size_t feature;      /* index in the manifest */
+    size_t feature;      /* index in the manifest; SIZE_MAX: of the confidence's output */
     size_t row, element; /* element: within the row, 0 of a scalar */
-    const char *type;    /* range, length, value, pattern, null, outlier, rule; static */
+    const char *type;    /* range, length, value, pattern, null, type, outlier, rule, confidence;
+                            static */
     const char *message; /* a sentence that names the feature: "hour_of_day must be at most 23";
                             arena's or the manifest's */
     bool flag;           /* an outlier that is flagged, not refused */
@@ -37,6 +38,11 @@ enum gal_status gal_check_fill(const struct gal_manifest *m, size_t rows, struct
                                struct gal_arena *arena, struct gal_err *err);
 /* A feature's value as its column holds it (gal_dtype_size(f->dtype) bytes). */
 void gal_check_put(const struct gal_feature *f, const struct gal_literal *v, void *out);
+
+/* Rows whose confidence (manifest.confidence: the largest value of a row of the output) is below
+ * its minimum become flags of type confidence behind out's others. Returns how many rows are. */
+size_t gal_check_confidence(const struct gal_manifest *m, const struct gal_tensor *output,
+                            struct gal_arena *arena, struct gal_findings *out);
 
 /* For the reader of manifests: readies f->check, and holds values, default and example against the
  * feature's own bounds. INVALID without a place; *field says which of the fields is wrong. */

@@ -182,6 +182,8 @@ enum gal_status gal_package_diff(struct gal_package *a, struct gal_package *b,
     if (!status)
         status = diff_environments(&d);
     if (!status)
+        status = gal_diff_golden(&d);
+    if (!status)
         status = diff_files(&d);
     return status ? status : sort(&d);
 }

@@ -12,7 +12,7 @@ enum gal_section {
     GAL_SECTION_WEIGHTS,     /* files of the model */
     GAL_SECTION_ENVIRONMENT, /* provenance, versions of the freeze list, CUDA, BLAS */
     GAL_SECTION_METRICS,     /* metadata.metrics */
-    GAL_SECTION_GOLDEN,      /* golden cases: their outputs, tolerance */
+    GAL_SECTION_GOLDEN,      /* golden cases: inputs, outputs, tolerance */
     GAL_SECTION_SERVING,     /* serving, resources, require */
     GAL_SECTION_METADATA,    /* the rest of the manifest */
     GAL_SECTION_FILES,       /* other files */

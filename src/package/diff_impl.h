@@ -19,5 +19,6 @@ enum gal_status gal_diff_add(const struct gal_differ *d, enum gal_section sectio
 enum gal_status gal_diff_text(const struct gal_differ *d, enum gal_section section,
                               struct gal_str what, struct gal_str a, struct gal_str b);
 enum gal_status gal_diff_manifests(const struct gal_differ *d);
+enum gal_status gal_diff_golden(const struct gal_differ *d);
 
 #endif

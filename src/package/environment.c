@@ -35,8 +35,8 @@ static enum gal_status wrong(const struct reader *r, unsigned line, const char *
 
 static bool is_name_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '-' || c == '_' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
 }
 
 /* PEP 503. */
@@ -65,7 +65,8 @@ static struct gal_str before(struct gal_str s, const char *mark)
     return gal_str_trim(at ? (struct gal_str){s.p, (size_t)(at - s.p)} : s);
 }
 
-/* Behind the name: "==1.2.3", "===1.2.3", or conda's "=1.2.3=BUILD"; anything else is not pinned. */
+/* Behind the name: "==1.2.3", "===1.2.3", or conda's "=1.2.3=BUILD"; anything else is not pinned.
+ */
 static struct gal_str pinned_version(struct gal_str rest)
 {
     static const struct gal_str none = {NULL, 0};
@@ -119,12 +120,16 @@ static enum gal_status add_direct(struct reader *r, struct gal_str text, unsigne
 {
     const char *egg = memmem(text.p, text.n, "#egg=", 5);
     struct gal_str name = text;
+    size_t n = 0;
     if (egg)
         name = (struct gal_str){egg + 5, text.n - (size_t)(egg + 5 - text.p)};
+    while (egg && n < name.n && is_name_char(name.p[n]))
+        n++;
+    name = n > 0 ? (struct gal_str){name.p, n} : text;
     if (r->count >= GAL_FREEZE_PACKAGES_MAX)
         return wrong(r, line, "more than 5000 packages", text);
     r->packages[r->count] = (struct gal_pinned){.written = text, .line = line, .name = name};
-    if (egg && !put_name(r, name, &r->packages[r->count].name))
+    if (n > 0 && !put_name(r, name, &r->packages[r->count].name))
         return no_memory(r);
     r->count++;
     return GAL_OK;
@@ -328,16 +333,14 @@ static int compare(const void *a, const void *b)
     return order ? order : (x->line > y->line) - (x->line < y->line);
 }
 
-enum gal_status gal_environment_read(struct gal_str text, const char *path,
-                                     struct gal_arena *arena, struct gal_environment *out,
-                                     struct gal_err *err)
+enum gal_status gal_environment_read(struct gal_str text, const char *path, struct gal_arena *arena,
+                                     struct gal_environment *out, struct gal_err *err)
 {
     struct reader r = {.arena = arena, .path = path, .err = err};
     size_t lines = 1;
     *out = (struct gal_environment){.count = 0};
     if (text.n > GAL_FREEZE_BYTES_MAX)
-        return gal_fail(err, GAL_TOO_LARGE, "%s: larger than %u bytes", path,
-                        GAL_FREEZE_BYTES_MAX);
+        return gal_fail(err, GAL_TOO_LARGE, "%s: larger than %u bytes", path, GAL_FREEZE_BYTES_MAX);
     for (size_t i = 0; i < text.n; i++)
         lines += text.p[i] == '\n';
     lines = lines < GAL_FREEZE_PACKAGES_MAX ? lines : GAL_FREEZE_PACKAGES_MAX;

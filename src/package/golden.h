@@ -50,6 +50,13 @@ struct gal_proof {
 enum gal_status gal_golden_prove(const struct gal_golden *g, const struct gal_backend_ops *ops,
                                  struct gal_session *session, struct gal_arena *arena,
                                  struct gal_proof *proof, struct gal_err *err);
+/* Runs the inputs of `asked` through a session and keeps what it answers: all outputs, or those
+ * named (names NULL: all). A case keeps its name and its tolerance. Memory from the arena; inputs
+ * are borrowed. INVALID names the case; UNSUPPORTED: an output that is no tensor. */
+enum gal_status gal_golden_record(const struct gal_golden *asked, const struct gal_backend_ops *ops,
+                                  struct gal_session *session, const struct gal_str *names,
+                                  size_t name_count, struct gal_arena *arena,
+                                  struct gal_golden **out, struct gal_err *err);
 /* Compares two tensors of one name; adds to d. */
 bool gal_golden_compare(const struct gal_value *want, const struct gal_value *got, double rtol,
                         double atol, struct gal_difference *d);

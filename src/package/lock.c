@@ -104,7 +104,7 @@ void gal_lock_write(struct gal_buf *out, const struct gal_manifest *m, const str
     put_environment(out, m, &plan->environment);
     if (m->golden_file.n > 0) {
         put_member(out, ",\n  \"golden\": {", "file", m->golden_file);
-        gal_buf_puts(out, options->unproved ? ", \"proved\": false}" : ", \"proved\": true}");
+        gal_buf_puts(out, options->proved ? ", \"proved\": true}" : ", \"proved\": false}");
     }
     gal_buf_puts(out, "\n}\n");
 }

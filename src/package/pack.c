@@ -37,6 +37,28 @@ static void describe(struct gal_oci_descriptor *d, struct gal_str manifest, cons
 
 /* --- a user's directory --- */
 
+/* Bytes are read twice, for digests and for writing: one progress of both. */
+struct stages {
+    const struct gal_pack_options *options;
+    uint64_t before, all;
+};
+
+static void on_stage(uint64_t done, uint64_t total, void *ctx)
+{
+    const struct stages *s = ctx;
+    (void)total;
+    done += s->before;
+    s->options->on_progress(done < s->all ? done : s->all, s->all, s->options->ctx);
+}
+
+static struct stages stages_of(const struct gal_package *p, const struct gal_pack_options *options)
+{
+    struct stages s = {.options = options};
+    for (size_t i = 0; i < p->file_count; i++)
+        s.all += 2 * p->files[i].size;
+    return s;
+}
+
 static enum gal_status add_planned(struct gal_layout_writer *w, const struct gal_plan *plan,
                                    struct gal_pack_report *report, struct gal_err *err)
 {
@@ -61,10 +83,13 @@ static enum gal_status pack_plan(struct gal_opened *o, const char *out_path,
     struct gal_plan plan;
     struct gal_oci_descriptor d;
     struct gal_layout_writer *w = NULL;
-    struct gal_pack_options quiet = *options; /* progress is that of writing */
-    quiet.on_progress = NULL;
+    struct stages stages = stages_of(&o->package, options);
+    struct gal_pack_options inner = *options;
+    inner.on_progress = options->on_progress ? on_stage : NULL;
+    inner.ctx = &stages;
     gal_arena_init(&arena, ARENA_FIRST, 0, ARENA_MAX);
-    enum gal_status status = gal_plan_make(o, &quiet, &arena, &plan, err);
+    enum gal_status status = gal_plan_make(o, &inner, &arena, &plan, err);
+    stages.before = stages.all / 2;
     if (!status)
         status = gal_layout_create(out_path, GAL_LAYOUT_TAR, &w, err);
     if (!status)
@@ -74,7 +99,7 @@ static enum gal_status pack_plan(struct gal_opened *o, const char *out_path,
         status = gal_layout_add(w, &d, plan.manifest, err);
     }
     if (!status) {
-        status = finish(w, &plan.oci, &d, options, err);
+        status = finish(w, &plan.oci, &d, &inner, err);
         w = NULL;
     }
     gal_layout_abandon(w);
@@ -131,10 +156,11 @@ enum gal_status gal_package_digest(struct gal_package *p, struct gal_err *err)
     struct gal_opened *o = gal_opened_of(p);
     struct gal_arena arena;
     struct gal_plan plan;
+    const struct gal_pack_options options = {.proved = true};
     if (p->is_sealed)
         return GAL_OK;
     gal_arena_init(&arena, ARENA_FIRST, 0, ARENA_MAX);
-    enum gal_status status = gal_plan_make(o, &no_options, &arena, &plan, err);
+    enum gal_status status = gal_plan_make(o, &options, &arena, &plan, err);
     for (size_t i = 0; i < plan.file_count && !status; i++) {
         for (size_t k = 0; k < p->file_count; k++) {
             if (gal_str_eq(o->files[k].name, plan.files[i].file.name))

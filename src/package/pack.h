@@ -8,7 +8,7 @@
 #include "package/package.h"
 
 struct gal_pack_options {
-    bool unproved;    /* the golden cases were not run: the lock says so */
+    bool proved;      /* its golden cases were run and reproduced: the lock says so */
     int64_t epoch;    /* SOURCE_DATE_EPOCH, seconds since 1970: the SBOM's time. 0 untold */
     unsigned threads; /* that compute digests; 0: one a processor */
     void (*on_progress)(uint64_t done, uint64_t total, void *ctx); /* may be NULL */
@@ -22,7 +22,7 @@ struct gal_pack_report {
 };
 
 /* A package to a .galley file, which takes the place of one that is there. A sealed package keeps
- * its manifest to the byte; its files are checked on the way. options NULL: none. */
+ * its manifest to the byte; its files are checked on the way. options NULL: all zero. */
 enum gal_status gal_pack(struct gal_package *p, const char *out_path,
                          const struct gal_pack_options *options, struct gal_pack_report *report,
                          struct gal_err *err);

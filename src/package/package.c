@@ -322,6 +322,14 @@ void gal_package_close(struct gal_package *p)
     gal_free(o);
 }
 
+bool gal_package_seal(struct gal_package *p, struct gal_str *manifest, struct gal_str *config)
+{
+    const struct gal_opened *o = gal_opened_of(p);
+    *manifest = o->oci_text;
+    *config = o->oci_config;
+    return p->is_sealed && o->one_by_one;
+}
+
 enum gal_status gal_package_environment(struct gal_package *p, struct gal_arena *arena,
                                         struct gal_environment *out, struct gal_err *err)
 {

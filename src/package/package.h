@@ -6,8 +6,9 @@
  *
  * A directory that `galley unpack` made, or that lies in an image, holds .galley/manifest.json, the
  * OCI manifest: its files are held against it. A directory that a user wrote has none, and its
- * digest is that which packing it gives. Files in a user's directory may be links to what lies in
- * it, never out of it. Open packages are immutable but for gal_package_digest; any thread. */
+ * digest is that which packing it (with its golden cases proved) gives. Files in a user's directory
+ * may be links to what lies in it, never out of it. Open packages are immutable but for
+ * gal_package_digest; any thread. */
 #ifndef GAL_PACKAGE_PACKAGE_H
 #define GAL_PACKAGE_PACKAGE_H
 
@@ -74,6 +75,10 @@ enum gal_status gal_package_check(struct gal_package *p, unsigned threads,
 /* Fills p->digest and the files' of a directory that is not sealed: reads all bytes. Nobody else
  * uses p meanwhile. */
 enum gal_status gal_package_digest(struct gal_package *p, struct gal_err *err);
+/* The OCI manifest and its config as they stand in a sealed package whose files have a layer each:
+ * what GAL_SEAL_MANIFEST and GAL_SEAL_CONFIG hold where its files are put somewhere. False: it is
+ * not such a one. */
+bool gal_package_seal(struct gal_package *p, struct gal_str *manifest, struct gal_str *config);
 /* What its freeze list tells; empty when it has none. Memory from the arena. */
 enum gal_status gal_package_environment(struct gal_package *p, struct gal_arena *arena,
                                         struct gal_environment *out, struct gal_err *err);

@@ -3,6 +3,7 @@
  * ones, whose files are what the OCI manifest in them tells. */
 #include "package/package_impl.h"
 
+#include "backend/onnx.h"
 #include "base/digest.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -139,6 +140,35 @@ static enum gal_status on_part(struct gal_str name, const char *what, enum gal_f
     return add_named(ctx, name, what, role, 0);
 }
 
+/* External data lies beside the model, wherever in the package that is. */
+static enum gal_status on_external(struct gal_str name, void *ctx)
+{
+    struct collecting *c = ctx;
+    struct gal_str model = c->o->package.manifest->model_file;
+    while (model.n > 0 && model.p[model.n - 1] != '/')
+        model.n--;
+    char *path = gal_arena_printf(&c->o->arena, "%.*s%.*s", GAL_STR_ARG(model), GAL_STR_ARG(name));
+    return path ? add_named(c, gal_str_of(path), "which the model refers to", GAL_ROLE_WEIGHT, 0)
+                : gal_package_no_memory(c->o, c->err);
+}
+
+static enum gal_status add_external(struct collecting *c)
+{
+    const struct gal_opened *o = c->o;
+    struct gal_str bytes;
+    for (size_t i = 0; i < o->package.file_count; i++) {
+        if (!gal_str_eq(o->files[i].name, o->package.manifest->model_file))
+            continue;
+        enum gal_status status = gal_file_map(o->files[i].path, &bytes, c->err);
+        if (status)
+            return status;
+        status = gal_onnx_external_files(bytes, on_external, c);
+        gal_file_unmap(bytes);
+        return status;
+    }
+    return GAL_OK;
+}
+
 enum gal_status gal_package_open_dir(struct gal_opened *o, struct gal_err *err)
 {
     struct collecting c = {.o = o, .err = err};
@@ -154,6 +184,8 @@ enum gal_status gal_package_open_dir(struct gal_opened *o, struct gal_err *err)
         status = add_named(&c, GAL_STR(GAL_MANIFEST_FILE), "the manifest", GAL_ROLE_CONFIG, 0);
     if (!status)
         status = gal_package_named(o->package.manifest, on_part, &c);
+    if (!status)
+        status = add_external(&c);
     return status ? status : gal_package_settle(o, err);
 }
 

@@ -15,9 +15,10 @@
 
 struct gal_column {
     struct gal_str name;
-    enum gal_kind kind;   /* TENSOR, or a SEQUENCE of maps (ZipMap) that only `unzip` reads */
+    enum gal_kind kind; /* TENSOR, or a SEQUENCE of maps (ZipMap) that only `unzip` reads */
     enum gal_dtype dtype;
-    size_t rank;          /* of a row; 0: one value a row, held as [rows,1] */
+    size_t rank;          /* of a row; 0: one value a row. Read as [rows] or [rows,1], made as
+                             [rows,1]; passed on as it came */
     const int64_t *shape; /* of a row; -1: open */
     bool encoded;         /* BYTES that are an image file */
     const struct gal_str *labels; /* names of the last axis's places or of the classes; NULL */
@@ -26,9 +27,12 @@ struct gal_column {
 
 struct gal_steps;
 
+enum gal_steps_place { GAL_STEPS_ANYWHERE, GAL_STEPS_BEFORE, GAL_STEPS_AFTER };
+
 /* What steps need beside the list. */
 struct gal_steps_context {
-    const char *path; /* for places of errors: "galley.yaml" */
+    const char *path;           /* for places of errors: "galley.yaml" */
+    enum gal_steps_place place; /* BEFORE or AFTER: a step that has no business there is refused */
     /* Content of a file of the package (vocabularies); NULL: no step may name one. */
     enum gal_status (*file)(struct gal_str name, struct gal_str *out, void *ctx,
                             struct gal_err *err);
@@ -51,10 +55,17 @@ bool gal_steps_reads(const struct gal_steps *s, size_t in);
 enum gal_status gal_steps_run(const struct gal_steps *s, const struct gal_value *in,
                               struct gal_arena *arena, struct gal_value *out, struct gal_err *err);
 
+/* MurmurHash3 for x86, 32 bits (Austin Appleby, public domain): a number for a text that is the
+ * same everywhere and always. sklearn.utils.murmurhash3_32(text, seed, positive=True). Pure. */
+uint32_t gal_murmur3_32(struct gal_str s, uint32_t seed);
+
 /* --- the table of steps, for help, schema and documents --- */
 struct gal_step_param {
-    const char *name, *type; /* "number", "numbers", "text", "texts", "bool", "feature", "features",
-                                "column", "a|b|c" */
+    const char *name, *type; /* "number", "integer", "numbers", "text", "texts", "bool", "feature",
+                                "features", "column" (a new one's name), "bands", "type" (a float's
+                                datatype or any), "a|b|c". "feature" may be written `output` as
+                                well, "features" `feature`, `output`, `outputs`; "numbers" and
+                                "texts" of one item without brackets */
     bool required;
     const char *text; /* one line */
 };

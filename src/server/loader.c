@@ -122,6 +122,11 @@ static void *run(void *arg)
         ready = gal_model_load(l->models[i], &l->options.model, &err) == GAL_OK;
         gal_loader_show(l->options.metrics, l->models[i], false);
         log_end(l, l->models[i], ready);
+        if (ready) {
+            gal_model_verify(l->models[i]);
+            if (gal_model_state(l->models[i]) == GAL_MODEL_FAILED)
+                log_end(l, l->models[i], false);
+        }
     }
     if (--l->alive == 0)
         gal_loop_post(l->options.home, &l->task);

@@ -98,6 +98,19 @@ static enum gal_status set_override(struct gal_model_config *c, const struct gal
     return GAL_OK;
 }
 
+static enum gal_status set_verify(struct gal_model_config *c, const struct gal_config_value *v,
+                                  struct gal_err *err)
+{
+    static const char *const words[] = {[GAL_VERIFY_BEFORE] = "before",
+                                        [GAL_VERIFY_AFTER] = "after",
+                                        [GAL_VERIFY_OFF] = "off",
+                                        NULL};
+
+    (void)err;
+    c->verify = (enum gal_verify)word_index(v->text, words);
+    return GAL_OK;
+}
+
 static enum gal_status set_timeout(struct gal_model_config *c, const struct gal_config_value *v,
                                    struct gal_err *err)
 {
@@ -156,6 +169,7 @@ static const struct {
     {GAL_KEY_LATENCY_TARGET, U64, PLACE(policy.target_us), NULL},
     {GAL_KEY_RESPONSE_CACHE, FLAG, PLACE(cache.on), NULL},
     {GAL_KEY_RESPONSE_CACHE_TTL, U64, PLACE(cache.ttl_us), NULL},
+    {GAL_KEY_VERIFY, CALL, 0, set_verify},
     {GAL_KEY_VERSIONS, CALL, 0, set_versions},
     {GAL_KEY_VERSION_LABELS, CALL, 0, set_labels},
     {GAL_KEY_REQUEST_TIMEOUT, CALL, 0, set_timeout}, /* the server's stays the server's */
@@ -236,6 +250,31 @@ static enum gal_status apply_own(struct gal_model_config *c, struct gal_arena *a
     return GAL_OK;
 }
 
+enum gal_status gal_model_keys_serving(const struct gal_yaml *serving, const char *file,
+                                       struct gal_model_config *c, struct gal_arena *arena,
+                                       struct gal_err *err)
+{
+    enum gal_status status = GAL_OK;
+
+    (void)arena;
+    for (const struct gal_yaml *n = serving->child; n && status == GAL_OK; n = n->next) {
+        const struct gal_config_row *row = gal_config_find(n->key);
+        struct gal_config_value value = {.source = GAL_FROM_FILE};
+        if (!row || row->scope != GAL_SCOPE_MODEL || n->type != GAL_YAML_SCALAR) {
+            gal_fail(err, GAL_INVALID, "'%.*s' is no setting of a model", GAL_STR_SHOWN(n->key));
+            gal_err_hint(err, "galley help --markdown config marks those that are with `model`");
+            status = GAL_INVALID;
+        } else {
+            status = gal_config_parse(row, n->scalar.p, &value, err);
+        }
+        if (status == GAL_OK)
+            status = set_key(c, row->key, &value, err);
+        if (status != GAL_OK)
+            gal_err_place(err, "%s:%u", file, n->line);
+    }
+    return status;
+}
+
 /* Settled on a copy: a contradiction between keys is told at the start, with its place. */
 static enum gal_status check(const struct gal_model_config *base, const struct gal_config_path *p,
                              struct gal_err *err)
@@ -295,6 +334,7 @@ enum gal_status gal_model_keys_scan(const struct gal_config *c, const char *name
     if (!paths)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for the list of models");
     o.paths = paths;
+    o.serving = gal_model_keys_serving;
     o.path_count = c->path_count;
     o.name = name;
     o.base = base;

@@ -13,6 +13,11 @@
  * of it. INVALID names the key and where it stands. Borrows nothing. */
 enum gal_status gal_model_keys_base(const struct gal_config *c, struct gal_model_config *out,
                                     struct gal_err *err);
+/* The `serving` keys of a package's manifest, `file`, into c: gal_scan_options.serving. INVALID
+ * names the line. */
+enum gal_status gal_model_keys_serving(const struct gal_yaml *serving, const char *file,
+                                       struct gal_model_config *c, struct gal_arena *arena,
+                                       struct gal_err *err);
 /* gal_catalog_scan over the configuration's paths, each with its own keys. how: its may_be_empty
  * and override count, the rest is filled here; NULL: neither. */
 enum gal_status gal_model_keys_scan(const struct gal_config *c, const char *name,

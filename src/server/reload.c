@@ -223,16 +223,28 @@ enum gal_status gal_server_first_load(struct gal_server *s, struct gal_err *err)
     return st;
 }
 
+/* What both were made from, a model file or a package. */
+static bool same_content(struct gal_model *fresh, const struct gal_model *old)
+{
+    char hex[GAL_SHA256_HEX_SIZE];
+
+    if ((fresh->package == NULL) != (old->package == NULL))
+        return false;
+    if (fresh->package == NULL)
+        return gal_sha256_file(fresh->path, hex, NULL) == GAL_OK && strcmp(hex, old->sha256) == 0;
+    if (!fresh->package->is_sealed && gal_package_digest(fresh->package, NULL) != GAL_OK)
+        return false;
+    return strcmp(fresh->package->digest, old->package_digest) == 0;
+}
+
 void gal_server_keep_unchanged(struct gal_server *s, struct gal_model **at)
 {
     struct gal_model *m = *at, *old;
-    char hex[GAL_SHA256_HEX_SIZE];
 
     if (gal_catalog_model(s->catalog, gal_str_of(m->name), gal_str_of(m->version), &old, NULL) !=
             GAL_OK ||
         old == m || gal_model_state(old) != GAL_MODEL_READY || strcmp(old->path, m->path) != 0 ||
-        strcmp(old->config.digest, m->config.digest) != 0 ||
-        gal_sha256_file(m->path, hex, NULL) != GAL_OK || strcmp(hex, old->sha256) != 0)
+        strcmp(old->config.digest, m->config.digest) != 0 || !same_content(m, old))
         return;
     *at = gal_model_ref(old);
     gal_model_unref(m);

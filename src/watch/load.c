@@ -18,6 +18,22 @@ static void read_all(const struct gal_sched_stats *s, double values[ROW_COUNT])
 #undef GAL_LOAD_ROW
 }
 
+/* Which package a version is, to be joined with its other figures. */
+static void render_packages(struct gal_expo *e, const struct gal_load *loads, size_t count)
+{
+    bool begun = false;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!loads[i].package_labels)
+            continue;
+        if (!begun)
+            gal_expo_family(e, "model_package_info", GAL_EXPO_GAUGE,
+                            "The package that a model version is, always 1");
+        begun = true;
+        gal_expo_f64(e, loads[i].package_labels, 1);
+    }
+}
+
 void gal_load_render(struct gal_expo *e, const struct gal_load *loads, size_t count)
 {
     double values[ROW_COUNT];
@@ -29,4 +45,5 @@ void gal_load_render(struct gal_expo *e, const struct gal_load *loads, size_t co
             gal_expo_f64(e, loads[i].labels, values[r]);
         }
     }
+    render_packages(e, loads, count);
 }

@@ -18,8 +18,9 @@ struct gal_cache_spans {
 #define GAL_LOAD_LABELS_MAX 2048u
 
 struct gal_load {
-    const char *labels;        /* model="x",model_version="1", as gal_expo_put_labels writes */
-    const char *triton_labels; /* model="x",version="1"; at most GAL_LOAD_LABELS_MAX bytes */
+    const char *labels;         /* model="x",model_version="1", as gal_expo_put_labels writes */
+    const char *triton_labels;  /* model="x",version="1"; at most GAL_LOAD_LABELS_MAX bytes */
+    const char *package_labels; /* the same as labels, and package_digest; NULL: it is no package */
     struct gal_sched_stats stats;
     struct gal_cache_spans cache;
     uint64_t executions; /* successful calls of the engine */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A package's features before inference, in each protocol that has a codec of its own: what is
  * wrong is named, the model does not run. */
+#include "api/account.h"
 #include "api/desk.h"
 
 #include <setjmp.h>
@@ -29,6 +30,8 @@ static const char manifest_text[] =
     "- {name: user_account_age_days, type: int, ge: 0, le: 36500, nullable: true}\n"
     "- {name: hour_of_day, type: int, ge: 0, le: 23, default: 12}\n"
     "- {name: history, type: float, shape: [2], le: 9, default: 1}\n"
+    "outputs: [{name: y, description: how much, labels: [small]}, y2, y3, y4, y5]\n"
+    "confidence: {output: y, min: 4}\n"
     "rules: [{left: user_account_age_days, op: '>=', right: hour_of_day}]\n";
 
 static struct desk d;
@@ -44,6 +47,7 @@ static int start(void **state)
     if (gal_manifest_read(gal_str_of(manifest_text), "galley.yaml", &arena, &m, &err) != GAL_OK)
         fail_msg("%s: %s", err.place, err.message);
     d.models[0]->manifest = m;
+    assert_int_equal(gal_account_new(&d.api, NULL), GAL_OK);
     return 0;
 }
 
@@ -51,6 +55,7 @@ static int stop(void **state)
 {
     (void)state;
     d.models[0]->manifest = NULL;
+    gal_account_free(&d.api);
     gal_arena_release(&arena);
     desk_close(&d);
     return 0;
@@ -217,6 +222,75 @@ static void unknown_features_pass_where_they_are_to_be_ignored(void **state)
     m->unknown_features = GAL_UNKNOWN_REFUSE;
 }
 
+static void flags_are_told_and_counted(void **state)
+{
+    (void)state;
+    check(NATIVE, "{" GOOD "}", 200, "\"predictions\"");
+    desk_ask(&d, GAL_METHOD_POST, NATIVE, "{" GOOD "}");
+    assert_null(strstr(d.body.p, "flags"));
+    assert_null(desk_header(&d, "X-Galley-Review"));
+    desk_next(&d);
+    static const char body[] = "{\"instances\":[{\"transaction_amount\":60000,"
+                               "\"merchant_category\":\"grocery\",\"user_account_age_days\":50},"
+                               "{\"transaction_amount\":1,\"merchant_category\":\"grocery\","
+                               "\"user_account_age_days\":50}]}";
+    check(NATIVE, body, 200,
+          "\"review\":true,\"flags\":[{\"instance\":0,\"field\":\"transaction_amount\",\"msg\":"
+          "\"transaction_amount value suspicious\",\"type\":\"outlier\"},{\"instance\":1,"
+          "\"field\":\"y\",\"msg\":\"y is below 4\",\"type\":\"confidence\"}]");
+    desk_ask(&d, GAL_METHOD_POST, NATIVE, body);
+    assert_string_equal(desk_header(&d, "X-Galley-Review"), "outlier, confidence");
+    desk_next(&d);
+    desk_ask(&d, GAL_METHOD_POST, "/invocations",
+             "{\"dataframe_records\":[{\"transaction_amount\":60000,\"merchant_category\":"
+             "\"grocery\",\"user_account_age_days\":50}]}");
+    assert_string_equal(desk_header(&d, "X-Galley-Review"), "outlier");
+    desk_next(&d);
+    desk_ask(&d, GAL_METHOD_GET, "/metrics", NULL);
+    if (strstr(d.body.p, "reason=\"outlier\"} 3\n") == NULL ||
+        strstr(d.body.p, "reason=\"confidence\"} ") == NULL)
+        fail_msg("%s", strstr(d.body.p, "inference_flagged"));
+    desk_next(&d);
+}
+
+static void the_openapi_document_shows_features(void **state)
+{
+    static const char *const parts[] = {
+        "\"transaction_amount\":{\"type\":\"number\",\"exclusiveMinimum\":0.0,"
+        "\"exclusiveMaximum\":1000000.0}",
+        "\"merchant_category\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":50,\"enum\":["
+        "\"electronics\",\"grocery\"]}",
+        "\"user_account_age_days\":{\"type\":[\"integer\",\"null\"],\"minimum\":0,\"maximum\":"
+        "36500}",
+        "\"hour_of_day\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":23,\"default\":12}",
+        "\"required\":[\"transaction_amount\",\"merchant_category\",\"user_account_age_days\"]",
+        "\"y\":{\"description\":\"how much\",\"x-labels\":[\"small\"],\"allOf\":[",
+        "{\"features\":{\"transaction_amount\":500000.0,\"merchant_category\":\"electronics\","
+        "\"user_account_age_days\":0}}",
+    };
+    (void)state;
+    assert_int_equal(desk_ask(&d, GAL_METHOD_GET, "/openapi.json", NULL), 200);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        if (strstr(d.body.p, parts[i]) == NULL) {
+            const char *near = strstr(d.body.p, "\"transaction_amount\":");
+            fail_msg("no %s\n%.1500s", parts[i], near != NULL ? near : d.body.p);
+        }
+    desk_next(&d);
+}
+
+static void metadata_tells_of_features(void **state)
+{
+    (void)state;
+    assert_int_equal(desk_ask(&d, GAL_METHOD_GET, "/v2/models/fraud", NULL), 200);
+    assert_non_null(
+        strstr(d.body.p, "{\"name\":\"merchant_category\",\"datatype\":\"BYTES\",\"shape\":[-1,1],"
+                         "\"parameters\":{\"min_length\":1,\"max_length\":50,\"values\":"
+                         "\"[\\\"electronics\\\",\\\"grocery\\\"]\"}}"));
+    assert_non_null(strstr(d.body.p, "\"parameters\":{\"ge\":0,\"le\":23,\"default\":12}}"));
+    assert_non_null(strstr(d.body.p, "\"parameters\":{\"description\":\"how much\"}}"));
+    desk_next(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +302,9 @@ int main(void)
         cmocka_unit_test(the_open_inference_protocol_is_checked),
         cmocka_unit_test(tensorflow_serving_and_mlflow_are_checked),
         cmocka_unit_test(unknown_features_pass_where_they_are_to_be_ignored),
+        cmocka_unit_test(flags_are_told_and_counted),
+        cmocka_unit_test(the_openapi_document_shows_features),
+        cmocka_unit_test(metadata_tells_of_features),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

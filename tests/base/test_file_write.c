@@ -35,7 +35,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    return gal_dir_remove(dir, NULL);
+    return gal_dir_remove(dir, NULL) == GAL_OK ? 0 : -1;
 }
 
 static size_t count_names(void)

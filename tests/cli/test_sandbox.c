@@ -95,12 +95,13 @@ static void its_environment_holds_no_secrets(void **state)
 static void it_writes_in_its_directory_alone(void **state)
 {
     char script[256];
-    struct result r = shell("echo x > inside && cat inside && pwd");
+    struct result r =
+        shell("mkdir -p a b && echo x > a/in && mv a/in b/in && cat b/in && pwd && rm -r a b");
 
     (void)state;
     assert_int_equal(r.code, 0);
     assert_int_equal(strncmp(r.log, "x\n/tmp/", 7), 0);
-    if (syscall(SYS_landlock_create_ruleset, NULL, 0, 1) < 1) {
+    if (syscall(SYS_landlock_create_ruleset, NULL, 0, 1) < 2) {
         print_message("the kernel has no Landlock: writing outside is not prevented\n");
         return;
     }
@@ -157,8 +158,6 @@ int main(void)
     snprintf(outside, sizeof(outside), "%.40s-outside", dir);
     failed = cmocka_run_group_tests(tests, NULL, NULL);
     (void)unlink(outside);
-    if (chdir(dir) == 0)
-        (void)unlink("inside");
     (void)rmdir(dir);
     return failed;
 }

@@ -166,20 +166,26 @@ static void messages_are_percent_encoded(void **state)
 
 static void details_are_a_status_in_base64(void **state)
 {
-    struct gal_err err;
+    struct gal_grpc_violation v[64];
+    char text[400], field[192];
     struct gal_str s;
 
     (void)state;
-    gal_fail(&err, GAL_INVALID, "no");
-    s = gal_grpc_details(3, GAL_STR("no"), &err, &arena);
+    s = gal_grpc_details(3, GAL_STR("no"), NULL, 0, &arena);
     assert_true(gal_str_eq(s, GAL_STR("CAMSAm5v"))); /* 08 03 12 02 6e 6f */
-    gal_err_place(&err, "%s", "a[0]");
-    s = gal_grpc_details(3, GAL_STR("no"), &err, &arena);
+    v[0] = (struct gal_grpc_violation){"a[0]", "no"};
+    s = gal_grpc_details(3, GAL_STR("no"), v, 1, &arena);
     assert_true(gal_str_starts(s, GAL_STR("CAMSAm5v")) && s.n > 60);
-    memset(err.place, 'p', sizeof(err.place) - 1);
-    memset(err.message, 'm', sizeof(err.message) - 1);
-    err.place[sizeof(err.place) - 1] = err.message[sizeof(err.message) - 1] = '\0';
-    assert_true(gal_grpc_details(3, gal_str_of(err.message), &err, &arena).n > 1000);
+    memset(field, 'p', sizeof(field) - 1);
+    memset(text, 'm', sizeof(text) - 1);
+    field[sizeof(field) - 1] = text[sizeof(text) - 1] = '\0';
+    for (size_t i = 0; i < 64; i++)
+        v[i] = (struct gal_grpc_violation){field, text};
+    s = gal_grpc_details(3, gal_str_of(text), v, 1, &arena);
+    assert_true(s.n > 1000);
+    assert_true(gal_grpc_details(3, gal_str_of(text), v, 2, &arena).n > s.n);
+    /* as many as there is room for */
+    assert_true(gal_grpc_details(3, gal_str_of(text), v, 64, &arena).n < 4096);
 }
 
 int main(void)

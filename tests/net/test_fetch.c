@@ -304,7 +304,7 @@ static bool cutting(struct fetch_peer *p, int fd, unsigned index)
                         "HTTP/1.1 206 Part\r\nContent-Length: %zu\r\nETag: \"%s\"\r\n"
                         "Content-Range: bytes %d-25/26\r\n\r\n%s",
                         all - 10, fault == CHANGED ? "two" : "one", fault == WRONG_RANGE ? 9 : 10,
-                        RESOURCE + 10);
+                        &RESOURCE[10]);
     else
         fetch_peer_send(fd, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n%s\r\n\r\n%s", all, tag,
                         RESOURCE);

@@ -28,13 +28,13 @@ static int set_up(void **state)
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/layout", dir);
     snprintf(part, sizeof part, "%s/part", dir);
-    return gal_file_put(part, GAL_STR("...in the middle..."), NULL);
+    return gal_file_put(part, GAL_STR("...in the middle..."), NULL) == GAL_OK ? 0 : -1;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    return gal_dir_remove(dir, NULL);
+    return gal_dir_remove(dir, NULL) == GAL_OK ? 0 : -1;
 }
 
 static void on_progress(uint64_t done, uint64_t total, void *ctx)

@@ -35,7 +35,7 @@ int folder_set_up(void **state)
 int folder_tear_down(void **state)
 {
     (void)state;
-    return gal_dir_remove(dir, NULL);
+    return gal_dir_remove(dir, NULL) == GAL_OK ? 0 : -1;
 }
 
 void put_file(const char *name, struct gal_str bytes)

@@ -67,6 +67,8 @@ static void what_is_not_pinned_is_flagged(void **state)
     assert_true(
         gal_str_is(e.findings[0], "requirements.txt:4: torch>=2 is not pinned to a version"));
     check_one("-e git+https://example.com/x.git@main#egg=My_Tool", "my-tool", "");
+    check_one("git+https://example.com/x#egg=A_b&subdirectory=c", "a-b", "");
+    check_one("-e git+https://example.com#egg=", "-e git+https://example.com#egg=", "");
     check_one("./wheels/a.whl", "./wheels/a.whl", "");
     e = read_ok("a==1\nA==2\na==1\n");
     assert_int_equal(e.finding_count, 2);

@@ -190,6 +190,43 @@ static void written_cases_read_back_the_same(void **state)
     gal_buf_release(&second);
 }
 
+static void what_is_recorded_proves_itself(void **state)
+{
+    const struct gal_str only[] = {GAL_STR("t")}, none[] = {GAL_STR("z")};
+    struct gal_golden *asked, *made;
+    (void)state;
+    assert_int_equal(read_text(CASE(X "," S, Y("0")), &asked), GAL_OK);
+    assert_int_equal(
+        gal_golden_record(asked, &gal_backend_fake, session, NULL, 0, &arena, &made, &err), GAL_OK);
+    assert_int_equal(made->case_count, 1);
+    assert_true(gal_str_is(made->cases[0].name, "first"));
+    assert_int_equal(made->cases[0].output_count, 2);
+    assert_true(((const float *)made->cases[0].outputs[0].tensor.data)[1] == 5);
+    assert_int_equal(gal_golden_prove(made, &gal_backend_fake, session, &arena, NULL, &err),
+                     GAL_OK);
+    assert_int_equal(
+        gal_golden_record(asked, &gal_backend_fake, session, only, 1, &arena, &made, &err), GAL_OK);
+    assert_int_equal(made->cases[0].output_count, 1);
+    assert_true(
+        gal_str_is(((const struct gal_str *)made->cases[0].outputs[0].tensor.data)[1], "cc"));
+    assert_int_equal(
+        gal_golden_record(asked, &gal_backend_fake, session, none, 1, &arena, &made, &err),
+        GAL_INVALID);
+    assert_string_equal(err.message, "there is no output 'z'");
+}
+
+static void what_cannot_be_run_is_not_recorded(void **state)
+{
+    struct gal_golden *asked, *made;
+    (void)state;
+    assert_int_equal(read_text(CASE(S, Y("0")), &asked), GAL_OK);
+    assert_int_equal(
+        gal_golden_record(asked, &gal_backend_fake, session, NULL, 0, &arena, &made, &err),
+        GAL_INVALID);
+    assert_string_equal(err.message, "the input 'x' is missing");
+    assert_string_equal(err.place, "first");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +242,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(names_that_the_model_has_not_are_said, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_wrong_in_the_file_has_a_place, set_up, tear_down),
         cmocka_unit_test_setup_teardown(written_cases_read_back_the_same, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_recorded_proves_itself, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_cannot_be_run_is_not_recorded, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include "base/file_write.h"
 #include "base/mem.h"
 #include "package/folder.h"
+#include "package/diff.h"
 #include "package/pack.h"
 
 #include <locale.h>
@@ -29,7 +30,8 @@ static enum gal_status pack(const char *from, const char *to, struct gal_pack_re
     struct gal_pack_report own;
     enum gal_status status = gal_package_open(in_folder(from), &p, err);
     if (!status)
-        status = gal_pack(p, in_folder(to), NULL, report ? report : &own, err);
+        status = gal_pack(p, in_folder(to), &(struct gal_pack_options){.proved = true},
+                          report ? report : &own, err);
     gal_package_close(p);
     return status;
 }
@@ -252,6 +254,62 @@ static void a_sealed_directory_is_held_against_its_seal(void **state)
     assert_non_null(strstr(err.message, "out: galley.yaml has the digest sha256:"));
 }
 
+static uint64_t last_done, last_total;
+
+static void on_progress(uint64_t done, uint64_t total, void *ctx)
+{
+    assert_ptr_equal(ctx, &last_done);
+    assert_true(done >= last_done && done <= total);
+    assert_true(last_total == 0 || last_total == total);
+    last_done = done;
+    last_total = total;
+}
+
+static void progress_goes_from_nothing_to_all(void **state)
+{
+    (void)state;
+    struct gal_pack_report report;
+    const struct gal_pack_options options = {
+        .threads = 3, .on_progress = on_progress, .ctx = &last_done};
+    put_package("fraud");
+    struct gal_package *p = open_ok("fraud");
+    assert_int_equal(gal_pack(p, in_folder("a.galley"), &options, &report, NULL), GAL_OK);
+    gal_package_close(p);
+    assert_true(last_done > 0 && last_done == last_total);
+    last_done = last_total = 0;
+    p = open_ok("a.galley");
+    assert_int_equal(gal_package_check(p, 3, on_progress, &last_done, NULL), GAL_OK);
+    assert_true(last_done > 0 && last_done == last_total);
+    gal_package_close(p);
+}
+
+/* The weights of this model lie in weights/all.bin beside it: ModelProto.graph.initializer
+ * .external_data "location". */
+static const char external[] = "\x3a\x22\x2a\x20\x6a\x1e\x0a\x08location\x12\x12weights/ab/all.bin";
+
+static void external_data_belongs_to_the_package(void **state)
+{
+    (void)state;
+    struct gal_err err;
+    put_package("fraud");
+    put_file("fraud/model.onnx", (struct gal_str){external, sizeof external - 1});
+    assert_int_equal(pack("fraud", "a.galley", NULL, &err), GAL_NOT_FOUND);
+    assert_non_null(
+        strstr(err.message, "fraud: weights/ab/all.bin, which the model refers to, is missing"));
+    put_text("fraud/weights/ab/all.bin", "bytes");
+    struct gal_package *p = open_ok("fraud");
+    const struct gal_package_file *f = gal_package_find(p, GAL_STR("weights/ab/all.bin"));
+    assert_non_null(f);
+    assert_int_equal(f->role, GAL_ROLE_WEIGHT);
+    gal_package_close(p);
+    char out[sizeof external];
+    memcpy(out, external, sizeof out);
+    memcpy(out + 18, "../../../", 9); /* as it could lead to any file */
+    put_file("fraud/model.onnx", (struct gal_str){out, sizeof external - 1});
+    assert_int_equal(pack("fraud", "a.galley", NULL, &err), GAL_INVALID);
+    assert_non_null(strstr(err.message, "fraud: \"../../../"));
+}
+
 /* Any byte of the file flipped: opening or checking finds it, unless it is one that tar does not
  * look at. */
 static void flipped_bits_are_found(void **state)
@@ -340,6 +398,60 @@ static void failures_leave_nothing_behind(void **state)
     }
 }
 
+static enum gal_status compare(struct gal_diff *out, struct gal_arena *arena, struct gal_err *err)
+{
+    struct gal_package *a = NULL, *b = NULL;
+    enum gal_status status = gal_package_open(in_folder("a"), &a, err);
+    if (!status)
+        status = gal_package_open(in_folder("b"), &b, err);
+    if (!status)
+        status = gal_package_diff(a, b, arena, out, err);
+    gal_package_close(a);
+    gal_package_close(b);
+    return status;
+}
+
+static void differences_are_all_told_or_none(void **state)
+{
+    (void)state;
+    put_package("a");
+    put_package("b");
+    put_text("b/requirements.txt", "numpy==2.0.0\n");
+    put_text("b/model.onnx", "other weights");
+    put_text("b/docs/more.md", "more");
+    for (int memory = 0; memory < 2; memory++) {
+        enum gal_status status = GAL_IO;
+        for (uint64_t i = 1; status; i++) {
+            struct gal_diff d = {.count = 0};
+            struct gal_arena arena;
+            struct gal_err err;
+            gal_err_clear(&err);
+            gal_arena_init(&arena, 4096, 0, 64u << 20);
+            if (memory)
+                gal_alloc_fail_at(i, 1);
+            else
+                gal_file_fail_at(i);
+            status = compare(&d, &arena, &err);
+            gal_alloc_fail_at(0, 0);
+            gal_file_fail_at(0);
+            assert_true(status == GAL_OK || err.message[0]);
+            if (!status) {
+                assert_int_equal(d.count, 4);
+                assert_int_equal(d.changes[0].section, GAL_SECTION_WEIGHTS);
+                assert_true(gal_str_is(d.changes[1].what, "numpy"));
+                assert_true(gal_str_is(d.changes[1].a, "1.26.4"));
+                assert_true(gal_str_is(d.changes[1].b, "2.0.0"));
+                assert_true(gal_str_is(d.changes[2].what, "scikit-learn"));
+                assert_null(d.changes[2].b.p);
+                assert_true(gal_str_is(d.changes[3].what, "docs/more.md"));
+                assert_null(d.changes[3].a.p);
+            }
+            gal_arena_release(&arena);
+            assert_true(i < 3000);
+        }
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, folder_set_up, folder_tear_down)
 
 int main(void)
@@ -352,7 +464,10 @@ int main(void)
         TEST(what_is_missing_is_named),
         TEST(files_that_do_not_belong_into_a_package_are_refused),
         TEST(a_sealed_directory_is_held_against_its_seal),
+        TEST(progress_goes_from_nothing_to_all),
+        TEST(external_data_belongs_to_the_package),
         TEST(flipped_bits_are_found),
+        TEST(differences_are_all_told_or_none),
         TEST(failures_leave_nothing_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

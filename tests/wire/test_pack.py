@@ -355,6 +355,28 @@ def test_diff_tells_a_comment_from_a_change(file, tmp_path):
     assert set(changes(file, other)) == {("files", "galley.yaml")}
 
 
+def golden(*cases):
+    def tensor(name, data):
+        return {"name": name, "datatype": "FP32", "shape": [1, len(data)], "data": data}
+    return json.dumps({"cases": [{"name": n, "inputs": [tensor("x", x)], "outputs": [tensor("y", y)], "rtol": 0.001}
+                                 for n, x, y in cases]})
+
+
+def test_diff_compares_golden_cases(tmp_path):
+    yaml = YAML + "golden: {file: golden.json}\n"
+    a, b = write_package(tmp_path / "a", yaml), write_package(tmp_path / "b", yaml)
+    (a / "golden.json").write_text(golden(("night", [1, 2], [0.5, 0.25]), ("noon", [3, 4], [1, 1]), ("gone", [1], [1]),
+                                          ("asks", [5], [5])))
+    (b / "golden.json").write_text(golden(("night", [1, 2], [0.5, 0.75]), ("noon", [3, 4], [1, 1.0009765625]), ("new", [1], [1]),
+                                          ("asks", [6], [5])))
+    assert changes(a, b) == {
+        ("golden", "night.y"): ("0.25", "0.75 (1 of 2 differ, by at most 0.5)"),
+        ("golden", "noon.y"): ("1", "1.00097656 (1 of 2 differ, by at most 0.000977, within tolerance)"),
+        ("golden", "asks.x"): ("5", "6 (1 of 1 differ, by at most 1)"),
+        ("golden", "gone"): ("a case of 1 inputs and 1 outputs", None),
+        ("golden", "new"): (None, "a case of 1 inputs and 1 outputs")}
+
+
 def test_diff_of_the_same_says_nothing(package, file):
     done = galley("diff", file, package)
     assert done.returncode == 0 and done.stdout == ""

@@ -115,7 +115,8 @@ class Scan:
                 self.step(op.name, arg)
         except Refused:
             raise
-        except (ValueError, IndexError, KeyError, TypeError, EOFError, AttributeError, UnicodeDecodeError) as e:
+        except (ValueError, IndexError, KeyError, TypeError, EOFError, AttributeError, UnicodeError, OverflowError,
+                RecursionError) as e:
             raise Refused(f"{self.where} is no whole pickle: {' '.join(str(e).split())[:120]}") from e
         return self.globals
 
@@ -277,7 +278,17 @@ class Stream(io.RawIOBase):
         self.f = f
 
     def read(self, n=-1):
-        return self.f.read(n)
+        """A length that lies takes no more memory than the file has bytes."""
+        if n < 1 << 20:
+            return self.f.read(n)
+        pieces = []
+        while n > 0:
+            piece = self.f.read(min(n, 1 << 20))
+            if not piece:
+                break
+            pieces.append(piece)
+            n -= len(piece)
+        return b"".join(pieces)
 
     def readline(self, size=-1):
         return self.f.readline(size)
@@ -318,7 +329,10 @@ def look_through(path, where):
     """Every global that the file names. Refused when one is not allowed, or when it is no pickle."""
     try:
         with opened(path) as f:
-            return Scan(Stream(f), where, False).run()
+            found = Scan(Stream(f), where, False).run()
+            if f.read(1):
+                raise Refused(f"{where} goes on behind its end: it was not loaded", "Take models from people you trust only.")
+            return found
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as e:
         raise Refused(f"{where} cannot be unpacked: {' '.join(str(e).split())[:120]}") from e
 

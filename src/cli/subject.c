@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/subject.h"
+
+#include "base/file.h"
+#include "cli/flat.h"
+#include "cli/loaded.h"
+#include "cli/remote.h"
+
+static enum gal_status open_remote(const struct gal_fetch_options *fetch, struct gal_subject *s,
+                                   struct gal_err *err)
+{
+    enum gal_status status = gal_remote_new(s->text, fetch, &s->session, err);
+    const struct gal_model_info *info;
+    bool batch = true;
+
+    if (status)
+        return status;
+    s->ops = &gal_remote_ops;
+    info = s->ops->info(s->session);
+    for (size_t i = 0; i < info->input_count; i++)
+        batch = batch && info->inputs[i].rank > 0 && info->inputs[i].shape[0] < 0;
+    s->remote.name = (char *)s->text;
+    s->remote.info = info;
+    s->remote.batch_dim = batch;
+    s->model = &s->remote;
+    return GAL_OK;
+}
+
+enum gal_status gal_subject_package(const char *text, struct gal_subject *out, struct gal_err *err)
+{
+    *out = (struct gal_subject){.text = text};
+    return gal_package_open(text, &out->package, err);
+}
+
+enum gal_status gal_subject_load(const struct gal_config *config, struct gal_subject *s,
+                                 struct gal_err *err)
+{
+    const struct gal_loading what = {.path = s->text, .unproven = true};
+    struct gal_model *model;
+    enum gal_status status = gal_cli_load(config, &what, &s->catalog, &model, err);
+
+    if (!status)
+        status = gal_flat_new(model->ops, model->session, &s->session, err);
+    if (status)
+        return status;
+    s->ops = &gal_flat_ops;
+    s->model = model;
+    return GAL_OK;
+}
+
+enum gal_status gal_subject_open(const struct gal_config *config,
+                                 const struct gal_fetch_options *fetch, const char *text,
+                                 struct gal_subject *out, struct gal_err *err)
+{
+    *out = (struct gal_subject){.text = text};
+    if (gal_remote_is(text))
+        return open_remote(fetch, out, err);
+    enum gal_status status = gal_package_is(text) ? gal_subject_package(text, out, err) : GAL_OK;
+    return status ? status : gal_subject_load(config, out, err);
+}
+
+void gal_subject_close(struct gal_subject *s)
+{
+    if (s->session)
+        s->ops->free(s->session);
+    if (s->catalog)
+        gal_catalog_unref(s->catalog);
+    gal_package_close(s->package);
+    s->session = NULL;
+    s->catalog = NULL;
+    s->package = NULL;
+}
+
+enum gal_status gal_subject_golden(struct gal_subject *s, struct gal_arena *arena,
+                                   struct gal_golden **out, struct gal_err *err)
+{
+    const struct gal_manifest *m = s->package ? s->package->manifest : NULL;
+    const struct gal_package_file *file;
+    struct gal_str text;
+    enum gal_status status;
+    char path[GAL_PATH_SIZE];
+
+    *out = NULL;
+    if (!m || m->golden_file.n == 0)
+        return GAL_OK;
+    file = gal_package_find(s->package, m->golden_file);
+    if (!file) {
+        gal_fail(err, GAL_NOT_FOUND, "the golden cases %.*s are not there",
+                 GAL_STR_SHOWN(m->golden_file));
+        gal_err_place(err, "%s", s->text);
+        gal_err_hint(err, "`galley record %s --inputs FILE` makes them", s->text);
+        return GAL_NOT_FOUND;
+    }
+    status = gal_package_bytes(s->package, file, &text, err);
+    snprintf(path, sizeof path, "%.*s", GAL_STR_ARG(m->golden_file));
+    return status ? status : gal_golden_read(text, path, m->rtol, m->atol, arena, out, err);
+}

@@ -1,0 +1,388 @@
+# SPDX-License-Identifier: Apache-2.0
+"""galley image build, index and modelcar, with the tools that others read, unpack and run images with."""
+import hashlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import harness
+import image_tools
+import registry_server
+from harness import galley
+from image_tools import Container, Layout, inspect, needs_tools, run
+
+pytestmark = pytest.mark.skipif(harness.SANITIZE, reason="nobody ships a galley with sanitizers, and gzip of it takes minutes")
+
+YAML = """galley: 1
+name: fraud
+version: 2.1.0
+description: Whether a card payment is fraudulent
+model: model.onnx
+metadata: {owner: risk-team, licence: Apache-2.0}
+provenance: {framework: scikit-learn 1.8.0, freeze: requirements.txt}
+"""
+FREEZE = "numpy==2.1.0\nscikit-learn==1.8.0\n"
+BIG = 20_000_000  # bytes of the fraud example's image that are too many
+
+
+def write_package(dir, freeze=FREEZE):
+    dir.mkdir(parents=True)
+    shutil.copy(harness.EXAMPLES / "fraud" / "model.onnx", dir)
+    (dir / "galley.yaml").write_text(YAML)
+    (dir / "requirements.txt").write_text(freeze)
+    return dir
+
+
+def build(*args, cache, env=None, cwd=None):
+    done = galley("image", "build", *args, "--cache", cache, "--json", env=env, cwd=cwd, timeout=280)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("layers")
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory):
+    return write_package(tmp_path_factory.mktemp("package") / "fraud")
+
+
+@pytest.fixture(scope="session")
+def image(tmp_path_factory, package, cache):
+    """(report, archive) of one build that most tests look at."""
+    path = tmp_path_factory.mktemp("image") / "fraud.tar"
+    return build(package, "-t", "fraud:2.1.0", "-o", path, cache=cache), path
+
+
+@pytest.fixture(scope="session")
+def layout(tmp_path_factory, image):
+    """The archive as a directory that skopeo has copied: every blob's digest was checked on the way."""
+    if image_tools.MISSING:
+        pytest.skip(f"{image_tools.MISSING} missing; run: tools/setup test")
+    path = tmp_path_factory.mktemp("layout") / "oci"
+    run("skopeo", "copy", f"oci-archive:{image[1]}", f"oci:{path}:fraud")
+    return path
+
+
+def another_galley(path):
+    """The same galley but for its build id, as another build of it would be."""
+    data = bytearray(Path(harness.BIN).read_bytes())
+    note = data.index(b"GNU\0", data.index(b"\x14\0\0\0\x03\0\0\0GNU\0"))  # 20 bytes, NT_GNU_BUILD_ID
+    data[note + 4] ^= 0xFF
+    path.write_bytes(data)
+    path.chmod(0o755)
+    return path
+
+
+# --- what it is ---
+
+@needs_tools
+def test_skopeo_reads_the_archive_as_an_image(image, package):
+    report, path = image
+    seen = inspect(f"oci-archive:{path}")
+    assert seen["Digest"] == report["digest"]
+    assert seen["Architecture"] == report["architecture"] and seen["Os"] == "linux"
+    assert [layer["digest"] for layer in report["layers"]] == seen["Layers"]
+    config = inspect(f"oci-archive:{path}", "--config", "--raw")
+    run_config = config["config"]
+    assert run_config["User"] == "65532:65532"
+    assert run_config["ExposedPorts"] == {"8080/tcp": {}}
+    assert run_config["Entrypoint"] == ["/opt/galley/bin/galley", "serve", "/models"]
+    assert run_config["Healthcheck"]["Test"] == ["CMD", "/opt/galley/bin/galley", "health"]
+    assert run_config["Healthcheck"]["Interval"] == 30 * 10**9
+    assert config["created"] == "1970-01-01T00:00:00Z"
+    assert len(config["history"]) == len(seen["Layers"])
+    labels = run_config["Labels"]
+    assert labels["org.opencontainers.image.title"] == "fraud"
+    assert labels["org.opencontainers.image.version"] == "2.1.0"
+    assert labels["ai.galley.manifest"] == YAML
+    assert labels["ai.galley.freeze"] == FREEZE
+    assert labels["ai.galley.package.digest"].startswith("sha256:")
+
+
+@needs_tools
+def test_docker_load_and_podman_load_find_what_they_read(image):
+    """skopeo's docker-archive is the reader of `docker save`'s format."""
+    seen = inspect(f"docker-archive:{image[1]}")
+    assert seen["Labels"]["org.opencontainers.image.title"] == "fraud"
+    document = json.loads(Layout(image[1]).read("manifest.json"))
+    assert document[0]["RepoTags"] == ["fraud:2.1.0"]
+
+
+def test_layers_stand_in_the_order_of_change_and_are_small(image):
+    report, path = image
+    assert [layer["name"] for layer in report["layers"]] == ["system", "runtime", "engine", "galley", "weights",
+                                                             "package"]
+    assert report["bytes"] < BIG, report
+    assert path.stat().st_size < BIG
+
+
+def test_there_is_nothing_in_it_that_running_does_not_need(image):
+    files = Layout(image[1]).files()
+    for name, (member, data) in files.items():
+        top = name.split("/")[0]
+        assert top in ("opt", "models", "etc", "tmp", "var"), name
+        assert (member.uid, member.gid, member.mtime) == (0, 0, 0), name
+        assert member.mode == (0o1777 if name == "tmp" else 0o755 if member.isdir() or name.endswith(("ld.so", "galley"))
+                               else 0o644), name
+        assert b".debug_info" not in data and b".symtab" not in data[-4096:], name
+    assert b"nonroot:x:65532:65532:" in files["etc/passwd"][1]
+    assert not any("libcurl" in name or name.endswith("/sh") for name in files)
+    sealed = json.loads(files["models/fraud/.galley/manifest.json"][1])
+    held = {layer["annotations"]["org.cncf.model.filepath"]: layer["digest"] for layer in sealed["layers"]}
+    for name, digest in held.items():
+        assert "sha256:" + hashlib.sha256(files[f"models/fraud/{name}"][1]).hexdigest() == digest
+
+
+def test_bills_of_materials_name_every_library(image, tmp_path):
+    from spdx_tools.spdx.parser.parse_anything import parse_file
+    from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
+    files = Layout(image[1]).files()
+    billed = {}
+    for part in ("runtime", "engine", "galley"):
+        path = tmp_path / f"{part}.spdx.json"
+        path.write_bytes(files[f"opt/galley/share/sbom/{part}.spdx.json"][1])
+        assert validate_full_spdx_document(parse_file(str(path)), "SPDX-2.3") == []
+        for f in json.loads(path.read_text())["files"]:
+            billed[f["fileName"]] = {c["algorithm"]: c["checksumValue"] for c in f["checksums"]}
+    for name, (member, data) in files.items():
+        if member.isfile() and name.startswith(("opt/galley/lib/", "opt/galley/bin/", "opt/galley/ld.so")):
+            assert billed[name]["SHA256"] == hashlib.sha256(data).hexdigest(), name
+    if shutil.which("dpkg-query"):
+        document = json.loads((tmp_path / "runtime.spdx.json").read_text())
+        versions = {p["name"]: p.get("versionInfo") for p in document["packages"]}
+        asked = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", "libc6"], capture_output=True, text=True,
+                               check=True).stdout
+        assert versions["libc6"] == asked
+        assert b"Package: libc6\n" in files["var/lib/dpkg/status.d/libc6"][1]
+        assert "opt/galley/share/doc/libc6/copyright" in files
+
+
+# --- it runs ---
+
+@needs_tools
+def test_runc_runs_it_as_nobody_with_a_read_only_root(layout, tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("runc with the image's own user needs root: a user namespace has not that user")
+    c = Container(layout, "fraud", tmp_path)
+    assert (c.user["uid"], c.user["gid"]) == (65532, 65532)
+    c.start()
+    try:
+        c.wait_ready()
+        example = json.loads((harness.EXAMPLES / "fraud" / "example.json").read_text())
+        status, body = c.get("/v1/models/fraud:predict", json.dumps({"instances": [example["features"]]}).encode())
+        assert status == 200 and "predictions" in json.loads(body), body
+        health = c.exec("/opt/galley/bin/galley", "health")
+        assert health.returncode == 0 and "ready" in health.stdout, health.stderr
+        version = c.exec("galley", "version")  # by PATH
+        assert "ONNX Runtime 1." in version.stdout
+    finally:
+        code = c.stop()
+    assert code == 0
+
+
+# --- the same, always ---
+
+def test_folder_time_and_umask_make_no_difference(image, tmp_path):
+    other = write_package(tmp_path / "elsewhere" / "copy")
+    for f in other.iterdir():
+        os.utime(f, (1, 1))
+        f.chmod(0o600)
+    old = os.umask(0o077)
+    try:
+        again = build("copy", "-t", "fraud:2.1.0", "-o", "again.tar", cache=tmp_path / "cache", cwd=other.parent,
+                      env={"TZ": "Asia/Tokyo", "TMPDIR": str(tmp_path)})
+    finally:
+        os.umask(old)
+    assert again["digest"] == image[0]["digest"]
+    assert not any(layer["kept"] for layer in again["layers"])
+    assert (other.parent / "again.tar").read_bytes() == image[1].read_bytes()
+
+
+def test_source_date_epoch_is_the_time_of_everything(package, cache, tmp_path):
+    build(package, "-t", "x:1", "-o", tmp_path / "x.tar", "--compression", "none", cache=cache,
+          env={"SOURCE_DATE_EPOCH": "1700000000"})
+    layout = Layout(tmp_path / "x.tar")
+    assert {m.mtime for m, _ in layout.files().values()} == {1700000000}
+    assert json.loads(layout.blob(layout.manifest["config"]))["created"] == "2023-11-14T22:13:20Z"
+
+
+def test_another_galley_moves_one_layer(image, package, cache, tmp_path):
+    changed = build(package, "-t", "fraud:2.1.0", "-o", tmp_path / "x.tar", "--galley",
+                    another_galley(tmp_path / "galley"), cache=cache)
+    before = {layer["name"]: layer["digest"] for layer in image[0]["layers"]}
+    after = {layer["name"]: layer["digest"] for layer in changed["layers"]}
+    assert [name for name in before if before[name] != after[name]] == ["galley"]
+    assert [layer["name"] for layer in changed["layers"] if not layer["kept"]] == ["galley"]
+
+
+@registry_server.needs_registry
+@needs_tools
+def test_push_moves_what_is_missing_and_the_bill_refers_to_the_image(package, cache, tmp_path):
+    with registry_server.DockerRegistry() as registry:
+        name = f"{registry.host}/fraud:2.1.0"
+        first = build(package, "-t", name, "--push", cache=cache)
+        assert first["blobs_moved"] == len(first["layers"]) + 1
+        assert inspect(f"docker://{name}", "--tls-verify=false")["Digest"] == first["digest"]
+        second = build(package, "-t", name, "--push", "--galley", another_galley(tmp_path / "galley"), cache=cache)
+        assert second["blobs_moved"] == 2  # galley's layer, the configuration
+        galley_layer = next(layer for layer in second["layers"] if layer["name"] == "galley")
+        assert galley_layer["size"] <= second["bytes_moved"] < galley_layer["size"] + 100_000
+        by_digest = f"{registry.host}/fraud@{first['digest']}"
+        assert inspect(f"docker://{by_digest}", "--tls-verify=false")["Digest"] == first["digest"]
+        # docker-registry has no referrers API: the fallback tag has them
+        tag = first["digest"].replace(":", "-")
+        index = inspect(f"docker://{registry.host}/fraud:{tag}", "--tls-verify=false", "--raw")
+        assert index["manifests"][0]["artifactType"] == "application/spdx+json"
+
+
+# --- options ---
+
+@needs_tools
+def test_zstd_is_what_skopeo_unpacks(package, cache, tmp_path):
+    report = build(package, "-t", "x:1", "-o", f"{tmp_path}/oci/", "--compression", "zstd", cache=cache)
+    assert {layer["media_type"].split("+")[1] for layer in report["layers"]} == {"zstd"}
+    run("skopeo", "copy", "--dest-decompress", f"oci:{tmp_path}/oci:1", f"dir:{tmp_path}/dir")
+    config = json.loads(Layout(tmp_path / "oci").blob(Layout(tmp_path / "oci").manifest["config"]))
+    for diff_id in config["rootfs"]["diff_ids"]:
+        data = (tmp_path / "dir" / diff_id.split(":")[1]).read_bytes()
+        assert "sha256:" + hashlib.sha256(data).hexdigest() == diff_id
+
+
+def test_without_weights_there_is_a_source_and_what_fetching_needs(package, cache, tmp_path):
+    build(package, "-t", "x:1", "-o", tmp_path / "x.tar", "--without-weights", "--source",
+          "oci://r.example.com/models/fraud:2.1.0", "--compression", "none", cache=cache)
+    layout = Layout(tmp_path / "x.tar")
+    files = layout.files()
+    assert not any(name.startswith("models") for name in files)
+    assert "opt/galley/lib/libcurl.so.4" in files and "etc/ssl/certs/ca-certificates.crt" in files
+    config = json.loads(layout.blob(layout.manifest["config"]))["config"]
+    assert "MODEL_PATH=oci://r.example.com/models/fraud:2.1.0" in config["Env"]
+    assert config["Entrypoint"] == ["/opt/galley/bin/galley", "serve"]
+
+
+def test_labels_variables_user_and_port_are_the_users(package, cache, tmp_path):
+    build(package, "-t", "x:1", "-o", tmp_path / "x.tar", "--label", "team=risk", "--label",
+          "org.opencontainers.image.title=mine", "--env", "GALLEY_LOG_LEVEL=warn", "--user", "1000:2000", "--port",
+          "9000", "--compression", "none", cache=cache)
+    layout = Layout(tmp_path / "x.tar")
+    config = json.loads(layout.blob(layout.manifest["config"]))["config"]
+    assert config["Labels"]["team"] == "risk" and config["Labels"]["org.opencontainers.image.title"] == "mine"
+    assert config["User"] == "1000:2000" and config["ExposedPorts"] == {"9000/tcp": {}}
+    assert {"GALLEY_LOG_LEVEL=warn", "GALLEY_HTTP_PORT=9000"} <= set(config["Env"])
+    assert b"nonroot:x:1000:2000:" in layout.files()["etc/passwd"][1]
+
+
+@pytest.mark.parametrize("options, words", [
+    ([], "-t REFERENCE is missing"),
+    (["-t", "UPPER:1"], "UPPER"),
+    (["-t", "x:1", "--without-weights"], "--without-weights needs --source"),
+    (["-t", "x:1", "--source", "s3://b/k"], "--source goes with --without-weights"),
+    (["-t", "x:1", "--user", "nobody"], "--user: 'nobody' is not UID or UID:GID"),
+    (["-t", "x:1", "--label", "x"], "--label: 'x' is not KEY=VALUE"),
+    (["-t", "x:1", "--port", "0"], "--port"),
+    (["-t", "x:1", "--platform", "windows/amd64"], "--platform: 'windows/amd64'"),
+    (["-t", "x:1", "--compression", "lzma"], "'lzma' is not gzip, zstd or none"),
+])
+def test_a_wrong_option_is_told(package, cache, options, words):
+    done = galley("image", "build", package, *options, "--cache", cache)
+    assert done.returncode == 2 and words in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("options, words", [
+    (["--platform", "linux/riscv64"], "the platform is riscv64"),
+    (["--sysroot", "/nonexistent"], "is missing"),
+    (["--galley", "/bin/true"], "it was linked without the RPATH"),
+    (["--onnxruntime", "/etc/passwd"], "/etc/passwd: not an ELF file"),
+    (["--base", "/etc/passwd"], "/etc/passwd"),
+])
+def test_what_does_not_fit_is_told(package, cache, tmp_path, options, words):
+    done = galley("image", "build", package, "-t", "x:1", "-o", tmp_path / "x.tar", *options, "--cache", cache)
+    assert done.returncode == 1 and words in done.stderr, done.stderr
+    assert not (tmp_path / "x.tar").exists()
+
+
+# --- base, index, modelcar ---
+
+@pytest.fixture(scope="session")
+def cuda_base(tmp_path_factory):
+    """An image of somebody else's, by umoci: a file, a variable, a CUDA."""
+    if image_tools.MISSING:
+        pytest.skip(f"{image_tools.MISSING} missing; run: tools/setup test")
+    dir = tmp_path_factory.mktemp("base")
+    (dir / "hello").write_text("from the base\n")
+    run("umoci", "init", "--layout", dir / "oci")
+    run("umoci", "new", "--image", f"{dir}/oci:base")
+    run("umoci", "insert", "--image", f"{dir}/oci:base", dir / "hello", "/hello")
+    run("umoci", "config", "--image", f"{dir}/oci:base", "--config.env", "CUDA_VERSION=12.1.1", "--config.env",
+        "PATH=/usr/bin", "--config.workingdir", "/work")
+    return dir / "oci"
+
+
+@needs_tools
+def test_a_base_keeps_its_layers_and_settings(package, cache, cuda_base, tmp_path):
+    report = build(package, "-t", "x:1", "-o", tmp_path / "x.tar", "--base", cuda_base, cache=cache)
+    base = Layout(cuda_base)
+    seen = inspect(f"oci-archive:{tmp_path}/x.tar", "--config", "--raw")
+    assert [layer["digest"] for layer in report["layers"]][:1] == [layer["digest"] for layer in base.manifest["layers"]]
+    assert "system" not in [layer["name"] for layer in report["layers"]]
+    assert {"CUDA_VERSION=12.1.1", "PATH=/opt/galley/bin:/usr/bin"} <= set(seen["config"]["Env"])
+    assert seen["config"]["WorkingDir"] == "/work"
+    assert seen["config"]["Labels"]["org.opencontainers.image.base.digest"] == base.index["manifests"][-1]["digest"]
+    assert "etc/passwd" not in Layout(tmp_path / "x.tar").files(first=1)
+
+
+@needs_tools
+@pytest.mark.parametrize("tag, code", [("cu121", 0), ("cu118", 1)])
+def test_the_freeze_lists_cuda_is_held_against_the_bases(cache, cuda_base, tmp_path, tag, code):
+    package = write_package(tmp_path / "fraud", f"torch==2.2.0+{tag}\n")
+    done = galley("image", "build", package, "-t", "x:1", "-o", tmp_path / "x.tar", "--base", cuda_base, "--cache",
+                  cache, timeout=280)
+    assert done.returncode == code, done.stderr
+    if code:
+        assert "the freeze list is of CUDA 11.8, the base image has CUDA 12.1" in done.stderr
+
+
+@needs_tools
+def test_an_index_gives_each_machine_its_image(package, cache, tmp_path):
+    digests = {}
+    for arch in ("amd64", "arm64"):
+        done = galley("image", "modelcar", package, "-t", "m:1", "--native", "--platform", f"linux/{arch}", "-o",
+                      tmp_path / f"{arch}.tar", "--cache", cache)
+        assert done.returncode == 0, done.stderr
+        digests[arch] = done.stdout.strip().split("@")[1]
+    done = galley("image", "index", tmp_path / "amd64.tar", tmp_path / "arm64.tar", "-t", "m:1", "-o",
+                  tmp_path / "all.tar")
+    assert done.returncode == 0, done.stderr
+    for arch, digest in digests.items():
+        copied = tmp_path / arch
+        run("skopeo", "copy", "--override-arch", arch, f"oci-archive:{tmp_path}/all.tar", f"oci:{copied}:x")
+        assert Layout(copied).index["manifests"][0]["digest"] == digest
+    twice = galley("image", "index", tmp_path / "amd64.tar", tmp_path / "amd64.tar", "-t", "m:1", "-o",
+                   tmp_path / "twice.tar")
+    assert twice.returncode == 1 and "are both for linux/amd64" in twice.stderr
+
+
+def test_a_modelcar_has_the_data_and_what_its_sidecar_runs(package, cache, tmp_path):
+    if not os.access("/bin/busybox", os.X_OK):
+        pytest.skip("busybox-static is missing; run: tools/setup test")
+    done = galley("image", "modelcar", package, "-t", "m:1", "-o", tmp_path / "m.tar", "--cache", cache)
+    assert done.returncode == 0, done.stderr
+    files = Layout(tmp_path / "m.tar").files()
+    assert files["models/galley.yaml"][1].decode() == YAML and "models/model.onnx" in files
+    assert files["bin/sh"][0].linkname == "busybox"
+    for name, (member, data) in files.items():
+        if member.isfile():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_bytes(data)
+    busybox = tmp_path / "bin" / "busybox"
+    busybox.chmod(busybox.stat().st_mode | stat.S_IXUSR)
+    run(busybox, "sh", "-c", f"{busybox} ln -sf {tmp_path}/models {tmp_path}/mnt && {busybox} sleep 0")
+    assert (tmp_path / "mnt" / "galley.yaml").read_text() == YAML
