@@ -39,7 +39,8 @@ static enum gal_status read_model_env(struct gal_config *c, char *const *env, st
     if (name != NULL)
         status = gal_config_set(c, &gal_config_rows[GAL_KEY_MODEL_NAME], GAL_FROM_DEFAULT, name,
                                 "MODEL_NAME", err);
-    return status == GAL_OK ? gal_config_add_path(c, GAL_FROM_ENV, gal_str_of(source), err) : status;
+    return status == GAL_OK ? gal_config_add_path(c, GAL_FROM_ENV, gal_str_of(source), err)
+                            : status;
 }
 
 /* Flags, environment and file, as at the start: the server calls it again on SIGHUP. */
@@ -104,7 +105,8 @@ static int run_serve(struct gal_cli *cli)
         goto out;
     }
     if (config.path_count == 0) {
-        code = gal_cli_usage(cli, "nothing to serve: name a model file or a directory of models");
+        code = gal_cli_usage(cli,
+                             "nothing to serve: name a model file, a directory of models or a URL");
         goto out;
     }
     open_log(cli, &config, &log);
@@ -136,6 +138,8 @@ static const struct gal_example examples[] = {
      "Choose the name, and keep the log short: one request in a hundred."},
     {"GALLEY_MODELS=/models GALLEY_HOST=0.0.0.0 galley serve",
      "The same by environment, as in a container."},
+    {"galley serve s3://models/fraud/ --source-poll 30s",
+     "Fetch a directory of a bucket, and load what changes in it."},
     {"galley serve --config galley.yaml",
      "The same by file. kill -HUP reads it again and loads what is new."},
 };
@@ -148,7 +152,10 @@ const struct gal_command gal_command_serve = {
     .operands_max = SIZE_MAX,
     .text = "PATH is a .onnx file, a directory that holds model.onnx, or a directory of models: "
             "NAME/model.onnx, or NAME/VERSION/model.onnx with versions such as 3 or 2.1.0, of "
-            "which the newest answers by default.\n\n"
+            "which the newest answers by default. It may be a URL: https://, s3://, gs://, az://, "
+            "oci://, models:/NAME@ALIAS of an MLflow server; what it names is fetched first, and "
+            "galley is not ready before. With no PATH at all, MODEL_PATH names it, or MODEL_SOURCE "
+            "(baked, volume, s3) with MODEL_NAME and MODEL_VERSION.\n\n"
             "galley speaks the Open Inference Protocol (/v2) and plain JSON (/v1/predict), and "
             "shows both at /docs. It is ready (/health/ready) when every model has answered its "
             "warm-up. SIGTERM and Ctrl-C finish what is in flight and stop; SIGHUP reads "

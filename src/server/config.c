@@ -156,8 +156,8 @@ static bool is_service_link(const char *value)
 static void cut_path(struct gal_str *rest, struct gal_str *path)
 {
     struct gal_str all = *rest;
-    bool is_url = gal_source_kind(all) != GAL_SOURCE_PATH ||
-                  gal_str_starts(all, GAL_STR("file://"));
+    bool is_url =
+        gal_source_kind(all) != GAL_SOURCE_PATH || gal_str_starts(all, GAL_STR("file://"));
     size_t n = is_url ? (size_t)((const char *)memchr(all.p, ':', all.n) - all.p) + 1 : 0;
 
     for (; n < all.n; n++) {

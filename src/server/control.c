@@ -159,9 +159,9 @@ static enum gal_status scan_repository(struct gal_server *s, const struct gal_co
                                          .override_source = CONFIG_SOURCE};
     struct gal_model **found;
     size_t count;
-    enum gal_status st = gal_model_keys_scan(s->settings->config, s->settings->name,
-                                             &s->settings->model_base, &how, s->settings->sources,
-                                             &found, &count, err);
+    enum gal_status st =
+        gal_model_keys_scan(s->settings->config, s->settings->name, &s->settings->model_base, &how,
+                            s->settings->sources, &found, &count, err);
 
     return st == GAL_OK ? pick(s, r, found, count, err) : st;
 }
@@ -312,7 +312,8 @@ static void unload(struct gal_server *s, struct gal_control_request *r)
 
 void gal_server_control_next(struct gal_server *s)
 {
-    while (s->loader == NULL && s->sourcing == NULL && s->waiting != NULL && s->state < GAL_SERVER_DRAINING) {
+    while (s->loader == NULL && s->sourcing == NULL && s->waiting != NULL &&
+           s->state < GAL_SERVER_DRAINING) {
         struct gal_control_request *r = take_first(s);
 
         if (r->action == GAL_CONTROL_LOAD)

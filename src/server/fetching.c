@@ -120,4 +120,3 @@ void gal_server_let_go(struct gal_server *s)
         o->sources = NULL;
     }
 }
-

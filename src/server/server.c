@@ -12,8 +12,8 @@
 void gal_server_set_state(struct gal_server *s, enum gal_server_state to)
 {
     static const unsigned legal[] = {
-        [GAL_SERVER_STARTING] = 1u << GAL_SERVER_SERVING | 1u << GAL_SERVER_DRAINING |
-                                1u << GAL_SERVER_STOPPED,
+        [GAL_SERVER_STARTING] =
+            1u << GAL_SERVER_SERVING | 1u << GAL_SERVER_DRAINING | 1u << GAL_SERVER_STOPPED,
         [GAL_SERVER_SERVING] = 1u << GAL_SERVER_DRAINING,
         [GAL_SERVER_DRAINING] = 1u << GAL_SERVER_REFUSING | 1u << GAL_SERVER_STOPPED,
         [GAL_SERVER_REFUSING] = 1u << GAL_SERVER_STOPPED,

@@ -43,14 +43,14 @@ struct gal_server {
     struct gal_model **coming; /* of the load under way: what the next catalog holds; owned */
     size_t coming_count;
     struct gal_control_request *asked; /* whose load it is; NULL: the configuration's */
-    struct gal_sourcing *sourcing; /* NULL: no source is being fetched or looked at */
-    struct gal_timer *poll_timer;  /* source_poll */
-    struct gal_settings *before;   /* what a reload falls back to while sources are fetched */
+    struct gal_sourcing *sourcing;     /* NULL: no source is being fetched or looked at */
+    struct gal_timer *poll_timer;      /* source_poll */
+    struct gal_settings *before;       /* what a reload falls back to while sources are fetched */
     bool kept_old; /* the last load left a model of older settings in its place */
     atomic_bool sources_stop;
     struct gal_err failure; /* of a start that came to nothing later on; code OK: none */
-    bool reload_again;                 /* SIGHUP came during a load */
-    uint64_t load_began_us;            /* monotonic: the process's start, then the last SIGHUP */
+    bool reload_again;      /* SIGHUP came during a load */
+    uint64_t load_began_us; /* monotonic: the process's start, then the last SIGHUP */
 
     struct gal_control_ops control; /* for the fronts, when settings say explicit_control */
     struct gal_control_request *waiting, **waiting_end; /* loads and unloads, in their order */
@@ -105,8 +105,8 @@ void gal_server_reloaded(struct gal_server *s); /* what else new settings change
 void gal_server_forget_newest(struct gal_server *s, struct gal_settings *before);
 void gal_server_log_err(struct gal_server *s, const char *event, const struct gal_err *err);
 /* fetching.c */
-/* Fetches what the newest settings name by URL, then goes on with gal_server_load_changed; s->before
- * are the settings that a failure goes back to. */
+/* Fetches what the newest settings name by URL, then goes on with gal_server_load_changed;
+ * s->before are the settings that a failure goes back to. */
 enum gal_status gal_server_fetch(struct gal_server *s, struct gal_err *err);
 /* After each load: the period may be another. */
 void gal_server_arm_poll(struct gal_server *s);

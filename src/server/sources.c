@@ -123,8 +123,8 @@ static void on_progress(const char *what, uint64_t done, uint64_t total, void *c
     log_line(g, "fetching", done, total);
 }
 
-static enum gal_status fetch_one(struct gal_sourcing *g, const struct gal_source_options *o, size_t i,
-                                 struct gal_err *err)
+static enum gal_status fetch_one(struct gal_sourcing *g, const struct gal_source_options *o,
+                                 size_t i, struct gal_err *err)
 {
     const struct gal_config_path *p = &g->options.config->paths[i];
     struct gal_source **at = &g->sources->open[i];
@@ -140,7 +140,8 @@ static enum gal_status fetch_one(struct gal_sourcing *g, const struct gal_source
     if (status)
         return status;
     gal_log_msg(g->options.log, GAL_LOG_INFO, "source_ready", "%s is in place after %.1f ms: %s",
-                gal_source_origin(*at), (double)(gal_mono_us(&gal_clock_system) - begin_us) / 1000.0,
+                gal_source_origin(*at),
+                (double)(gal_mono_us(&gal_clock_system) - begin_us) / 1000.0,
                 g->sources->places[i]);
     return GAL_OK;
 }

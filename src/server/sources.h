@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Paths that are no paths of this machine: fetched on a thread beside the loops (source/source.h),
- * before a first load or a reload goes on, and looked at again by polling. Main thread, but for what
- * the thread itself does. */
+ * before a first load or a reload goes on, and looked at again by polling. Main thread, but for
+ * what the thread itself does. */
 #ifndef GAL_SERVER_SOURCES_H
 #define GAL_SERVER_SOURCES_H
 
@@ -10,7 +10,8 @@
 #include "server/config.h"
 #include "source/source.h"
 
-/* The sources of one configuration, as long as it is the newest: what is held stays in the cache. */
+/* The sources of one configuration, as long as it is the newest: what is held stays in the cache.
+ */
 struct gal_sources {
     struct gal_source **open; /* by path of the configuration; NULL: lies on this machine */
     char **places;            /* by path: where it is scanned */

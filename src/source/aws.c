@@ -17,8 +17,8 @@ struct files {
 
 /* --- profiles --- */
 
-static enum gal_status read_optional(struct gal_source_run *r, const char *name, const char *fallback,
-                                     struct gal_buf *out, struct gal_err *err)
+static enum gal_status read_optional(struct gal_source_run *r, const char *name,
+                                     const char *fallback, struct gal_buf *out, struct gal_err *err)
 {
     const char *given = gal_env(r->options->env, name);
     const char *path = gal_env_path(r->options->env, given ? given : fallback, r->arena);
@@ -51,8 +51,8 @@ static bool keys_of(struct gal_source_run *r, struct gal_str text, const char *p
         return false;
     out->id = gal_plan_text(r, id);
     out->secret = gal_plan_text(r, secret);
-    out->token = gal_ini_get(text, profile, "aws_session_token", &token) ? gal_plan_text(r, token)
-                                                                        : NULL;
+    out->token =
+        gal_ini_get(text, profile, "aws_session_token", &token) ? gal_plan_text(r, token) : NULL;
     return true;
 }
 
@@ -65,8 +65,8 @@ static enum gal_status refuse_others(struct gal_source_run *r, const struct file
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         if (!setting(r, f, others[i]))
             continue;
-        gal_fail(err, GAL_UNSUPPORTED, "profile '%.60s' uses %s, which galley does not do", f->profile,
-                 others[i]);
+        gal_fail(err, GAL_UNSUPPORTED, "profile '%.60s' uses %s, which galley does not do",
+                 f->profile, others[i]);
         gal_err_hint(err, "aws configure export-credentials --format env prints keys for it");
         return GAL_UNSUPPORTED;
     }
@@ -124,8 +124,11 @@ static enum gal_status ask_sts(struct gal_source_run *r, const char *url, const 
     struct gal_buf body;
     gal_buf_init(&body, 1u << 20);
     enum gal_status status = sts_body(r, role, token, &body, err);
-    struct gal_fetch_request q = {
-        .method = "POST", .url = url, .headers = headers, .header_count = 2, .body = gal_buf_str(&body)};
+    struct gal_fetch_request q = {.method = "POST",
+                                  .url = url,
+                                  .headers = headers,
+                                  .header_count = 2,
+                                  .body = gal_buf_str(&body)};
     if (!status)
         status = gal_fetch(r->fetcher, &q, &answer, err);
     if (!status && answer.status != 200)
@@ -142,7 +145,8 @@ static enum gal_status from_web_identity(struct gal_source_run *r, const struct 
                                          struct gal_err *err)
 {
     char *const *env = r->options->env;
-    const char *path = gal_env(env, "AWS_WEB_IDENTITY_TOKEN_FILE"), *role = gal_env(env, "AWS_ROLE_ARN");
+    const char *path = gal_env(env, "AWS_WEB_IDENTITY_TOKEN_FILE"),
+               *role = gal_env(env, "AWS_ROLE_ARN");
     const char *endpoint = gal_env(env, "AWS_ENDPOINT_URL_STS"), *token, *url;
     if (!path && (path = setting(r, f, "web_identity_token_file")))
         role = setting(r, f, "role_arn");
@@ -166,8 +170,8 @@ static enum gal_status from_web_identity(struct gal_source_run *r, const struct 
 
 /* What is near answers at once, or is not there. */
 static enum gal_status ask_near(struct gal_source_run *r, const char *method, const char *url,
-                                const struct gal_fetch_header *header, struct gal_fetch_response *out,
-                                struct gal_err *err)
+                                const struct gal_fetch_header *header,
+                                struct gal_fetch_response *out, struct gal_err *err)
 {
     struct gal_fetch_options o = r->options->registry.fetch;
     struct gal_fetcher *near;
@@ -194,7 +198,8 @@ static enum gal_status from_container(struct gal_source_run *r, struct gal_aws_k
     const char *relative = gal_env(env, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
     const char *url = gal_env(env, "AWS_CONTAINER_CREDENTIALS_FULL_URI");
     const char *file = gal_env(env, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
-    struct gal_fetch_header header = {"Authorization", gal_env(env, "AWS_CONTAINER_AUTHORIZATION_TOKEN")};
+    struct gal_fetch_header header = {"Authorization",
+                                      gal_env(env, "AWS_CONTAINER_AUTHORIZATION_TOKEN")};
     struct gal_fetch_response answer;
     enum gal_status status = GAL_OK;
     if (relative)
@@ -244,8 +249,8 @@ static enum gal_status from_instance(struct gal_source_run *r, struct gal_aws_ke
         return GAL_OK;
     text = near_text(r, "GET", gal_arena_printf(r->arena, "%s%s", base, role), &header);
     return text ? gal_aws_keys_read(gal_str_of(text), r->arena, out, err)
-                : gal_fail(err, GAL_UNAVAILABLE, "the instance's metadata has no keys of role %.60s",
-                           role);
+                : gal_fail(err, GAL_UNAVAILABLE,
+                           "the instance's metadata has no keys of role %.60s", role);
 }
 
 /* --- all of it --- */
@@ -256,7 +261,8 @@ static enum gal_status find_keys(struct gal_source_run *r, const struct files *f
     char *const *env = r->options->env;
     struct gal_aws_keys *k = &out->keys;
     enum gal_status status = GAL_OK;
-    *k = (struct gal_aws_keys){gal_env(env, "AWS_ACCESS_KEY_ID"), gal_env(env, "AWS_SECRET_ACCESS_KEY"),
+    *k = (struct gal_aws_keys){gal_env(env, "AWS_ACCESS_KEY_ID"),
+                               gal_env(env, "AWS_SECRET_ACCESS_KEY"),
                                gal_env(env, "AWS_SESSION_TOKEN")};
     if (k->id && k->secret)
         return GAL_OK;

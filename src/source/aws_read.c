@@ -22,7 +22,8 @@ enum gal_status gal_aws_keys_read(struct gal_str json, struct gal_arena *arena,
     if (status)
         return status;
     *out = (struct gal_aws_keys){text_of(root, "AccessKeyId", arena),
-                                 text_of(root, "SecretAccessKey", arena), text_of(root, "Token", arena)};
+                                 text_of(root, "SecretAccessKey", arena),
+                                 text_of(root, "Token", arena)};
     return out->id && out->secret ? GAL_OK
                                   : gal_fail(err, GAL_INVALID, "the metadata holds no AccessKeyId");
 }

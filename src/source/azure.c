@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* az://ACCOUNT/CONTAINER/BLOB. An account's key signs a SAS for the container, so that requests need
- * no signature of their own: one that breaks off is gone on with from another byte, which a shared
- * key's signature would have to know. */
+/* az://ACCOUNT/CONTAINER/BLOB. An account's key signs a SAS for the container, so that requests
+ * need no signature of their own: one that breaks off is gone on with from another byte, which a
+ * shared key's signature would have to know. */
 #include "base/base64.h"
 #include "base/file.h"
 #include "http/url.h"
@@ -27,7 +27,8 @@ static struct gal_str part_of(struct gal_str text, const char *name)
 {
     struct gal_str part, key;
     while (gal_str_cut(&text, ';', &part)) {
-        if (gal_str_cut(&part, '=', &key) && part.p && gal_str_ieq(gal_str_trim(key), gal_str_of(name)))
+        if (gal_str_cut(&part, '=', &key) && part.p &&
+            gal_str_ieq(gal_str_trim(key), gal_str_of(name)))
             return gal_str_trim(part);
     }
     return (struct gal_str){NULL, 0};
@@ -56,8 +57,8 @@ static enum gal_status sign_sas(struct azure *a, struct gal_str key, struct gal_
     if (status)
         return gal_fail(err, GAL_INVALID, "the storage account's key is no base64");
     gal_buf_init(&text, 8192);
-    gal_buf_printf(&text, "rl\n%s\n%s\n/blob/%.*s/%.*s\n\n\n\n" API_VERSION "\nc\n\n\n\n\n\n\n", begin, end,
-                   GAL_STR_ARG(r->url.host), GAL_STR_ARG(r->url.container));
+    gal_buf_printf(&text, "rl\n%s\n%s\n/blob/%.*s/%.*s\n\n\n\n" API_VERSION "\nc\n\n\n\n\n\n\n",
+                   begin, end, GAL_STR_ARG(r->url.host), GAL_STR_ARG(r->url.container));
     status = gal_hmac_sha256(raw, gal_buf_str(&text), sum, err);
     gal_buf_clear(&text, 8192);
     gal_base64_put(&text, (struct gal_str){(const char *)sum, sizeof sum});
@@ -89,20 +90,23 @@ static enum gal_status from_entra(struct azure *a, struct gal_err *err)
     struct gal_source_run *r = a->run;
     char *const *env = r->options->env;
     const char *tenant = gal_env(env, "AZURE_TENANT_ID"), *client = gal_env(env, "AZURE_CLIENT_ID");
-    const char *file = gal_env(env, "AZURE_FEDERATED_TOKEN_FILE"), *secret = gal_env(env, "AZURE_CLIENT_SECRET");
+    const char *file = gal_env(env, "AZURE_FEDERATED_TOKEN_FILE"),
+               *secret = gal_env(env, "AZURE_CLIENT_SECRET");
     const char *host = gal_env(env, "AZURE_AUTHORITY_HOST");
     struct gal_buf form, token;
     if (!tenant || !client || (!file && !secret))
         return GAL_OK;
     gal_buf_init(&form, 65536);
-    gal_buf_puts(&form, "grant_type=client_credentials&scope=https%3A%2F%2Fstorage.azure.com%2F.default");
+    gal_buf_puts(&form,
+                 "grant_type=client_credentials&scope=https%3A%2F%2Fstorage.azure.com%2F.default");
     put_field(&form, "client_id", client);
     enum gal_status status = GAL_OK;
     if (file) {
         status = gal_file_read(file, 32768, &token, err);
         if (!status) {
             const char *text = gal_plan_text(r, gal_str_trim(gal_buf_str(&token)));
-            put_field(&form, "client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+            put_field(&form, "client_assertion_type",
+                      "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
             put_field(&form, "client_assertion", text ? text : "");
             gal_buf_release(&token);
         }
@@ -112,7 +116,8 @@ static enum gal_status from_entra(struct azure *a, struct gal_err *err)
     struct gal_str end = gal_str_of(host ? host : "https://login.microsoftonline.com");
     while (end.n > 0 && end.p[end.n - 1] == '/')
         end.n--;
-    const char *url = gal_arena_printf(r->arena, "%.*s/%s/oauth2/v2.0/token", GAL_STR_ARG(end), tenant);
+    const char *url =
+        gal_arena_printf(r->arena, "%.*s/%s/oauth2/v2.0/token", GAL_STR_ARG(end), tenant);
     if (!status)
         status = url && !form.failed ? gal_token_ask(r, url, gal_buf_str(&form), err)
                                      : gal_plan_no_memory(err);
@@ -127,7 +132,9 @@ static enum gal_status from_instance(struct azure *a, struct gal_err *err)
     const char *client = gal_env(r->options->env, "AZURE_CLIENT_ID");
     const char *host = gal_env(r->options->env, "AZURE_POD_IDENTITY_AUTHORITY_HOST");
     const char *url = gal_arena_printf(
-        r->arena, "%s/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%%3A%%2F%%2Fstorage.azure.com%%2F%s%s",
+        r->arena,
+        "%s/metadata/identity/oauth2/"
+        "token?api-version=2018-02-01&resource=https%%3A%%2F%%2Fstorage.azure.com%%2F%s%s",
         host ? host : "http://169.254.169.254", client ? "&client_id=" : "", client ? client : "");
     bool found;
     return url ? gal_token_near(r, url, &header, &found, err) : gal_plan_no_memory(err);
@@ -140,7 +147,8 @@ static enum gal_status find_auth(struct azure *a, struct gal_str connection, str
     struct gal_source_run *r = a->run;
     char *const *env = r->options->env;
     const char *sas = gal_env(env, "AZURE_STORAGE_SAS_TOKEN"), *key = NULL;
-    struct gal_str given = part_of(connection, "AccountKey"), token = part_of(connection, "SharedAccessSignature");
+    struct gal_str given = part_of(connection, "AccountKey"),
+                   token = part_of(connection, "SharedAccessSignature");
     for (size_t i = 0; i < 3 && !key; i++)
         key = gal_env(env, keys[i]);
     if (given.n == 0 && key)
@@ -167,9 +175,11 @@ static enum gal_status set_up(struct azure *a, struct gal_err *err)
     char *const *env = r->options->env;
     const char *end = gal_env(env, "AZURE_STORAGE_BLOB_ENDPOINT");
     struct gal_str connection = gal_str_of(gal_env(env, "AZURE_STORAGE_CONNECTION_STRING"));
-    struct gal_str base = part_of(connection, "BlobEndpoint"), name = part_of(connection, "AccountName");
+    struct gal_str base = part_of(connection, "BlobEndpoint"),
+                   name = part_of(connection, "AccountName");
     if (name.n && !gal_str_eq(name, r->url.host)) {
-        gal_fail(err, GAL_INVALID, "AZURE_STORAGE_CONNECTION_STRING is of account %.*s, not of %.*s",
+        gal_fail(err, GAL_INVALID,
+                 "AZURE_STORAGE_CONNECTION_STRING is of account %.*s, not of %.*s",
                  GAL_STR_SHOWN(name), GAL_STR_SHOWN(r->url.host));
         return GAL_INVALID;
     }
@@ -177,7 +187,8 @@ static enum gal_status set_up(struct azure *a, struct gal_err *err)
         base = gal_str_of(end);
     while (base.n > 0 && base.p[base.n - 1] == '/')
         base.n--;
-    a->base = base.n ? gal_arena_printf(r->arena, "%.*s/%.*s", GAL_STR_ARG(base), GAL_STR_ARG(r->url.container))
+    a->base = base.n ? gal_arena_printf(r->arena, "%.*s/%.*s", GAL_STR_ARG(base),
+                                        GAL_STR_ARG(r->url.container))
                      : gal_arena_printf(r->arena, "https://%.*s.blob.core.windows.net/%.*s",
                                         GAL_STR_ARG(r->url.host), GAL_STR_ARG(r->url.container));
     r->plan.origin = gal_plan_text(r, r->url.text);
@@ -209,8 +220,9 @@ static enum gal_status refuse(struct azure *a, const struct gal_fetch_request *q
         return gal_fail(err, GAL_NOT_FOUND, "%.*s does not exist", GAL_STR_SHOWN(a->run->url.text));
     enum gal_status status = gal_fetch_failed(q, answer, err);
     if (!a->sas && a->run->plan.auth.kind == GAL_AUTH_NONE)
-        gal_err_hint(err, "no credentials were found: AZURE_STORAGE_CONNECTION_STRING, _KEY, _SAS_TOKEN, "
-                          "AZURE_CLIENT_ID, or a managed identity");
+        gal_err_hint(
+            err, "no credentials were found: AZURE_STORAGE_CONNECTION_STRING, _KEY, _SAS_TOKEN, "
+                 "AZURE_CLIENT_ID, or a managed identity");
     return status;
 }
 
@@ -233,7 +245,8 @@ static enum gal_status plan_blob(struct azure *a, struct gal_err *err)
     if (!status)
         status = gal_plan_take_head(r, &answer, o, err);
     if (!status) {
-        o->size_known = gal_str_u64(gal_fetch_header(&answer, "content-length"), &o->size) == GAL_OK;
+        o->size_known =
+            gal_str_u64(gal_fetch_header(&answer, "content-length"), &o->size) == GAL_OK;
         o->ranges = o->size_known && o->etag;
         gal_listing_base64(r->arena, gal_fetch_header(&answer, "content-md5"), 16, o->md5);
         if (r->url.sha256[0])

@@ -37,8 +37,8 @@ struct worker {
     struct gal_arena arena;
     const struct gal_chunk *chunk; /* under way */
     int fd;
-    uint64_t end;                  /* behind the last byte that was written */
-    uint64_t counted;              /* bytes of it in d->done */
+    uint64_t end;     /* behind the last byte that was written */
+    uint64_t counted; /* bytes of it in d->done */
     struct gal_err err;
 };
 
@@ -46,7 +46,8 @@ uint64_t gal_download_bytes(const struct gal_source_plan *plan)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < plan->count; i++) {
-        if (!plan->objects[i].size_known || __builtin_add_overflow(sum, plan->objects[i].size, &sum))
+        if (!plan->objects[i].size_known ||
+            __builtin_add_overflow(sum, plan->objects[i].size, &sum))
             sum += 0;
     }
     return sum;
@@ -152,9 +153,10 @@ static enum gal_status on_piece(uint64_t offset, struct gal_str piece, void *ctx
     if (w->d->failed)
         return gal_fail(&w->err, GAL_CANCELLED, "another part failed");
     if (c->bytes && (offset < c->first || offset + piece.n > c->first + c->bytes))
-        return gal_fail(&w->err, GAL_CONFLICT, "%s: changed while it was fetched", c->object->place);
-    if (!c->bytes && (offset + piece.n > limit ||
-                      (c->object->size_known && offset + piece.n > c->object->size)))
+        return gal_fail(&w->err, GAL_CONFLICT, "%s: changed while it was fetched",
+                        c->object->place);
+    if (!c->bytes &&
+        (offset + piece.n > limit || (c->object->size_known && offset + piece.n > c->object->size)))
         return gal_fail(&w->err, c->object->size_known ? GAL_CONFLICT : GAL_TOO_LARGE,
                         "%s: more bytes came than %s", c->object->place,
                         c->object->size_known ? "were told" : "the cache may hold");
@@ -270,6 +272,9 @@ static enum gal_status one_chunk(struct worker *w, size_t i, struct gal_err *err
         w->end = 0;
     else if (!status)
         status = fetch_chunk(w, err);
+    if (!status) /* on its way to the disk while the next part comes: the end waits for all of it */
+        (void)sync_file_range(w->fd, (off_t)w->chunk->first, (off_t)(w->end - w->chunk->first),
+                              SYNC_FILE_RANGE_WRITE);
     if (!status && !w->chunk->object->size_known && ftruncate(w->fd, (off_t)w->end) != 0)
         status = io(err, "write", path);
     if (w->fd >= 0)
@@ -334,8 +339,8 @@ static void run_all(struct download *d)
 
 /* --- the end --- */
 
-static enum gal_status compare(const struct gal_source_object *o, const char *kind, const char *want,
-                               const char *got, struct gal_err *err)
+static enum gal_status compare(const struct gal_source_object *o, const char *kind,
+                               const char *want, const char *got, struct gal_err *err)
 {
     if (strcmp(want, got) == 0)
         return GAL_OK;

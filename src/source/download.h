@@ -7,8 +7,8 @@
 
 #include "source/plan.h"
 
-/* Files go to DIR/d/PLACE. CONFLICT: something changed meanwhile, make a new plan. INVALID: a digest
- * differs, the message has both. */
+/* Files go to DIR/d/PLACE. CONFLICT: something changed meanwhile, make a new plan. INVALID: a
+ * digest differs, the message has both. */
 enum gal_status gal_download(struct gal_source_run *r, const char *dir, struct gal_err *err);
 /* Bytes of the objects whose sizes are known. */
 uint64_t gal_download_bytes(const struct gal_source_plan *plan);

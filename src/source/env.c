@@ -67,13 +67,14 @@ static enum gal_status local(const char *root, const char *tail, bool is_volume,
     if (info.kind != GAL_FILE_NONE)
         return GAL_OK;
     if (is_volume)
-        return gal_fail(err, GAL_NOT_FOUND,
-                        "Model not found in volume at %.200s. Ensure the volume is mounted and contains "
-                        "the model.",
-                        file);
-    return gal_fail(err, GAL_NOT_FOUND,
-                    "Baked model not found at %.200s. Ensure the model was copied during docker build.",
-                    file);
+        return gal_fail(
+            err, GAL_NOT_FOUND,
+            "Model not found in volume at %.200s. Ensure the volume is mounted and contains "
+            "the model.",
+            file);
+    return gal_fail(
+        err, GAL_NOT_FOUND,
+        "Baked model not found at %.200s. Ensure the model was copied during docker build.", file);
 }
 
 static enum gal_status from_source(const char *source, char *const *env, struct gal_arena *arena,
@@ -96,7 +97,10 @@ static enum gal_status from_source(const char *source, char *const *env, struct 
         *out = gal_arena_printf(arena, "s3://%s/models/%s/model.onnx", bucket, tail);
         return *out ? GAL_OK : gal_fail(err, GAL_NO_MEMORY, "out of memory");
     }
-    return local(!is_volume ? "./" BAKED : volume ? volume : VOLUME, tail, is_volume, arena, out, err);
+    return local(!is_volume ? "./" BAKED
+                 : volume   ? volume
+                            : VOLUME,
+                 tail, is_volume, arena, out, err);
 }
 
 /* MODEL_BUCKET/VERSION/: a bucket's name, or a URL of any store. */
@@ -107,7 +111,8 @@ static enum gal_status from_bucket(const char *bucket, char *const *env, struct 
     const char *scheme = strstr(bucket, "://") ? "" : "s3://";
     size_t n = strlen(bucket);
     if (!version)
-        return needs("MODEL_VERSION", "MODEL_BUCKET holds each version in a directory VERSION/", err);
+        return needs("MODEL_VERSION", "MODEL_BUCKET holds each version in a directory VERSION/",
+                     err);
     while (n > 0 && bucket[n - 1] == '/')
         n--;
     *out = gal_arena_printf(arena, "%s%.*s/%s/", scheme, (int)n, bucket, version);

@@ -30,7 +30,8 @@ static enum gal_status from_service_account(struct gal_source_run *r, yyjson_val
     const char *to = url.n ? url.p : TOKEN_URL;
     struct gal_buf claims, form, token;
     if (mail.n == 0 || pem.n == 0)
-        return gal_fail(err, GAL_INVALID, "the service account's file lacks client_email or private_key");
+        return gal_fail(err, GAL_INVALID,
+                        "the service account's file lacks client_email or private_key");
     gal_buf_init(&claims, 8192);
     gal_buf_init(&form, 32768);
     gal_buf_puts(&claims, "{\"iss\":");
@@ -39,11 +40,12 @@ static enum gal_status from_service_account(struct gal_source_run *r, yyjson_val
     gal_json_put_str(&claims, gal_str_of(to));
     gal_buf_printf(&claims, ",\"iat\":%" PRIu64 ",\"exp\":%" PRIu64 "}", now_s, now_s + LIFE_S);
     enum gal_status status = gal_jwt_make(gal_buf_str(&claims), pem, &token, err);
-    gal_buf_puts(&form, "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=");
+    gal_buf_puts(&form,
+                 "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=");
     gal_buf_put_str(&form, gal_buf_str(&token));
     if (!status)
-        status = form.failed ? gal_plan_no_memory(err)
-                             : gal_token_ask(r, to, gal_buf_str(&form), err);
+        status =
+            form.failed ? gal_plan_no_memory(err) : gal_token_ask(r, to, gal_buf_str(&form), err);
     gal_buf_release(&claims);
     gal_buf_release(&form);
     gal_buf_release(&token);
@@ -61,8 +63,9 @@ static enum gal_status from_user(struct gal_source_run *r, yyjson_val *root, str
         gal_url_put_segment(&form, text_of(root, keys[i]));
     }
     struct gal_str url = text_of(root, "token_uri");
-    enum gal_status status = form.failed ? gal_plan_no_memory(err)
-                                         : gal_token_ask(r, url.n ? url.p : TOKEN_URL, gal_buf_str(&form), err);
+    enum gal_status status =
+        form.failed ? gal_plan_no_memory(err)
+                    : gal_token_ask(r, url.n ? url.p : TOKEN_URL, gal_buf_str(&form), err);
     gal_buf_release(&form);
     return status;
 }
@@ -71,8 +74,9 @@ static enum gal_status from_file(struct gal_source_run *r, struct gal_str text, 
 {
     yyjson_val *root;
     const char *copy = gal_plan_text(r, text);
-    enum gal_status status = copy ? gal_json_read(gal_str_of(copy), r->arena, JSON_DEPTH_MAX, &root, err)
-                                  : gal_plan_no_memory(err);
+    enum gal_status status =
+        copy ? gal_json_read(gal_str_of(copy), r->arena, JSON_DEPTH_MAX, &root, err)
+             : gal_plan_no_memory(err);
     if (status)
         return status;
     struct gal_str type = text_of(root, "type");
@@ -88,8 +92,12 @@ enum gal_status gal_google_find(struct gal_source_run *r, struct gal_err *err)
 {
     static const struct gal_fetch_header flavor = {"Metadata-Flavor", "Google"};
     char *const *env = r->options->env;
-    const char *given = gal_env(env, "GOOGLE_APPLICATION_CREDENTIALS"), *host = gal_env(env, "GCE_METADATA_HOST");
-    const char *path = given ? given : gal_env_path(env, "~/.config/gcloud/application_default_credentials.json", r->arena);
+    const char *given = gal_env(env, "GOOGLE_APPLICATION_CREDENTIALS"),
+               *host = gal_env(env, "GCE_METADATA_HOST");
+    const char *path =
+        given
+            ? given
+            : gal_env_path(env, "~/.config/gcloud/application_default_credentials.json", r->arena);
     struct gal_buf text;
     bool found;
     if (!path)

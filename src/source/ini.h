@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The files that AWS's tools keep profiles in: [section], then `key = value` lines. Comments begin
- * with # or ; at a line's start, nested values (lines that begin with space) are passed over. Pure. */
+ * with # or ; at a line's start, nested values (lines that begin with space) are passed over. Pure.
+ */
 #ifndef GAL_SOURCE_INI_H
 #define GAL_SOURCE_INI_H
 

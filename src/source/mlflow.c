@@ -52,7 +52,8 @@ static enum gal_status get_json(struct mlflow *m, const char *url, yyjson_val **
 }
 
 /* BASE/api/2.0/mlflow/WHAT?name=NAME[&KEY=VALUE] */
-static const char *api_url(struct mlflow *m, const char *what, const char *key, struct gal_str value)
+static const char *api_url(struct mlflow *m, const char *what, const char *key,
+                           struct gal_str value)
 {
     struct gal_buf url;
     gal_buf_init(&url, GAL_URL_BYTES_MAX);
@@ -71,11 +72,13 @@ static enum gal_status find_server(struct mlflow *m, struct gal_err *err)
 {
     char *const *env = m->run->options->env;
     struct gal_auth *auth = &m->run->plan.auth;
-    const char *uri = gal_env(env, "MLFLOW_REGISTRY_URI"), *token = gal_env(env, "MLFLOW_TRACKING_TOKEN");
+    const char *uri = gal_env(env, "MLFLOW_REGISTRY_URI"),
+               *token = gal_env(env, "MLFLOW_TRACKING_TOKEN");
     if (!uri)
         uri = gal_env(env, "MLFLOW_TRACKING_URI");
     if (!uri || (strncmp(uri, "http://", 7) != 0 && strncmp(uri, "https://", 8) != 0)) {
-        gal_fail(err, GAL_INVALID, "MLFLOW_TRACKING_URI %s", uri ? "is no http or https URL" : "is not set");
+        gal_fail(err, GAL_INVALID, "MLFLOW_TRACKING_URI %s",
+                 uri ? "is no http or https URL" : "is not set");
         gal_err_hint(err, "models:/ asks a server of MLflow, as http://HOST:5000");
         return GAL_INVALID;
     }
@@ -89,7 +92,8 @@ static enum gal_status find_server(struct mlflow *m, struct gal_err *err)
         auth->kind = GAL_AUTH_HEADER;
         auth->header = gal_arena_printf(m->run->arena, "Bearer %s", token);
     }
-    return m->base && (auth->kind != GAL_AUTH_HEADER || auth->header) ? GAL_OK : gal_plan_no_memory(err);
+    return m->base && (auth->kind != GAL_AUTH_HEADER || auth->header) ? GAL_OK
+                                                                      : gal_plan_no_memory(err);
 }
 
 /* --- the version --- */
@@ -97,7 +101,8 @@ static enum gal_status find_server(struct mlflow *m, struct gal_err *err)
 static enum gal_status find_newest(struct mlflow *m, struct gal_str stage, struct gal_err *err)
 {
     bool any = gal_str_ieq(stage, GAL_STR("latest"));
-    const char *url = api_url(m, "registered-models/get-latest-versions", any ? NULL : "stages", stage);
+    const char *url =
+        api_url(m, "registered-models/get-latest-versions", any ? NULL : "stages", stage);
     yyjson_val *root, *item;
     uint64_t best = 0, number;
     enum gal_status status = get_json(m, url, &root, err);
@@ -153,8 +158,8 @@ static const char *proxy_url(struct mlflow *m, struct gal_str path, bool list)
     return out;
 }
 
-static enum gal_status list(struct mlflow *m, struct gal_str path, struct gal_str below, unsigned depth,
-                            struct gal_err *err);
+static enum gal_status list(struct mlflow *m, struct gal_str path, struct gal_str below,
+                            unsigned depth, struct gal_err *err);
 
 static enum gal_status add_file(struct mlflow *m, yyjson_val *item, struct gal_str path,
                                 struct gal_str below, unsigned depth, struct gal_err *err)
@@ -165,9 +170,10 @@ static enum gal_status add_file(struct mlflow *m, yyjson_val *item, struct gal_s
     yyjson_val *size = yyjson_obj_get(item, "file_size");
     if (!gal_source_name_safe(name) || memchr(name.p, '/', name.n))
         return gal_fail(err, GAL_INVALID, "the server lists '%.*s' as a file", GAL_STR_SHOWN(name));
-    const char *whole = gal_arena_printf(r->arena, "%.*s/%.*s", GAL_STR_ARG(path), GAL_STR_ARG(name));
-    const char *tail = gal_arena_printf(r->arena, "%.*s%s%.*s", GAL_STR_ARG(below), below.n ? "/" : "",
-                                        GAL_STR_ARG(name));
+    const char *whole =
+        gal_arena_printf(r->arena, "%.*s/%.*s", GAL_STR_ARG(path), GAL_STR_ARG(name));
+    const char *tail = gal_arena_printf(r->arena, "%.*s%s%.*s", GAL_STR_ARG(below),
+                                        below.n ? "/" : "", GAL_STR_ARG(name));
     if (!whole || !tail)
         return gal_plan_no_memory(err);
     if (yyjson_get_bool(yyjson_obj_get(item, "is_dir")))
@@ -176,20 +182,22 @@ static enum gal_status add_file(struct mlflow *m, yyjson_val *item, struct gal_s
     if (status)
         return status;
     o->url = proxy_url(m, gal_str_of(whole), false);
-    o->size_known = yyjson_is_uint(size) ||
-                    (yyjson_is_str(size) && gal_str_u64(text_of(item, "file_size"), &o->size) == GAL_OK);
+    o->size_known =
+        yyjson_is_uint(size) ||
+        (yyjson_is_str(size) && gal_str_u64(text_of(item, "file_size"), &o->size) == GAL_OK);
     if (yyjson_is_uint(size))
         o->size = yyjson_get_uint(size);
     o->versioned = true; /* a version's artifacts stay as they are */
     return o->url ? GAL_OK : gal_plan_no_memory(err);
 }
 
-static enum gal_status list(struct mlflow *m, struct gal_str path, struct gal_str below, unsigned depth,
-                            struct gal_err *err)
+static enum gal_status list(struct mlflow *m, struct gal_str path, struct gal_str below,
+                            unsigned depth, struct gal_err *err)
 {
     yyjson_val *root, *item;
     if (depth > DEPTH_MAX)
-        return gal_fail(err, GAL_TOO_LARGE, "artifacts lie more than %u directories deep", DEPTH_MAX);
+        return gal_fail(err, GAL_TOO_LARGE, "artifacts lie more than %u directories deep",
+                        DEPTH_MAX);
     enum gal_status status = get_json(m, proxy_url(m, path, true), &root, err);
     if (status)
         return status;
@@ -206,13 +214,14 @@ static enum gal_status from_proxy(struct mlflow *m, struct gal_str uri, struct g
     const char *proxy = memmem(uri.p, uri.n, PROXY "/", sizeof PROXY);
     if (proxy) {
         m->artifacts = gal_plan_text(m->run, (struct gal_str){uri.p, (size_t)(proxy - uri.p)});
-        rest = (struct gal_str){proxy + sizeof PROXY, uri.n - (size_t)(proxy + sizeof PROXY - uri.p)};
+        rest =
+            (struct gal_str){proxy + sizeof PROXY, uri.n - (size_t)(proxy + sizeof PROXY - uri.p)};
     } else if (gal_str_starts(rest, GAL_STR("//"))) {
         const char *mark = strstr(m->base, "://");
         rest = (struct gal_str){rest.p + 2, rest.n - 2};
         gal_str_cut(&rest, '/', &host);
-        m->artifacts = gal_arena_printf(m->run->arena, "%.*s://%.*s", (int)(mark - m->base), m->base,
-                                        GAL_STR_ARG(host));
+        m->artifacts = gal_arena_printf(m->run->arena, "%.*s://%.*s", (int)(mark - m->base),
+                                        m->base, GAL_STR_ARG(host));
     }
     while (rest.n > 0 && rest.p[0] == '/')
         rest = (struct gal_str){rest.p + 1, rest.n - 1};
@@ -221,7 +230,8 @@ static enum gal_status from_proxy(struct mlflow *m, struct gal_str uri, struct g
         return gal_plan_no_memory(err);
     enum gal_status status = list(m, rest, (struct gal_str){"", 0}, 0, err);
     if (!status && m->run->plan.count == 0)
-        status = gal_fail(err, GAL_NOT_FOUND, "version %.*s has no artifacts", GAL_STR_SHOWN(m->version));
+        status = gal_fail(err, GAL_NOT_FOUND, "version %.*s has no artifacts",
+                          GAL_STR_SHOWN(m->version));
     return status;
 }
 
@@ -248,7 +258,8 @@ static enum gal_status from_store(struct mlflow *m, struct gal_str uri, struct g
 /* wasbs://CONTAINER@ACCOUNT.blob.core.windows.net/PATH, abfss:// the same. */
 static enum gal_status from_wasb(struct mlflow *m, struct gal_str uri, struct gal_err *err)
 {
-    struct gal_str rest = {(const char *)memmem(uri.p, uri.n, "://", 3) + 3, 0}, container, host, account;
+    struct gal_str rest = {(const char *)memmem(uri.p, uri.n, "://", 3) + 3, 0}, container, host,
+                   account;
     rest.n = uri.n - (size_t)(rest.p - uri.p);
     gal_str_cut(&rest, '/', &host);
     gal_str_cut(&host, '@', &container);
@@ -263,7 +274,8 @@ static enum gal_status from_wasb(struct mlflow *m, struct gal_str uri, struct ga
 static enum gal_status by_scheme(struct mlflow *m, struct gal_str uri, struct gal_err *err)
 {
     struct gal_str file = GAL_STR("file://");
-    if (gal_str_starts(uri, GAL_STR("mlflow-artifacts:")) || memmem(uri.p, uri.n, PROXY "/", sizeof PROXY))
+    if (gal_str_starts(uri, GAL_STR("mlflow-artifacts:")) ||
+        memmem(uri.p, uri.n, PROXY "/", sizeof PROXY))
         return from_proxy(m, uri, err);
     if (gal_str_starts(uri, GAL_STR("s3://")) || gal_str_starts(uri, GAL_STR("gs://")))
         return from_store(m, uri, err);
@@ -275,7 +287,8 @@ static enum gal_status by_scheme(struct mlflow *m, struct gal_str uri, struct ga
         m->run->plan.local = gal_plan_text(m->run, uri);
         return m->run->plan.local ? GAL_OK : gal_plan_no_memory(err);
     }
-    return gal_fail(err, GAL_UNSUPPORTED, "artifacts at %.*s cannot be fetched", GAL_STR_SHOWN(uri));
+    return gal_fail(err, GAL_UNSUPPORTED, "artifacts at %.*s cannot be fetched",
+                    GAL_STR_SHOWN(uri));
 }
 
 enum gal_status gal_plan_mlflow(struct gal_source_run *r, struct gal_err *err)
@@ -286,13 +299,16 @@ enum gal_status gal_plan_mlflow(struct gal_source_run *r, struct gal_err *err)
     if (!status)
         status = find_version(&m, err);
     if (!status)
-        status = get_json(&m, api_url(&m, "model-versions/get-download-uri", "version", m.version), &root, err);
+        status = get_json(&m, api_url(&m, "model-versions/get-download-uri", "version", m.version),
+                          &root, err);
     struct gal_str uri = status ? (struct gal_str){NULL, 0} : text_of(root, "artifact_uri");
-    const char *place = gal_arena_printf(r->arena, "%.*s/%.*s", GAL_STR_ARG(r->url.key), GAL_STR_ARG(m.version));
+    const char *place =
+        gal_arena_printf(r->arena, "%.*s/%.*s", GAL_STR_ARG(r->url.key), GAL_STR_ARG(m.version));
     if (!status && uri.n == 0)
         status = gal_fail(err, GAL_INVALID, "the answer tells no artifact_uri");
     if (!status)
-        status = place ? gal_plan_root(r, gal_str_of(place), true, r->url.key, err) : gal_plan_no_memory(err);
+        status = place ? gal_plan_root(r, gal_str_of(place), true, r->url.key, err)
+                       : gal_plan_no_memory(err);
     if (!status)
         status = by_scheme(&m, uri, err);
     if (status)

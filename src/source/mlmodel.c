@@ -31,13 +31,15 @@ enum gal_status gal_mlmodel_read(struct gal_str text, struct gal_arena *arena, c
     enum gal_status status = gal_yaml_parse(text, "MLmodel", arena, &root, err);
     if (status)
         return status;
-    const struct gal_yaml *flavors = root->type == GAL_YAML_MAP ? gal_yaml_get(root, "flavors") : NULL;
+    const struct gal_yaml *flavors =
+        root->type == GAL_YAML_MAP ? gal_yaml_get(root, "flavors") : NULL;
     bool maps = flavors && flavors->type == GAL_YAML_MAP;
     const struct gal_yaml *onnx = maps ? gal_yaml_get(flavors, "onnx") : NULL;
     if (!onnx || onnx->type != GAL_YAML_MAP)
         return refuse(maps ? flavors : NULL, err);
     const struct gal_yaml *data = gal_yaml_get(onnx, "data");
-    struct gal_str name = data && data->type == GAL_YAML_SCALAR ? data->scalar : GAL_STR("model.onnx");
+    struct gal_str name =
+        data && data->type == GAL_YAML_SCALAR ? data->scalar : GAL_STR("model.onnx");
     if (!gal_source_name_safe(name))
         return gal_fail(err, GAL_INVALID, "MLmodel: flavors.onnx.data is no name of a file");
     *out = gal_arena_strdup(arena, name);
@@ -50,8 +52,8 @@ enum gal_status gal_mlmodel_settle(const char *dir, struct gal_arena *arena, str
     struct gal_buf text;
     const char *data = NULL;
     char *path = gal_path_join(dir, "MLmodel"), *model = gal_path_join(dir, "model.onnx");
-    enum gal_status status = path && model ? gal_file_read(path, FILE_BYTES_MAX, &text, err)
-                                           : gal_plan_no_memory(err);
+    enum gal_status status =
+        path && model ? gal_file_read(path, FILE_BYTES_MAX, &text, err) : gal_plan_no_memory(err);
     if (status == GAL_NOT_FOUND) {
         status = GAL_OK;
     } else if (!status) {

@@ -8,10 +8,8 @@
 
 #include <stdio.h>
 
-
-
-static void on_progress(const struct gal_oci_descriptor *d, enum gal_transfer_step step, uint64_t done,
-                        uint64_t total, void *ctx)
+static void on_progress(const struct gal_oci_descriptor *d, enum gal_transfer_step step,
+                        uint64_t done, uint64_t total, void *ctx)
 {
     const struct gal_source_run *r = ctx;
     const struct gal_source_options *o = r->options;
@@ -52,17 +50,20 @@ enum gal_status gal_plan_oci(struct gal_source_run *r, struct gal_err *err)
     char text[768];
     enum gal_status status = open_registry(r, &ref, &o, &registry, err);
     if (!status)
-        status = gal_registry_manifest(registry, gal_reference_name(&ref), r->arena, &d, &body, err);
+        status =
+            gal_registry_manifest(registry, gal_reference_name(&ref), r->arena, &d, &body, err);
     gal_registry_close(registry);
     if (status)
         return status;
     (void)snprintf(ref.digest, sizeof ref.digest, "%s", d.digest);
-    r->plan.origin = gal_arena_printf(r->arena, "oci://%s", gal_reference_text(&ref, text, sizeof text));
+    r->plan.origin =
+        gal_arena_printf(r->arena, "oci://%s", gal_reference_text(&ref, text, sizeof text));
     const char *base = strrchr(ref.repository, '/');
     base = base ? base + 1 : ref.repository;
     r->plan.root = is_version(ref.tag) ? gal_arena_printf(r->arena, "%s/%s", base, ref.tag)
                                        : gal_arena_printf(r->arena, "%s", base);
-    r->plan.identity = gal_arena_printf(r->arena, "%s %s", d.digest, r->plan.root ? r->plan.root : "");
+    r->plan.identity =
+        gal_arena_printf(r->arena, "%s %s", d.digest, r->plan.root ? r->plan.root : "");
     return r->plan.origin && r->plan.root && r->plan.identity ? GAL_OK : gal_plan_no_memory(err);
 }
 
@@ -90,8 +91,8 @@ enum gal_status gal_pull_oci(struct gal_source_run *r, const char *dir, struct g
     char *layout = gal_path_join(dir, "layout"), *files = gal_path_join(dir, "d");
     char *to = files ? gal_path_join(files, r->plan.root) : NULL;
     const char *digest = strrchr(r->plan.origin, '@') + 1;
-    enum gal_status status = to && layout ? open_registry(r, &ref, &o, &registry, err)
-                                          : gal_plan_no_memory(err);
+    enum gal_status status =
+        to && layout ? open_registry(r, &ref, &o, &registry, err) : gal_plan_no_memory(err);
     if (!status)
         status = gal_registry_pull(registry, digest, NULL, layout, &moved, err);
     if (to && layout && !status)

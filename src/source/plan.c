@@ -16,8 +16,8 @@ enum gal_status gal_plan_add(struct gal_source_run *r, struct gal_source_object 
 {
     struct gal_source_plan *p = &r->plan;
     if (p->count == GAL_SOURCE_OBJECTS_MAX)
-        return gal_fail(err, GAL_TOO_LARGE, "%.*s holds more than %u files", GAL_STR_SHOWN(r->url.text),
-                        GAL_SOURCE_OBJECTS_MAX);
+        return gal_fail(err, GAL_TOO_LARGE, "%.*s holds more than %u files",
+                        GAL_STR_SHOWN(r->url.text), GAL_SOURCE_OBJECTS_MAX);
     if (p->count == p->cap) {
         size_t cap = p->cap ? 2 * p->cap : 8;
         struct gal_source_object *more = gal_arena_array(r->arena, cap, sizeof *more);

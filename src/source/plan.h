@@ -12,7 +12,7 @@
 #define GAL_SOURCE_OBJECTS_MAX 10000u /* files of one source */
 
 struct gal_source_object {
-    const char *place;                /* below the entry: "fraud/3/model.onnx" */
+    const char *place; /* below the entry: "fraud/3/model.onnx" */
     const char *url;
     uint64_t size;
     bool size_known;
@@ -28,7 +28,7 @@ enum gal_auth_kind { GAL_AUTH_NONE, GAL_AUTH_SIGV4, GAL_AUTH_HEADER, GAL_AUTH_BA
 /* How requests for the objects prove who asks. Immutable once made: threads share it. */
 struct gal_auth {
     enum gal_auth_kind kind;
-    struct gal_aws_keys keys;          /* SIGV4 */
+    struct gal_aws_keys keys; /* SIGV4 */
     const char *region, *service;
     const char *header;                /* HEADER: the value of Authorization */
     const char *user, *password;       /* BASIC */

@@ -49,10 +49,8 @@ static void use_keys(struct s3 *s)
     struct gal_auth *a = &s->run->plan.auth;
     if (!s->aws.keys.id)
         return;
-    *a = (struct gal_auth){.kind = GAL_AUTH_SIGV4,
-                           .keys = s->aws.keys,
-                           .region = s->aws.region,
-                           .service = "s3"};
+    *a = (struct gal_auth){
+        .kind = GAL_AUTH_SIGV4, .keys = s->aws.keys, .region = s->aws.region, .service = "s3"};
 }
 
 static const char *url_of(struct s3 *s, struct gal_str key)

@@ -13,8 +13,8 @@
 
 static enum gal_status io(struct gal_err *err, const char *what, const char *path)
 {
-    return gal_fail(err, errno == ENOSPC ? GAL_TOO_LARGE : GAL_IO, "cannot %s %.200s: %s", what, path,
-                    strerror(errno));
+    return gal_fail(err, errno == ENOSPC ? GAL_TOO_LARGE : GAL_IO, "cannot %s %.200s: %s", what,
+                    path, strerror(errno));
 }
 
 static char *format_path(const char *dir, const char *name, const char *suffix)
@@ -84,8 +84,9 @@ enum gal_status gal_shelf_take(const char *root, const char *key, struct gal_she
         h->part = format_path(below, key, ".part");
         h->lock = format_path(below, key, ".lock");
     }
-    enum gal_status status = h->lock && h->part && h->dir ? gal_dir_make_all(below, err)
-                                                          : gal_fail(err, GAL_NO_MEMORY, "out of memory");
+    enum gal_status status = h->lock && h->part && h->dir
+                                 ? gal_dir_make_all(below, err)
+                                 : gal_fail(err, GAL_NO_MEMORY, "out of memory");
     gal_free(below);
     if (status) {
         gal_err_hint(err, "cache_dir names where what is fetched goes");
@@ -185,7 +186,8 @@ static bool is_locked(const char *lock)
 static void describe(const char *below, const char *key, struct gal_shelf_entry *e)
 {
     char *dir = format_path(below, key, ""), *part = format_path(below, key, ".part");
-    char *lock = format_path(below, key, ".lock"), *note = dir ? gal_path_join(dir, "origin") : NULL;
+    char *lock = format_path(below, key, ".lock"),
+         *note = dir ? gal_path_join(dir, "origin") : NULL;
     struct gal_file_info info = {0};
     struct gal_buf text;
     *e = (struct gal_shelf_entry){0};
@@ -271,8 +273,7 @@ static enum gal_status remove_key(const char *root, const char *key, bool *remov
 {
     char *below = gal_path_join(root, "e");
     char *lock = below ? format_path(below, key, ".lock") : NULL;
-    enum gal_status status =
-        lock ? GAL_OK : gal_fail(err, GAL_NO_MEMORY, "out of memory");
+    enum gal_status status = lock ? GAL_OK : gal_fail(err, GAL_NO_MEMORY, "out of memory");
     int fd = -1;
     if (!status)
         status = lock_path(lock, LOCK_EX | LOCK_NB, &fd, err);
@@ -324,7 +325,8 @@ static enum gal_status make_room(const char *root, const char *own, uint64_t byt
     gal_free(entries);
     if (status || sum <= bytes_max)
         return status;
-    gal_fail(err, GAL_TOO_LARGE, "%llu bytes do not fit into the cache: what else is in it (%llu bytes) is in use",
+    gal_fail(err, GAL_TOO_LARGE,
+             "%llu bytes do not fit into the cache: what else is in it (%llu bytes) is in use",
              (unsigned long long)bytes, (unsigned long long)(sum - bytes));
     gal_err_hint(err, "raise cache_size, or stop what uses the cache");
     return GAL_TOO_LARGE;
@@ -341,8 +343,8 @@ enum gal_status gal_shelf_room(const char *root, const struct gal_shelf_hold *h,
         return GAL_TOO_LARGE;
     }
     char *lock = gal_path_join(root, "lock");
-    enum gal_status status = lock ? lock_path(lock, LOCK_EX, &fd, err)
-                                  : gal_fail(err, GAL_NO_MEMORY, "out of memory");
+    enum gal_status status =
+        lock ? lock_path(lock, LOCK_EX, &fd, err) : gal_fail(err, GAL_NO_MEMORY, "out of memory");
     if (!status)
         status = make_room(root, gal_path_base(h->dir), bytes, bytes_max, err);
     unlock(&fd);

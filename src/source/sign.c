@@ -17,8 +17,8 @@ enum gal_status gal_hmac_sha256(struct gal_str key, struct gal_str data,
                                 unsigned char out[GAL_HMAC_BYTES], struct gal_err *err)
 {
     unsigned n = 0;
-    if (!HMAC(EVP_sha256(), key.n ? key.p : "", (int)key.n, (const unsigned char *)data.p, data.n, out,
-              &n) ||
+    if (!HMAC(EVP_sha256(), key.n ? key.p : "", (int)key.n, (const unsigned char *)data.p, data.n,
+              out, &n) ||
         n != GAL_HMAC_BYTES)
         return failed(err, "HMAC");
     return GAL_OK;

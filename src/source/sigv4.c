@@ -46,7 +46,8 @@ static void put_canonical(struct gal_buf *out, const struct gal_sigv4 *how, cons
 {
     const char *token = how->keys->token;
     const char *mark = memmem(url.p, url.n, "://", 3);
-    struct gal_str rest = mark ? (struct gal_str){mark + 3, url.n - (size_t)(mark + 3 - url.p)} : url;
+    struct gal_str rest =
+        mark ? (struct gal_str){mark + 3, url.n - (size_t)(mark + 3 - url.p)} : url;
     struct gal_str host, path = {NULL, 0};
     gal_str_cut(&rest, '/', &host);
     if (rest.p)
@@ -100,8 +101,8 @@ enum gal_status gal_sigv4_sign(const struct gal_sigv4 *how, const char *method, 
     gal_buf_clear(&text, 4 * GAL_URL_BYTES_MAX);
     gal_buf_printf(&text, "AWS4-HMAC-SHA256\n%s\n%s\n%s", out->date, scope, hash);
     if (!status)
-        status = gal_hmac_sha256((struct gal_str){(const char *)key, sizeof key}, gal_buf_str(&text), sum,
-                                 err);
+        status = gal_hmac_sha256((struct gal_str){(const char *)key, sizeof key},
+                                 gal_buf_str(&text), sum, err);
     gal_buf_clear(&text, 4 * GAL_URL_BYTES_MAX);
     if (!status)
         gal_hex_put(&text, sum, sizeof sum);

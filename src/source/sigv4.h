@@ -17,7 +17,7 @@ struct gal_sigv4 {
     uint64_t wall_us;
 };
 
-#define GAL_SIGV4_DATE_SIZE 17  /* "20130524T000000Z" */
+#define GAL_SIGV4_DATE_SIZE 17 /* "20130524T000000Z" */
 #define GAL_SIGV4_EMPTY "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 struct gal_sigv4_headers {

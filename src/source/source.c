@@ -95,7 +95,8 @@ static enum gal_status link_local(struct gal_source_run *r, const char *to, stru
 
 static enum gal_status fetch_mlflow(struct gal_source_run *r, const char *dir, struct gal_err *err)
 {
-    char *files = gal_path_join(dir, "d"), *root = files ? gal_path_join(files, r->plan.root) : NULL;
+    char *files = gal_path_join(dir, "d"),
+         *root = files ? gal_path_join(files, r->plan.root) : NULL;
     enum gal_status status = root ? GAL_OK : gal_plan_no_memory(err);
     if (!status)
         status = r->plan.local ? link_local(r, root, err) : gal_download(r, dir, err);
@@ -156,7 +157,8 @@ static enum gal_status fill(struct gal_source_run *r, const char *root, struct g
     enum gal_status status = gal_shelf_begin(h, err);
     if (status || h->complete)
         return status;
-    status = gal_shelf_room(root, h, gal_download_bytes(&r->plan), r->options->cache_bytes_max, err);
+    status =
+        gal_shelf_room(root, h, gal_download_bytes(&r->plan), r->options->cache_bytes_max, err);
     if (!status)
         status = fetch(r, h->part, err);
     if (status == GAL_INVALID || status == GAL_CONFLICT) /* nothing of it is to be gone on with */

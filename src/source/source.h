@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where packages and models come from: a URL or a path becomes a local path. What is fetched lies in
- * a cache that processes share: content by digest or by URL and validator, complete or not there at
- * all (PATH.part, checked, then renamed), bounded, the least lately used goes first, what a process
- * uses stays. Blocking, on a loader's or the command line's thread. */
+/* Where packages and models come from: a URL or a path becomes a local path. What is fetched lies
+ * in a cache that processes share: content by digest or by URL and validator, complete or not there
+ * at all (PATH.part, checked, then renamed), bounded, the least lately used goes first, what a
+ * process uses stays. Blocking, on a loader's or the command line's thread. */
 #ifndef GAL_SOURCE_SOURCE_H
 #define GAL_SOURCE_SOURCE_H
 
@@ -21,11 +21,11 @@ enum gal_source_kind {
 enum gal_source_kind gal_source_kind(struct gal_str text);
 
 struct gal_source_options {
-    const char *cache_dir;    /* NULL: $XDG_CACHE_HOME/galley, $HOME/.cache/galley, /tmp/galley-UID */
-    uint64_t cache_bytes_max; /* 0: 10 GiB */
-    unsigned parallel;        /* ranges of one object at once; 0: 4 */
+    const char *cache_dir; /* NULL: $XDG_CACHE_HOME/galley, $HOME/.cache/galley, /tmp/galley-UID */
+    uint64_t cache_bytes_max;             /* 0: 10 GiB */
+    unsigned parallel;                    /* ranges of one object at once; 0: 4 */
     struct gal_registry_options registry; /* fetch options are used by all kinds */
-    char *const *env;         /* AWS_*, GOOGLE_APPLICATION_CREDENTIALS, AZURE_*, MLFLOW_*, ... */
+    char *const *env; /* AWS_*, GOOGLE_APPLICATION_CREDENTIALS, AZURE_*, MLFLOW_*, ... */
     void (*on_progress)(const char *what, uint64_t done, uint64_t total, void *ctx);
     void *ctx;
 };

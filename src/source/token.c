@@ -17,7 +17,8 @@ enum gal_status gal_token_read(struct gal_str json, struct gal_arena *arena, con
     yyjson_val *token = yyjson_obj_get(root, "access_token");
     if (!yyjson_is_str(token))
         return gal_fail(err, GAL_INVALID, "the answer holds no access_token");
-    *out = gal_arena_printf(arena, "Bearer %.*s", (int)yyjson_get_len(token), yyjson_get_str(token));
+    *out =
+        gal_arena_printf(arena, "Bearer %.*s", (int)yyjson_get_len(token), yyjson_get_str(token));
     return *out ? GAL_OK : gal_fail(err, GAL_NO_MEMORY, "no memory for a token");
 }
 
@@ -25,8 +26,8 @@ static enum gal_status use(struct gal_source_run *r, struct gal_str json, struct
 {
     const char *header;
     const char *copy = gal_plan_text(r, json);
-    enum gal_status status = copy ? gal_token_read(gal_str_of(copy), r->arena, &header, err)
-                                  : gal_plan_no_memory(err);
+    enum gal_status status =
+        copy ? gal_token_read(gal_str_of(copy), r->arena, &header, err) : gal_plan_no_memory(err);
     if (status)
         return status;
     r->plan.auth.kind = GAL_AUTH_HEADER;
@@ -37,7 +38,8 @@ static enum gal_status use(struct gal_source_run *r, struct gal_str json, struct
 enum gal_status gal_token_ask(struct gal_source_run *r, const char *url, struct gal_str form,
                               struct gal_err *err)
 {
-    static const struct gal_fetch_header header = {"Content-Type", "application/x-www-form-urlencoded"};
+    static const struct gal_fetch_header header = {"Content-Type",
+                                                   "application/x-www-form-urlencoded"};
     struct gal_fetch_response a;
     const struct gal_fetch_request q = {
         .method = "POST", .url = url, .headers = &header, .header_count = 1, .body = form};
@@ -81,8 +83,9 @@ enum gal_status gal_jwt_make(struct gal_str claims, struct gal_str pem, struct g
     gal_base64url_put(out, GAL_STR("{\"alg\":\"RS256\",\"typ\":\"JWT\"}"));
     gal_buf_putc(out, '.');
     gal_base64url_put(out, claims);
-    enum gal_status status = out->failed ? gal_fail(err, GAL_TOO_LARGE, "the claims of a token are too long")
-                                         : gal_rs256(pem, gal_buf_str(out), &signature, err);
+    enum gal_status status =
+        out->failed ? gal_fail(err, GAL_TOO_LARGE, "the claims of a token are too long")
+                    : gal_rs256(pem, gal_buf_str(out), &signature, err);
     gal_buf_putc(out, '.');
     gal_base64url_put(out, gal_buf_str(&signature));
     if (!status && out->failed)

@@ -11,8 +11,8 @@ static const struct {
     const char *prefix;
     enum gal_source_kind kind;
 } schemes[] = {
-    {"http://", GAL_SOURCE_HTTP}, {"https://", GAL_SOURCE_HTTP}, {"s3://", GAL_SOURCE_S3},
-    {"gs://", GAL_SOURCE_GS},     {"az://", GAL_SOURCE_AZURE},   {"oci://", GAL_SOURCE_OCI},
+    {"http://", GAL_SOURCE_HTTP},    {"https://", GAL_SOURCE_HTTP}, {"s3://", GAL_SOURCE_S3},
+    {"gs://", GAL_SOURCE_GS},        {"az://", GAL_SOURCE_AZURE},   {"oci://", GAL_SOURCE_OCI},
     {"models:/", GAL_SOURCE_MLFLOW},
 };
 
@@ -104,8 +104,7 @@ static enum gal_status take_store(struct gal_source_url *u, size_t scheme, const
     }
     u->key = rest.p ? rest : (struct gal_str){"", 0};
     u->is_prefix = u->key.n == 0 || u->key.p[u->key.n - 1] == '/';
-    return u->key.n <= 1024 ? GAL_OK
-                            : gal_fail(err, GAL_INVALID, "a key of more than 1024 bytes");
+    return u->key.n <= 1024 ? GAL_OK : gal_fail(err, GAL_INVALID, "a key of more than 1024 bytes");
 }
 
 static enum gal_status take_http(struct gal_source_url *u, struct gal_err *err)
@@ -152,7 +151,8 @@ static enum gal_status take_path(struct gal_source_url *u, struct gal_err *err)
         return wrong(err, u->text, "file:///PATH");
     else if (mark && is_host(scheme)) {
         gal_fail(err, GAL_INVALID, "'%.*s://' is no source galley knows", GAL_STR_SHOWN(scheme));
-        gal_err_hint(err, "a path, file://, http://, https://, s3://, gs://, az://, oci:// or models:/");
+        gal_err_hint(err,
+                     "a path, file://, http://, https://, s3://, gs://, az://, oci:// or models:/");
         return GAL_INVALID;
     }
     return u->key.n ? GAL_OK : gal_fail(err, GAL_INVALID, "an empty path names nothing to serve");
@@ -165,7 +165,8 @@ enum gal_status gal_source_url_parse(struct gal_str text, struct gal_source_url 
     *out = (struct gal_source_url){.kind = gal_source_kind(text), .text = text};
     gal_err_clear(err);
     if (text.n > GAL_URL_BYTES_MAX - 1 || !is_plain(text))
-        return gal_fail(err, GAL_INVALID, "a source is text of at most %u bytes without control bytes",
+        return gal_fail(err, GAL_INVALID,
+                        "a source is text of at most %u bytes without control bytes",
                         GAL_URL_BYTES_MAX - 1);
     if (out->kind != GAL_SOURCE_PATH && out->kind != GAL_SOURCE_OCI)
         status = take_fragment(out, err);

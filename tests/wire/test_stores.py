@@ -223,10 +223,173 @@ def test_keys_from_metadata(start, s3, tmp_path, kind):
         assert [x[2] for x in near.seen] == ["the-token"] * 2
 
 
-def test_keys_from_a_web_identity(start, s3, tmp_path):
-    s3.put("web/model.onnx", model(tmp_path, 1))
+@pytest.fixture(scope="module")
+def open_s3(server):
+    """The same, believing anybody: moto knows no request without a signature otherwise, as STS takes."""
+    return server(lambda port, _: [Path(sys.executable).parent / "moto_server", "-H", "127.0.0.1", "-p", port])
+
+
+def test_keys_from_a_web_identity(start, open_s3, tmp_path):
+    url = f"http://127.0.0.1:{open_s3.port}"
+    root = boto3.client("s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
+    root.create_bucket(Bucket="models")
+    root.put_object(Bucket="models", Key="web/model.onnx", Body=model(tmp_path, 1))
     (tmp_path / "token").write_text("a.b.c\n")
-    s = start("s3://models/web/model.onnx", env=s3.env(
-        AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="", AWS_WEB_IDENTITY_TOKEN_FILE=tmp_path / "token",
-        AWS_ROLE_ARN="arn:aws:iam::123456789012:role/server"))
+    s = start("s3://models/web/model.onnx", env={
+        "AWS_ENDPOINT_URL": url, "AWS_WEB_IDENTITY_TOKEN_FILE": tmp_path / "token",
+        "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/server"})
     assert answer(s, "web") == (200, 2.0)
+
+
+# --- Azure: Azurite ---
+
+KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # Azurite's own
+
+
+@pytest.fixture(scope="module")
+def azure(server):
+    program = TOOLS / "azurite" / "node_modules" / ".bin" / "azurite-blob"
+    if not program.exists():
+        pytest.skip("Azurite is not there: tools/setup test brings it in where there is npm")
+    from azure.storage.blob import BlobServiceClient
+    p = server(lambda port, folder: [program, "--blobHost", "127.0.0.1", "--blobPort", port, "--location", folder,
+                                     "--silent", "--skipApiVersionCheck", "--disableTelemetry"])
+    url = f"http://127.0.0.1:{p.port}/devstoreaccount1"
+    text = f"DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey={KEY};BlobEndpoint={url};"
+    client = BlobServiceClient.from_connection_string(text)
+    client.create_container("models")
+    return client, url, text
+
+
+def test_blobs_of_azure_by_key_by_sas_and_a_directory(start, azure, tmp_path):
+    from datetime import datetime, timedelta, timezone
+
+    from azure.storage.blob import ContainerSasPermissions, generate_container_sas
+    client, url, connection = azure
+    blobs = client.get_container_client("models")
+    blobs.upload_blob("plus/1/model.onnx", model(tmp_path, 1), overwrite=True)
+    blobs.upload_blob("plus/2/model.onnx", model(tmp_path, 2, 20), overwrite=True)
+    blobs.upload_blob("plus/a b+c%d.txt", b"odd", overwrite=True)
+    s = start("az://devstoreaccount1/models/plus/1/model.onnx", env={"AZURE_STORAGE_CONNECTION_STRING": connection})
+    assert answer(s, "plus") == (200, 2.0)
+    s = start("az://devstoreaccount1/models/plus/", env={"AZURE_STORAGE_BLOB_ENDPOINT": url, "AZURE_STORAGE_KEY": KEY})
+    assert answer(s, "plus") == (200, 3.0)
+    sas = generate_container_sas("devstoreaccount1", "models", account_key=KEY, permission=ContainerSasPermissions(
+        read=True, list=True), expiry=datetime.now(timezone.utc) + timedelta(hours=1))
+    blobs.upload_blob("other/model.onnx", model(tmp_path, 3), overwrite=True)
+    s = start("az://devstoreaccount1/models/other/model.onnx",
+              env={"AZURE_STORAGE_BLOB_ENDPOINT": url, "AZURE_STORAGE_SAS_TOKEN": sas})
+    assert answer(s, "other") == (200, 4.0)
+
+
+@pytest.mark.parametrize("source,key,words", [("az://devstoreaccount1/models/nothing.onnx", KEY, "does not exist"),
+                                              ("az://devstoreaccount1/models/x.onnx", "bm8=", "403"),
+                                              ("az://devstoreaccount1", KEY, "az://ACCOUNT/CONTAINER/BLOB")])
+def test_what_azure_refuses_ends_the_start(start, azure, source, key, words):
+    env = {"AZURE_STORAGE_BLOB_ENDPOINT": azure[1], "AZURE_STORAGE_KEY": key}
+    s = start(source, env=env, wait=None, exit_code=1)
+    assert s.wait_exit(60) == 1
+    assert words in s.log()
+
+
+# --- Google: tokens are looked at as Google does; objects by its JSON API ---
+
+class Google(BaseHTTPRequestHandler):
+    """The token endpoint, which checks the assertion, and objects with their generations."""
+
+    def log_message(self, *_):
+        pass
+
+    def reply(self, status, body, **headers):
+        self.send_response(status)
+        for k, v in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(k, v)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):
+        import jwt
+        form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        claims = jwt.decode(form["assertion"][0], self.server.public, algorithms=["RS256"], audience=self.server.url + "/token")
+        assert form["grant_type"] == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
+        assert claims["iss"] == "galley@project" and claims["exp"] - claims["iat"] == 3600
+        self.reply(200, b'{"access_token":"good","token_type":"Bearer","expires_in":3600}')
+
+    def do_GET(self):
+        from urllib.parse import unquote, urlsplit
+        import base64
+        if self.path.startswith("/computeMetadata/"):
+            assert self.headers["Metadata-Flavor"] == "Google"
+            self.reply(200, b'{"access_token":"good"}')
+            return
+        if self.headers.get("Authorization") != "Bearer good":
+            self.reply(401, b"no token")
+            return
+        parts = urlsplit(self.path)
+        query = {k: v[0] for k, v in parse_qs(parts.query).items()}
+        name = unquote(parts.path.removeprefix("/storage/v1/b/models/o").removeprefix("/"))
+        files = self.server.files
+
+        def resource(n):
+            return {"name": n, "size": str(len(files[n])), "generation": "17", "md5Hash": base64.b64encode(
+                hashlib.md5(files[n]).digest()).decode()}
+        if not name:  # a page of one
+            found = sorted(n for n in files if n.startswith(query["prefix"]))
+            at = int(query.get("pageToken", 0))
+            body = {"items": [resource(n) for n in found[at:at + 1]]}
+            if at + 1 < len(found):
+                body["nextPageToken"] = str(at + 1)
+            self.reply(200, json.dumps(body).encode())
+        elif name not in files:
+            self.reply(404, b"{}")
+        elif query.get("alt") != "media":
+            self.reply(200, json.dumps(resource(name)).encode())
+        else:
+            assert query["generation"] == "17"
+            data, span = files[name], self.headers.get("Range")
+            if not span:
+                self.reply(200, data)
+                return
+            first, last = span.removeprefix("bytes=").split("-")
+            part = data[int(first):int(last or len(data)) + 1]
+            self.reply(206, part, **{"Content-Range": f"bytes {first}-{int(first) + len(part) - 1}/{len(data)}"})
+
+
+@pytest.fixture
+def google(tmp_path):
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    g = serve_near(Google)
+    g.public, g.url = key.public_key(), f"http://127.0.0.1:{g.server_address[1]}"
+    g.files = {"plus/2/model.onnx": model(tmp_path, 2, 20), "plus/1/model.onnx": model(tmp_path, 1),
+               "a b+c/model.onnx": model(tmp_path, 3)}
+    g.account = tmp_path / "account.json"
+    g.account.write_text(json.dumps({"type": "service_account", "client_email": "galley@project",
+                                     "private_key": pem.decode(), "token_uri": g.url + "/token"}))
+    yield g
+    g.shutdown()
+    g.server_close()
+
+
+@pytest.mark.parametrize("source,name,y", [("gs://models/plus/1/model.onnx", "plus", 2.0), ("gs://models/plus/", "plus", 3.0),
+                                           ("gs://models/a b+c/model.onnx", "a b+c", 4.0)])
+def test_objects_of_google_with_a_service_account(start, google, source, name, y):
+    env = {"STORAGE_EMULATOR_HOST": google.url, "GOOGLE_APPLICATION_CREDENTIALS": google.account}
+    s = start(source, env=env)
+    r = s.post("/v2/models/" + harness.quote(name) + "/infer", {"inputs": [
+        {"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [1.0]}]})
+    assert r.json()["outputs"][0]["data"] == [y]
+
+
+@pytest.mark.parametrize("how,words", [("nobody", "401"), ("other", "not known to galley"), ("missing", "other.json")])
+def test_what_google_refuses_ends_the_start(start, google, tmp_path, how, words):
+    env = {"STORAGE_EMULATOR_HOST": google.url}
+    if how != "nobody":
+        env["GOOGLE_APPLICATION_CREDENTIALS"] = tmp_path / "other.json"
+    if how == "other":
+        (tmp_path / "other.json").write_text('{"type":"external_account"}')
+    s = start("gs://models/plus/1/model.onnx", env=env, wait=None, exit_code=1)
+    assert s.wait_exit(60) == 1
+    assert words in s.log()
