@@ -170,6 +170,8 @@ static void put_labels(struct gal_buf *out, const struct gal_model_config *c)
 
 void gal_model_config_json(struct gal_buf *out, const struct gal_model_config *c)
 {
+    static const char *const verifies[] = {
+        [GAL_VERIFY_BEFORE] = "before", [GAL_VERIFY_AFTER] = "after", [GAL_VERIFY_OFF] = "off"};
     static const char *const modes[] = {
         [GAL_SCHED_AUTO] = "auto", [GAL_SCHED_INLINE] = "inline", [GAL_SCHED_WORKERS] = "workers"};
     gal_buf_putc(out, '{');
@@ -179,6 +181,7 @@ void gal_model_config_json(struct gal_buf *out, const struct gal_model_config *c
     put_u64(out, "max_batch_size", c->policy.rows_max);
     put_policy(out, &c->policy);
     put_text(out, "schedule", gal_str_of(modes[c->mode]));
+    put_text(out, "verify", gal_str_of(verifies[c->verify]));
     put_u64(out, "workers", c->workers);
     put_u64(out, "inline_limit", c->inline_us_max);
     put_backend(out, &c->backend);

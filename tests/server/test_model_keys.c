@@ -184,6 +184,7 @@ static const struct {
     {GAL_KEY_RESPONSE_CACHE, "on"},
     {GAL_KEY_RESPONSE_CACHE_TTL, "1m"},
     {GAL_KEY_VERSIONS, "latest:2"},
+    {GAL_KEY_VERIFY, "after"},
     {GAL_KEY_VERSION_LABELS, "stable=1,canary=2"},
 };
 #define EVERY_KEY (sizeof(every_key) / sizeof(every_key[0]))
