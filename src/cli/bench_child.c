@@ -139,8 +139,8 @@ static enum gal_status wait_ready(struct gal_bench_child *c, bool (*stop)(void *
         } else if (gal_mono_us(&gal_clock_system) > end_us) {
             status = gal_fail(err, GAL_UNAVAILABLE,
                               "the server that was started is not ready after 2 minutes");
-        } else if (found &&
-                   gal_target_fetch(target, "/health/ready", 1000000, &code, &body, NULL) != GAL_OK) {
+        } else if (found && gal_target_fetch(target, "/health/ready", 1000000, &code, &body,
+                                             NULL) != GAL_OK) {
             code = 0;
         }
     }

@@ -440,8 +440,8 @@ void gal_bench_side_stats(struct gal_bench_side *s, struct gal_server_stats *out
         return;
     gal_arena_init(&arena, 65536, 0, 64u << 20);
     gal_buf_init(&body, ANSWER_BYTES_MAX);
-    if (gal_target_fetch(&s->target, model_path(s, "/stats", path, sizeof(path)), ASK_US, &code, &body,
-                  NULL) != GAL_OK ||
+    if (gal_target_fetch(&s->target, model_path(s, "/stats", path, sizeof(path)), ASK_US, &code,
+                         &body, NULL) != GAL_OK ||
         code != 200 ||
         gal_server_stats_parse(gal_buf_str(&body), s->spec.version, &arena, out, NULL) != GAL_OK)
         out->known = false;

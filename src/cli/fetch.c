@@ -225,7 +225,7 @@ static enum gal_status exchange(const struct gal_target *t, struct link *l, uint
 }
 
 enum gal_status gal_target_fetch_raw(const struct gal_target *t, uint64_t timeout_us,
-                              struct gal_buf *answer, struct gal_err *err)
+                                     struct gal_buf *answer, struct gal_err *err)
 {
     uint64_t deadline_us = gal_mono_us(&gal_clock_system) + timeout_us;
     struct link l = {.fd = -1};
@@ -261,7 +261,7 @@ static enum gal_status read_answer(struct gal_str raw, int *status, struct gal_b
 }
 
 enum gal_status gal_target_fetch(const struct gal_target *t, const char *path, uint64_t timeout_us,
-                          int *status, struct gal_buf *body, struct gal_err *err)
+                                 int *status, struct gal_buf *body, struct gal_err *err)
 {
     struct gal_target target = *t;
     struct gal_buf raw;

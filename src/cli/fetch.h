@@ -22,10 +22,10 @@ char *gal_target_authority(const struct gal_target *t, char *out, size_t size);
 /* Sends `GET t->path` and appends what comes until the peer closes, head and body, to answer; more
  * than its maximum is cut off. UNAVAILABLE with the place and the reason. */
 enum gal_status gal_target_fetch_raw(const struct gal_target *t, uint64_t timeout_us,
-                              struct gal_buf *answer, struct gal_err *err);
+                                     struct gal_buf *answer, struct gal_err *err);
 /* The same with another path, as status and body; body is cleared first. */
 enum gal_status gal_target_fetch(const struct gal_target *t, const char *path, uint64_t timeout_us,
-                          int *status, struct gal_buf *body, struct gal_err *err);
+                                 int *status, struct gal_buf *body, struct gal_err *err);
 /* The first of the host's addresses that takes a connection. */
 enum gal_status gal_target_reach(const struct gal_target *t, uint64_t timeout_us,
                                  struct gal_endpoint *out, struct gal_err *err);

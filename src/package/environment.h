@@ -31,9 +31,8 @@ struct gal_environment {
 };
 
 /* INVALID: "requirements.txt:7" as place. */
-enum gal_status gal_environment_read(struct gal_str text, const char *path,
-                                     struct gal_arena *arena, struct gal_environment *out,
-                                     struct gal_err *err);
+enum gal_status gal_environment_read(struct gal_str text, const char *path, struct gal_arena *arena,
+                                     struct gal_environment *out, struct gal_err *err);
 /* NULL: not in it. */
 const struct gal_pinned *gal_environment_find(const struct gal_environment *e, struct gal_str name);
 /* Two CUDA versions go together when the shorter one, in whole numbers, begins the longer one:

@@ -436,7 +436,7 @@ static void part_of_a_file_is_sent_and_sent_again(void **state)
     for (unsigned i = 0; i < 2; i++) {
         assert_memory_equal(p.asked[i].head, "PUT / HTTP/1.1\r\n", 16);
         assert_int_equal(p.asked[i].body_bytes, 20);
-        assert_memory_equal(p.asked[i].body, RESOURCE + 3, 20);
+        assert_memory_equal(p.asked[i].body, &RESOURCE[3], 20);
     }
     q.body_bytes = 24; /* one more than there is */
     assert_int_equal(gal_fetch(f, &q, &r, &err), GAL_IO);

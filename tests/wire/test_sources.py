@@ -222,7 +222,9 @@ def test_a_length_that_is_not_kept_is_a_failed_start(start, cache, tmp_path, ran
             assert s.wait_exit(60) == 1
         assert ("ready", 200) not in hammer.seen
     assert entries(cache) == []
-    assert "plus.onnx" in s.log().splitlines()[-1]
+    # requests of the hammer may be logged behind it
+    assert any("plus.onnx" in line and ('"level":"error"' in line or line.startswith("galley: serve:"))
+               for line in s.log().splitlines()), s.log()
 
 
 @pytest.mark.parametrize("told", ["repr-digest", "url"])
