@@ -92,6 +92,35 @@ static bool has_batch_dim(const struct gal_model_info *info)
     return info->input_count > 0 && info->output_count > 0;
 }
 
+/* The file's digest, beside its load: both read all of it. */
+struct digesting {
+    struct gal_model *model;
+    pthread_t thread;
+    enum gal_status status;
+    struct gal_err err;
+};
+
+static void *digest(void *arg)
+{
+    struct digesting *d = arg;
+    d->status = gal_sha256_file(d->model->path, d->model->sha256, &d->err);
+    return NULL;
+}
+
+static enum gal_status load_file(struct gal_model *m, const struct gal_model_options *o,
+                                 struct gal_err *err)
+{
+    struct digesting d = {.model = m};
+    enum gal_status status = gal_thread_start(&d.thread, "galley-digest", digest, &d, err);
+    if (status)
+        return status;
+    status = o->ops->load(m->path, &o->config.backend, &m->session, err);
+    pthread_join(d.thread, NULL);
+    if (!status && d.status && err)
+        *err = d.err;
+    return status ? status : d.status;
+}
+
 static enum gal_status open_file(struct gal_model *m, const struct gal_model_options *o,
                                  struct gal_err *err)
 {
@@ -102,9 +131,7 @@ static enum gal_status open_file(struct gal_model *m, const struct gal_model_opt
     if (!status && file.kind == GAL_FILE_NONE)
         status = gal_fail(err, GAL_NOT_FOUND, "the file is gone");
     if (!status)
-        status = o->ops->load(m->path, &o->config.backend, &m->session, err);
-    if (!status)
-        status = gal_sha256_file(m->path, m->sha256, err);
+        status = load_file(m, o, err);
     m->file_bytes = file.bytes;
     return status;
 }
