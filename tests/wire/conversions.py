@@ -8,8 +8,13 @@ RTOL, ATOL = 1e-4, 1e-5  # what golden cases are held to, untold
 MAKERS = harness.SOURCE / "tests" / "convert"
 
 
+SLOW_SANITIZED = "frameworks' own work is no matter for sanitizers: test_init and test_packages run galley's part"
+
+
 def needs(python, skipped, level):
     """A mark that skips, with the reason, where a framework's Python is not there."""
+    if harness.SANITIZE:
+        return pytest.mark.skip(reason=SLOW_SANITIZED)
     told = harness.SOURCE / "build" / "deps" / skipped
     reason = told.read_text().strip() if told.exists() else f"{python} is missing; run: tools/setup {level}"
     return pytest.mark.skipif(not python.exists(), reason=reason)

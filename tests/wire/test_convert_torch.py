@@ -13,7 +13,8 @@ import harness
 
 PYTHON = Path("/usr/bin/python3")  # Debian's python3-torch: for processors alone, a tenth of PyPI's
 HAS_TORCH = PYTHON.exists() and subprocess.run([PYTHON, "-c", "import torch"], capture_output=True, check=False).returncode == 0
-pytestmark = pytest.mark.skipif(not HAS_TORCH, reason="/usr/bin/python3 has no torch; run: tools/setup test (Debian's python3-torch)")
+pytestmark = [pytest.mark.skipif(not HAS_TORCH, reason="/usr/bin/python3 has no torch; run: tools/setup test (Debian's python3-torch)"),
+              pytest.mark.skipif(harness.SANITIZE, reason=conversions.SLOW_SANITIZED)]
 NET = conversions.MAKERS / "net.py"
 
 

@@ -11,8 +11,8 @@ from test_stores import server  # noqa: F401 (fixture)
 
 BIN = harness.SOURCE / "build" / "mlflow" / "bin"
 
-pytestmark = pytest.mark.skipif(not (BIN / "mlflow").exists(),
-                                reason="MLflow is not there: tools/setup test brings it in")
+pytestmark = [pytest.mark.skipif(not (BIN / "mlflow").exists(), reason="MLflow is not there: tools/setup test brings it in"),
+              pytest.mark.skipif(harness.SANITIZE, reason="MLflow's servers take minutes; test_sources and test_stores run the same code")]
 
 
 def mlflow(server, tmp_path_factory, *args, env=None):
