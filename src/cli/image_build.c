@@ -6,6 +6,7 @@
 #include "cli/image_source.h"
 #include "cli/image_target.h"
 #include "cli/print.h"
+#include "cli/subject.h"
 #include "net/loop.h"
 #include "ship/image_run.h"
 
@@ -257,6 +258,27 @@ static void on_layer(const struct gal_cargo *cargo, const struct gal_layer *laye
                       layer->was_there ? "there already" : "packed", layer->size);
 }
 
+/* A package that nobody has sealed proves itself, as galley pack has it: its image is the one that
+ * packing it first would give. */
+static enum gal_status prove(struct build *b, struct gal_err *err)
+{
+    const char *path = b->cli->operand_count ? b->cli->operands[0] : NULL;
+    struct gal_subject subject = {.text = path};
+    struct gal_golden *golden = NULL;
+    struct gal_proof proof;
+    if (!path || !gal_package_is(path))
+        return GAL_OK;
+    enum gal_status status = gal_subject_package(path, &subject, err);
+    if (!status && !subject.package->is_sealed) {
+        status = gal_subject_load(&b->config, &subject, err);
+        if (!status)
+            status = gal_subject_prove(&subject, &b->cli->arena, &golden, &proof, err);
+        b->options.models.proved = !status && golden;
+    }
+    gal_subject_close(&subject);
+    return status;
+}
+
 static enum gal_status build(struct build *b, struct gal_err *err)
 {
     enum gal_status status = gal_layer_folder(b->cli, b->layers, err);
@@ -271,6 +293,8 @@ static enum gal_status build(struct build *b, struct gal_err *err)
         status = find_platform(b, err);
     if (!status)
         status = open_base(b, err);
+    if (!status)
+        status = prove(b, err);
     if (!status)
         status = gal_ship_build(&b->options, &b->image, err);
     if (!status)

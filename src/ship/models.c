@@ -58,7 +58,7 @@ static enum gal_status put_file(struct gathering *g, struct gal_str name, bool i
 /* A user's directory becomes a .galley file in a temporary directory. */
 static enum gal_status pack(struct gathering *g)
 {
-    const struct gal_pack_options options = {.epoch = g->o->epoch};
+    const struct gal_pack_options options = {.proved = g->o->proved, .epoch = g->o->epoch};
     const char *tmp = getenv("TMPDIR");
     struct gal_pack_report report;
     char *beside, *file = NULL;

@@ -28,6 +28,7 @@ struct gal_models_options {
     const char *place;    /* folder in the image: "models" */
     bool under_its_name;  /* place/NAME/..., else straight in place */
     bool without_weights; /* no cargo: name and digest only */
+    bool proved;          /* its golden cases were reproduced: what is packed on the way says so */
     int64_t epoch;
 };
 
