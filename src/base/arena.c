@@ -177,7 +177,7 @@ void *gal_arena_grow(struct gal_arena *a, void *p, size_t from, size_t to)
         return p;
     }
     void *moved = gal_arena_alloc(a, to);
-    if (moved)
+    if (moved && from > 0)
         memcpy(moved, p, from);
     return moved;
 }

@@ -180,8 +180,10 @@ static enum gal_status try_dir(struct search *s, const char *dir)
 static enum gal_status try_paths(struct search *s, struct gal_str paths, const char *asker)
 {
     enum gal_status status = GAL_OK;
-    struct gal_str dir, origin = gal_str_of(asker + strlen(s->l->root));
+    struct gal_str dir, origin = gal_str_of(asker), root = gal_str_of(s->l->root);
     char path[GAL_PATH_SIZE];
+    if (gal_str_starts(origin, root)) /* a binary that is added may lie elsewhere */
+        origin = (struct gal_str){origin.p + root.n, origin.n - root.n};
     while (origin.n && origin.p[origin.n - 1] != '/')
         origin.n--;
     while (!status && paths.n && gal_str_cut(&paths, ':', &dir)) {

@@ -69,7 +69,7 @@ def test_malformed(server, data, status, words):
 
 
 def test_after_all_of_them_it_serves_and_has_not_grown(server):
-    """A second and third round: what the first one left behind is there already."""
+    """Further rounds: what the first one left behind is there already."""
     def round_of_all():
         for _, data, status, words in bad_requests.ROWS:
             try:
@@ -79,15 +79,17 @@ def test_after_all_of_them_it_serves_and_has_not_grown(server):
             except AssertionError:
                 pass
         return server.rss()
-    second = round_of_all()
-    third = round_of_all()
+    sizes = [round_of_all(), round_of_all()]
+    # Heaps keep what they took once, and take it at different moments; what leaks grows in every round.
+    while not harness.SANITIZE and sizes[-1] - sizes[-2] >= 4 << 20 and len(sizes) < 5:
+        sizes.append(round_of_all())
     still_right(server)
     for name in ("iris", "digits", "fraud", "breast-cancer"):
         case = json.loads((harness.EXAMPLES / name / "example.json").read_text())
         assert server.post(f"/v1/models/{name}/predict", case).status == 200
     assert server.get("/health/ready").status == 200
     if not harness.SANITIZE:
-        assert third - second < 4 << 20, f"grew from {second} to {third} bytes"
+        assert sizes[-1] - sizes[-2] < 4 << 20, f"grew: {sizes}"
 
 
 @pytest.mark.parametrize("kind", ["reset", "close", "half_close"])
