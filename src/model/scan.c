@@ -197,6 +197,16 @@ static void dir_of(const char *path, char out[PATH_MAX])
     snprintf(out, PATH_MAX, "%.*s", slash ? (int)(n ? n : 1) : 1, slash ? path : ".");
 }
 
+/* The directory above: by its name, since a version may be a link to what lies elsewhere. */
+static void dir_above(const char *dir, char out[PATH_MAX + 4])
+{
+    const char *base = gal_path_base(dir);
+    if (base > dir + 1 && strcmp(base, ".") != 0 && strcmp(base, "..") != 0)
+        snprintf(out, PATH_MAX + 4, "%.*s", (int)(base - dir - 1), dir);
+    else
+        snprintf(out, PATH_MAX + 4, "%s/..", dir);
+}
+
 /* x.onnx is "x"; NAME/model.onnx is NAME, NAME/VERSION/model.onnx is VERSION of NAME. */
 static enum gal_status add_file(struct gal_found *f, const char *path)
 {
@@ -214,7 +224,7 @@ static enum gal_status add_file(struct gal_found *f, const char *path)
     enum gal_status status = dir_name(f, dir, name);
     if (!status && gal_version_valid(gal_str_of(name))) {
         memcpy(version, name, sizeof version);
-        snprintf(up, sizeof up, "%s/..", dir);
+        dir_above(dir, up);
         status = dir_name(f, up, name);
     }
     return status ? status : gal_found_add(f, name, version, path, NULL);
