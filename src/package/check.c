@@ -84,9 +84,10 @@ static size_t rows_of(const struct gal_tensor *t)
     return t->rank > 0 ? (size_t)t->shape[0] : 1;
 }
 
-static void add(struct gal_findings *out, size_t feature, size_t row, size_t element,
-                enum gal_verdict v, const char *message, bool flag)
+void gal_check_add(struct gal_findings *out, struct gal_finding finding)
 {
+    bool flag = finding.flag;
+
     out->flagged += flag;
     out->refused += !flag;
     if (out->count == GAL_FINDINGS_MAX) {
@@ -95,7 +96,13 @@ static void add(struct gal_findings *out, size_t feature, size_t row, size_t ele
             return;
         out->count--; /* the first that is refused is told, come what may */
     }
-    out->at[out->count++] = (struct gal_finding){feature, row, element, types[v], message, flag};
+    out->at[out->count++] = finding;
+}
+
+static void add(struct gal_findings *out, size_t feature, size_t row, size_t element,
+                enum gal_verdict v, const char *message, bool flag)
+{
+    gal_check_add(out, (struct gal_finding){feature, row, element, types[v], message, flag});
 }
 
 static void check_column(const struct gal_manifest *m, size_t feature, const struct gal_tensor *t,
@@ -198,7 +205,7 @@ static int by_row(const void *a, const void *b)
 }
 
 /* "instance 3: a must be ...; instance 4: ..." as far as there is room. */
-static enum gal_status tell(const struct gal_findings *f, size_t rows, struct gal_err *err)
+enum gal_status gal_check_tell(const struct gal_findings *f, size_t rows, struct gal_err *err)
 {
     char text[sizeof err->message];
     size_t n = 0, told = 0;
@@ -249,34 +256,7 @@ enum gal_status gal_check_features(const struct gal_manifest *m, const struct ga
         check_rule(m, &m->rules[i], values, out);
     if (out->count > 1)
         qsort(out->at, out->count, sizeof *out->at, by_row);
-    return out->refused ? tell(out, first ? rows_of(first) : 1, err) : GAL_OK;
-}
-
-/* --- answers --- */
-
-size_t gal_check_confidence(const struct gal_manifest *m, const struct gal_tensor *output,
-                            struct gal_arena *arena, struct gal_findings *out)
-{
-    size_t rows = rows_of(output), a_row = rows ? output->count / rows : 0, low = 0;
-    const char *message = NULL;
-    for (size_t row = 0; row < rows && a_row > 0; row++) {
-        double best = gal_check_number(output, row * a_row);
-        for (size_t i = 1; i < a_row; i++)
-            best = fmax(best, gal_check_number(output, row * a_row + i));
-        if (best >= m->confidence_min)
-            continue;
-        if (!message)
-            message =
-                gal_arena_printf(arena, "%s is below %g", m->confidence_of.p, m->confidence_min);
-        low++;
-        out->flagged++;
-        if (out->count < GAL_FINDINGS_MAX)
-            out->at[out->count++] = (struct gal_finding){
-                SIZE_MAX, row, 0, "confidence", message ? message : "low confidence", true};
-        else
-            out->more = true;
-    }
-    return low;
+    return out->refused ? gal_check_tell(out, first ? rows_of(first) : 1, err) : GAL_OK;
 }
 
 /* --- defaults --- */

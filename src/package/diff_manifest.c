@@ -26,6 +26,7 @@ static enum gal_section section_of(struct gal_str key)
         {"rules", GAL_SECTION_SCHEMA},
         {"outputs", GAL_SECTION_SCHEMA},
         {"confidence", GAL_SECTION_SCHEMA},
+        {"stability", GAL_SECTION_SCHEMA},
         {"before", GAL_SECTION_STEPS},
         {"after", GAL_SECTION_STEPS},
         {"model", GAL_SECTION_WEIGHTS},

@@ -85,6 +85,7 @@ void gal_manifest_describe(struct gal_buf *out, const struct gal_manifest_parts 
     put_object(out, GAL_OBJECT_OUTPUT, "outputs[], where it is a mapping");
     put_object(out, GAL_OBJECT_GOLDEN, "golden, where it is a mapping");
     put_object(out, GAL_OBJECT_CONFIDENCE, "confidence");
+    put_object(out, GAL_OBJECT_STABILITY, "stability");
     if (parts->step_count > 0) {
         put_steps(out, parts, true);
         put_steps(out, parts, false);

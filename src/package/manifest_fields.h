@@ -7,7 +7,8 @@
 #include "base/limits.h"
 #include "package/manifest.h"
 
-/* Mappings of the file. MODEL, GOLDEN and CONFIDENCE fill TOP's struct, OUTLIER fills FEATURE's. */
+/* Mappings of the file. MODEL, GOLDEN, CONFIDENCE and STABILITY fill TOP's struct, OUTLIER fills
+ * FEATURE's. */
 enum gal_object {
     GAL_OBJECT_NONE,
     GAL_OBJECT_TOP,
@@ -18,6 +19,7 @@ enum gal_object {
     GAL_OBJECT_OUTPUT,
     GAL_OBJECT_GOLDEN,
     GAL_OBJECT_CONFIDENCE,
+    GAL_OBJECT_STABILITY,
     GAL_OBJECT_COUNT
 };
 
