@@ -105,8 +105,7 @@ static struct gal_cache_entry *take_over(struct gal_cached *k, struct gal_str va
                                x->infer->run_count, &x->arena, x->infer->outputs, &expires_us,
                                NULL) != GAL_OK ||
         (expires_us != 0 && expires_us <= now_us) ||
-        gal_cache_entry_new(k->ask.key, x->infer->outputs, x->infer->run_count, &e, NULL) !=
-            GAL_OK)
+        gal_cache_entry_new(k->ask.key, x->infer->outputs, x->infer->run_count, &e, NULL) != GAL_OK)
         return NULL;
     *ttl_us = k->ttl_us;
     if (expires_us != 0 && (*ttl_us == 0 || expires_us - now_us < *ttl_us))

@@ -33,9 +33,9 @@ struct gal_infer {
     void (*refuse)(struct gal_exchange *x, struct gal_infer *inf, const struct gal_err *err);
     /* Of an answer: flagged values, rows of low confidence, rows whose decision does not stand. */
     size_t outliers, unsure, unstable;
-    bool withheld;           /* the model has answered, and the answer is refused */
-    void *state;             /* the dialect's own */
-    bool has_run;            /* outputs are to be released */
+    bool withheld; /* the model has answered, and the answer is refused */
+    void *state;   /* the dialect's own */
+    bool has_run;  /* outputs are to be released */
 };
 
 /* Allocates for x->model; all outputs wanted. NULL when memory is out. */

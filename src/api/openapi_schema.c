@@ -599,7 +599,8 @@ static void put_error_schemas(struct gal_buf *out)
                 "\"string\"}},\"required\":[\"loc\",\"msg\",\"type\"]}");
     gal_doc_raw(
         out, "Flag",
-        "{\"type\":\"object\",\"description\":\"an outlier, an answer of low confidence, or one that "
+        "{\"type\":\"object\",\"description\":\"an outlier, an answer of low confidence, or one "
+        "that "
         "changes when numbers change a little\","
         "\"properties\":{\"instance\":{\"type\":\"integer\"},\"field\":{\"type\":\"string\"},"
         "\"msg\":{\"type\":\"string\"},\"type\":{\"enum\":[\"outlier\",\"confidence\","

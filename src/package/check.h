@@ -52,8 +52,8 @@ size_t gal_check_confidence(const struct gal_manifest *m, const struct gal_tenso
  * output `stability` of the package's session (package/stability.h). */
 size_t gal_check_stability(const struct gal_manifest *m, const struct gal_tensor *shares,
                            struct gal_arena *arena, struct gal_findings *out);
-/* What findings refuse, in one sentence ("instance 3: a is ...; ..."), of a request of so many rows.
- * Returns INVALID. */
+/* What findings refuse, in one sentence ("instance 3: a is ...; ..."), of a request of so many
+ * rows. Returns INVALID. */
 enum gal_status gal_check_tell(const struct gal_findings *f, size_t rows, struct gal_err *err);
 /* The feature or output that a finding is about. */
 struct gal_str gal_check_field(const struct gal_manifest *m, const struct gal_finding *f);

@@ -42,7 +42,8 @@ size_t gal_check_confidence(const struct gal_manifest *m, const struct gal_tenso
         if (!message)
             message =
                 gal_arena_printf(arena, "%s is below %g", m->confidence_of.p, m->confidence_min);
-        doubt(out, (struct gal_finding){GAL_FINDING_CONFIDENCE, row, 0, "confidence", message, true},
+        doubt(out,
+              (struct gal_finding){GAL_FINDING_CONFIDENCE, row, 0, "confidence", message, true},
               m->confidence_action);
         low++;
     }

@@ -108,7 +108,8 @@ static enum gal_status check_stability(struct gal_manifest_reader *r, const stru
     }
     for (size_t i = 0; moving == 0 && i < m->feature_count; i++)
         moving += gal_feature_moves(&m->features[i]);
-    return moving > 0 ? GAL_OK : gal_manifest_fail(r, node, "there is no feature whose number may move");
+    return moving > 0 ? GAL_OK
+                      : gal_manifest_fail(r, node, "there is no feature whose number may move");
 }
 
 /* --- rules --- */
@@ -241,13 +242,12 @@ enum gal_status gal_manifest_read(struct gal_str text, const char *path, struct 
     struct gal_manifest_draft *d = gal_arena_small(arena, sizeof *d);
     if (!d)
         return gal_manifest_no_memory(&r);
-    *d = (struct gal_manifest_draft){.m = {.model_format = GAL_STR("onnx"),
-                                           .rtol = 1e-5,
-                                           .atol = 1e-6,
-                                           .confidence_min = (double)NAN,
-                                           .stability = {.noise = 0.01,
-                                                         .samples = 16,
-                                                         .agreement_min = 1}}};
+    *d = (struct gal_manifest_draft){
+        .m = {.model_format = GAL_STR("onnx"),
+              .rtol = 1e-5,
+              .atol = 1e-6,
+              .confidence_min = (double)NAN,
+              .stability = {.noise = 0.01, .samples = 16, .agreement_min = 1}}};
     d->m.path = gal_arena_strdup(arena, gal_str_of(path));
     if (!d->m.path)
         return gal_manifest_no_memory(&r);

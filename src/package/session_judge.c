@@ -48,7 +48,8 @@ static enum gal_status measure(const struct gal_packed *p, const struct gal_valu
     memcpy(filled, inputs, n * sizeof *filled);
     if (!gal_packed_rows(filled, n, &rows) || decided->rank == 0 ||
         (size_t)decided->shape[0] != rows)
-        return gal_fail(err, GAL_INVALID, "%.*s has other rows than the features: it is no decision",
+        return gal_fail(err, GAL_INVALID,
+                        "%.*s has other rows than the features: it is no decision",
                         GAL_STR_SHOWN(decided->name));
     float *agree = gal_arena_array(arena, rows + 1, sizeof *agree);
     if (!agree)

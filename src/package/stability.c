@@ -59,20 +59,27 @@ static uint64_t hash_row(const struct gal_manifest *m, const struct gal_value *v
 
 /* --- copies --- */
 
-/* A whole number, as near as its bounds let it. */
-static double move_whole(const struct gal_feature *f, double v, double to)
+/* As the column holds it; false: it is out of the feature's bounds. */
+static bool fits(const struct gal_feature *f, double *to)
 {
-    to = fmin(fmax(nearbyint(to), (double)f->check->low), (double)f->check->high);
-    return fabs(to) > EXACT_MAX ? v : to;
+    if (f->integral) {
+        *to = nearbyint(*to);
+        return fabs(*to) <= EXACT_MAX && *to >= (double)f->check->low &&
+               *to <= (double)f->check->high;
+    }
+    *to = gal_check_round(f->dtype, *to);
+    return *to >= f->check->real_low && *to <= f->check->real_high;
 }
 
+/* Beyond a bound it goes the other way; where that is beyond one too, it stays. */
 static void move(const struct gal_feature *f, double v, double by, void *out)
 {
     double to = v * (1 + by);
-    if (f->integral)
-        to = move_whole(f, v, to);
-    else
-        to = fmin(fmax(to, f->check->real_low), f->check->real_high);
+    if (!fits(f, &to)) {
+        to = v * (1 - by);
+        if (!fits(f, &to))
+            return;
+    }
     gal_check_put(f, &(struct gal_literal){.number = to, .integer = f->integral ? (int64_t)to : 0},
                   out);
 }
@@ -215,7 +222,6 @@ enum gal_status gal_stability_count(const struct gal_tensor *decided,
         return gal_fail(err, GAL_INVALID, "%.*s has other shapes for other rows: it is no decision",
                         GAL_STR_SHOWN(decided->name));
     for (size_t i = 0; i < all; i++)
-        agree[i % rows] +=
-            (float)same(decided, i % rows * width, moved, i * width, width);
+        agree[i % rows] += (float)same(decided, i % rows * width, moved, i * width, width);
     return GAL_OK;
 }
