@@ -55,6 +55,9 @@ bool gal_check_at_once(const struct gal_feature *f, const struct gal_tensor *t);
 double gal_check_number(const struct gal_tensor *t, size_t i);
 /* Behind the others, or counted where there is no more room. */
 void gal_check_add(struct gal_findings *out, struct gal_finding finding);
+/* Rows that break the rule. */
+void gal_check_rule(const struct gal_manifest *m, const struct gal_rule *r,
+                    const struct gal_value *values, struct gal_findings *out);
 const char *gal_check_message(const struct gal_feature *f, enum gal_verdict v,
                               struct gal_arena *arena);
 

@@ -114,16 +114,44 @@ static enum gal_status check_stability(struct gal_manifest_reader *r, const stru
 
 /* --- rules --- */
 
-/* A feature by name that is one number a row; SIZE_MAX with an error. */
-static const struct gal_feature *operand(const struct gal_map *names, struct gal_str name,
-                                         const char **problem)
+struct rule_names {
+    const struct gal_manifest *m;
+    const struct gal_map *names;
+};
+
+/* A feature by name that is one number a row. */
+static size_t find_operand(void *ctx, struct gal_str name, const char **problem)
 {
-    const struct gal_feature *f = gal_map_get(names, name);
-    if (!f)
-        *problem = "is no feature";
-    else if (f->rank > 0 || f->type == GAL_FEATURE_TEXT || f->type == GAL_FEATURE_IMAGE)
-        *problem = "is not a feature of one number";
-    return *problem ? NULL : f;
+    const struct rule_names *n = ctx;
+    const struct gal_feature *f = gal_map_get(n->names, name);
+    *problem = !f ? "is no feature"
+               : f->rank > 0 || f->type == GAL_FEATURE_TEXT || f->type == GAL_FEATURE_IMAGE
+                   ? "is not a feature of one number"
+                   : NULL;
+    return *problem ? SIZE_MAX : (size_t)(f - n->m->features);
+}
+
+static enum gal_status read_side(struct gal_manifest_reader *r, const struct gal_yaml *root,
+                                 const struct rule_names *names, struct gal_str text, size_t index,
+                                 const char *side, struct gal_expression *out)
+{
+    struct gal_err err;
+    gal_err_clear(&err);
+    enum gal_status status =
+        gal_expression_read(text, find_operand, (void *)(uintptr_t)names, r->arena, out, &err);
+    if (status == GAL_INVALID)
+        return fail_in(r, root, "rules", index, side, err.message);
+    return status ? gal_manifest_no_memory(r) : GAL_OK;
+}
+
+/* The first feature of a side; empty: it has none. */
+static struct gal_str first_feature(const struct gal_manifest *m, const struct gal_expression *e)
+{
+    for (size_t i = 0; i < e->count; i++) {
+        if (e->terms[i].kind == GAL_TERM_FEATURE)
+            return m->features[e->terms[i].feature].name;
+    }
+    return (struct gal_str){NULL, 0};
 }
 
 static enum gal_status settle_rule(struct gal_manifest_reader *r, const struct gal_yaml *root,
@@ -131,23 +159,23 @@ static enum gal_status settle_rule(struct gal_manifest_reader *r, const struct g
                                    const struct gal_rule_draft *draft, struct gal_rule *rule,
                                    size_t index)
 {
-    const char *problem = NULL;
-    const struct gal_feature *left = operand(names, draft->left, &problem), *right = NULL;
-    if (problem)
-        return fail_in(r, root, "rules", index, "left", problem);
-    bool is_number =
-        !gal_map_get(names, draft->right) && gal_manifest_number(draft->right, &rule->number);
-    if (!is_number)
-        right = operand(names, draft->right, &problem);
-    if (problem)
-        return fail_in(r, root, "rules", index, "right", problem);
-    rule->left = (size_t)(left - m->features);
-    rule->right = right ? (size_t)(right - m->features) : SIZE_MAX;
+    const struct rule_names known = {m, names};
+    enum gal_status status = read_side(r, root, &known, draft->left, index, "left", &rule->left);
+    if (!status)
+        status = read_side(r, root, &known, draft->right, index, "right", &rule->right);
+    if (status)
+        return status;
     rule->op = draft->op;
     rule->line = draft->line;
-    rule->field = draft->field.n ? draft->field : draft->left;
-    if (!gal_map_get(names, rule->field))
+    rule->field = draft->field;
+    if (rule->field.n && !gal_map_get(names, rule->field))
         return fail_in(r, root, "rules", index, "field", "is no feature");
+    if (rule->field.n == 0)
+        rule->field = first_feature(m, &rule->left);
+    if (rule->field.n == 0)
+        rule->field = first_feature(m, &rule->right);
+    if (!first_feature(m, &rule->left).n && !first_feature(m, &rule->right).n)
+        return fail_in(r, root, "rules", index, "left", "a rule needs a feature");
     rule->message = draft->message;
     if (!rule->message) {
         static const char *const words[] = {

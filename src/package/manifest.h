@@ -7,6 +7,7 @@
 #define GAL_PACKAGE_MANIFEST_H
 
 #include "base/buf.h"
+#include "package/expression.h"
 #include "tensor/tensor.h"
 #include "text/yaml.h"
 
@@ -68,12 +69,10 @@ struct gal_feature {
     unsigned line;
 };
 
-/* Rules over several features: `rules:` (VAL-05): LEFT OP RIGHT, each a feature or a number. */
+/* Rules over several features: `rules:` (VAL-05): LEFT OP RIGHT. */
 enum gal_rule_op { GAL_RULE_LT, GAL_RULE_LE, GAL_RULE_GT, GAL_RULE_GE, GAL_RULE_EQ, GAL_RULE_NE };
 struct gal_rule {
-    size_t left;  /* index of a feature */
-    size_t right; /* SIZE_MAX: `number` */
-    double number;
+    struct gal_expression left, right; /* one feature at least in the two */
     enum gal_rule_op op;
     const char *message;
     struct gal_str field; /* that the error is about; a feature's name */

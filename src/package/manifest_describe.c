@@ -13,7 +13,7 @@ static const char *form_of(const struct gal_field *f, char out[96])
         [GAL_FIELD_LINE] = "text",
         [GAL_FIELD_NAME] = "name",
         [GAL_FIELD_COLUMN] = "name",
-        [GAL_FIELD_OPERAND] = "name or number",
+        [GAL_FIELD_OPERAND] = "expression",
         [GAL_FIELD_VERSION] = "version",
         [GAL_FIELD_PATH] = "path",
         [GAL_FIELD_PATHS] = "list of paths",

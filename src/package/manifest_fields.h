@@ -29,7 +29,7 @@ enum gal_field_kind {
     GAL_FIELD_LINE,     /* (const char *) one line of min..max characters */
     GAL_FIELD_NAME,     /* (gal_str) letters, digits, - _ . */
     GAL_FIELD_COLUMN,   /* (gal_str) any text without control characters, min..max bytes */
-    GAL_FIELD_OPERAND,  /* (gal_str) a COLUMN or a number */
+    GAL_FIELD_OPERAND,  /* (gal_str) an expression (package/expression.h) of min..max bytes */
     GAL_FIELD_VERSION,  /* (gal_str) */
     GAL_FIELD_PATH,     /* (gal_str) within the package */
     GAL_FIELD_PATHS,    /* (const gal_str *, size_t) at most max */

@@ -32,6 +32,7 @@ features:
   - {name: hour_of_day, type: int, ge: 0, le: 23}
 rules:
   - {left: hour_of_day, op: "<=", right: user_account_age_days, message: an account is older than its first hour}
+  - {left: transaction_amount, op: "<=", right: 100000 * (user_account_age_days + 1), message: too much for a young account}
 outputs:
   - label
   - {name: probabilities, description: Of legitimate and fraud, labels: [legitimate, fraud]}
@@ -108,6 +109,17 @@ def test_a_wrong_field_is_422_by_name(server, ran, name, value, message, kind):
     assert got[f"instances[1].{named}"][0].startswith(message) and got[f"instances[1].{named}"][1] == kind
     assert reply.json()["detail"][0]["loc"] == ["body", "instances", 1, named]
     assert ran() == 0
+
+
+def test_a_rule_may_compute(server, ran):
+    row = {**GOOD, "transaction_amount": 900000, "user_account_age_days": 5, "hour_of_day": 3}
+    reply = post(server, "/predict", {"instances": [GOOD, row]})
+    assert reply.status == 422
+    assert details(reply) == {"instances[1].transaction_amount": ("too much for a young account", "rule")}
+    reply = post(server, "/v2/models/fraud/infer", {"inputs": oip_inputs(row)})
+    assert reply.status == 400 and b"too much for a young account" in reply.body
+    assert ran() == 0
+    assert post(server, "/predict", {**row, "user_account_age_days": 8}).status == 200
 
 
 @pytest.mark.parametrize("name,value", EDGES)
