@@ -259,7 +259,9 @@ static void put_after(struct gal_buf *out, const struct gal_draft *d)
     gal_buf_puts(out, ", index: 1, to: probability}\n"
                       "#  - threshold: {output: probability, above: 0.5, to: decision}\n"
                       "#  - bands: {output: probability, to: confidence, bands: [{above: 0.9, is: "
-                      "high}, {below: 0.1, is: high}], else: medium}\n");
+                      "high}, {below: 0.1, is: high}], else: medium}\n"
+                      "# stability: {output: decision, noise: 0.01}   # flags decisions that turn "
+                      "when numbers move a little\n");
 }
 
 static void put_outputs(struct gal_buf *out, const struct gal_draft *d)
