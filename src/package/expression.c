@@ -70,10 +70,11 @@ static struct gal_str take(struct reader *r, size_t n)
 
 static enum gal_status fail_here(struct reader *r, const char *wanted)
 {
-    size_t at = r->text.n - r->rest.n + 1;
-    if (peek(r) == '\0')
+    peek(r);
+    if (r->rest.n == 0)
         return gal_fail(r->err, GAL_INVALID, "ends where %s should be", wanted);
-    return gal_fail(r->err, GAL_INVALID, "'%.8s' at place %zu, where %s should be", r->rest.p, at,
+    return gal_fail(r->err, GAL_INVALID, "'%.*s' at place %zu, where %s should be",
+                    r->rest.n < 8 ? (int)r->rest.n : 8, r->rest.p, r->text.n - r->rest.n + 1,
                     wanted);
 }
 
@@ -188,7 +189,8 @@ enum gal_status gal_expression_read(struct gal_str text, gal_expression_find fin
         r.terms[r.count++] = (struct gal_term){.kind = GAL_TERM_FEATURE, .feature = whole};
     else
         status = read_sum(&r, 0);
-    if (!status && whole == SIZE_MAX && peek(&r) != '\0')
+    peek(&r);
+    if (!status && whole == SIZE_MAX && r.rest.n > 0)
         status = fail_here(&r, "a sign or the end");
     if (status)
         return status;
