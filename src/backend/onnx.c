@@ -3,10 +3,13 @@
 #include "backend/onnx.h"
 
 #include "backend/onnx_internal.h"
+#include "backend/onnx_weights.h"
 #include "base/file.h"
 #include "base/mem.h"
 
 #include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* Ports that run's arrays hold on the stack; more are taken from the arena. */
 #define PORTS_ON_STACK 16
@@ -38,6 +41,8 @@ static OrtStatus *set_entries(const OrtApi *api, const struct gal_backend_option
     OrtStatus *status = set_entry(o, "session.intra_op.allow_spinning", "0");
     if (!status)
         status = set_entry(o, "session.inter_op.allow_spinning", "0");
+    if (!status && options->share_weights)
+        status = set_entry(o, "session.disable_prepacking", "1");
     for (size_t i = 0; !status && i < options->entry_count; i++)
         status = set_entry(o, options->entries[i].key, options->entries[i].value);
     return status;
@@ -80,8 +85,10 @@ static enum gal_status set_options(const struct gal_ort *ort,
     return gal_ort_check(ort, status, GAL_ORT_LOAD, err);
 }
 
+/* weights_dir: where the files lie that the model has its weights in; NULL: beside it. */
 static enum gal_status make_session(struct gal_ort_session *s, const struct gal_ort_model *model,
-                                    const struct gal_backend_options *options, struct gal_err *err)
+                                    const struct gal_backend_options *options,
+                                    const char *weights_dir, struct gal_err *err)
 {
     const OrtApi *api = s->ort->api;
     OrtSessionOptions *o = NULL;
@@ -89,6 +96,12 @@ static enum gal_status make_session(struct gal_ort_session *s, const struct gal_
         gal_ort_check(s->ort, api->CreateSessionOptions(&o), GAL_ORT_LOAD, err);
     if (!status)
         status = set_options(s->ort, options, o, err);
+    if (!status && weights_dir)
+        status = gal_ort_check(
+            s->ort,
+            api->AddSessionConfigEntry(o, "session.model_external_initializers_file_folder_path",
+                                       weights_dir),
+            GAL_ORT_LOAD, err);
     if (!status)
         status = gal_ort_session_make(s->ort, model, o, s->memory_bytes_max, &s->session, err);
     if (o)
@@ -160,14 +173,43 @@ static enum gal_status find_categories(struct gal_ort_session *s, struct gal_str
     return status;
 }
 
+/* With large weights left in their file, which the engine maps. False: it has none that it could
+ * map, or the engine would not; then the model is made as any other, and says what is wrong. */
+static bool make_slim_session(struct gal_ort_session *s, const char *model_path,
+                              struct gal_str file, const struct gal_backend_options *options)
+{
+    struct gal_buf slim;
+    /* The engine takes no link that leads out of the directory. */
+    const char *place = options->place;
+    if (!place && options->share_weights && !options->bytes.p)
+        place = model_path;
+    char *path = place && s->ort->recent ? realpath(place, NULL) : NULL;
+    char *name = path ? strrchr(path, '/') : NULL;
+    bool made = false;
+    if (!name || name == path) {
+        free(path);
+        return false;
+    }
+    *name++ = '\0';
+    gal_buf_init(&slim, file.n);
+    if (gal_onnx_slim(file, gal_str_of(name), options->place_offset, GAL_ONNX_WEIGHTS_MIN, &slim) >
+        0) {
+        const struct gal_ort_model model = {NULL, gal_buf_str(&slim)};
+        made = !make_session(s, &model, options, path, NULL);
+    }
+    gal_buf_release(&slim);
+    free(path);
+    return made;
+}
+
 static enum gal_status load_mapped(struct gal_ort_session *s, const char *path, struct gal_str file,
                                    const struct gal_backend_options *options, struct gal_err *err)
 {
     struct gal_onnx_head head;
     const struct gal_ort_model model = {options->bytes.p ? NULL : path, file};
     enum gal_status status = gal_onnx_head_read(file, &s->arena, &head, err);
-    if (!status)
-        status = make_session(s, &model, options, err);
+    if (!status && !make_slim_session(s, path, file, options))
+        status = make_session(s, &model, options, NULL, err);
     if (!status)
         status = gal_ort_describe(s, &head, err);
     if (!status)
