@@ -160,11 +160,12 @@ enum gal_status gal_packaged_open(struct gal_model *m, const struct gal_model_op
     const struct gal_package_file *file = gal_package_find(m->package, manifest->model_file);
     enum gal_status status = check_format(manifest, err);
 
-    if (!status && !file)
-        status = gal_fail(err, GAL_NOT_FOUND, "the package holds no file %.*s, its model",
-                          GAL_STR_SHOWN(manifest->model_file));
-    if (!status)
-        status = load_beside_check(m, o, file, err);
+    if (status)
+        return status;
+    if (!file)
+        return gal_fail(err, GAL_NOT_FOUND, "the package holds no file %.*s, its model",
+                        GAL_STR_SHOWN(manifest->model_file));
+    status = load_beside_check(m, o, file, err);
     if (status)
         return status;
     snprintf(m->package_digest, sizeof m->package_digest, "%s", m->package->digest);
