@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Large weights of a package: moved when it is packed, mapped when it is served, shared by processes."""
+import os
 import shutil
+import signal
 import subprocess
 import tarfile
 
@@ -112,6 +114,21 @@ def test_wrong_weights_are_found(file, tmp_path):
         s.wait_for("/health/ready", status=503)
         harness.wait_until(lambda: "sha256" in s.get("/health/ready").body.decode(), 20, "the reason")
         assert s.get("/health/ready").status == 503
+
+
+def test_a_file_that_is_cut_under_the_server_is_told(file, tmp_path):
+    mine = tmp_path / "big.galley"
+    mine.write_bytes(file.read_bytes())
+    with harness.Server("--share-weights", "on", paths=[mine], exit_code=-signal.SIGBUS) as s:
+        ask(s)
+        os.truncate(mine, 4096)
+        with s.connect() as c:
+            c.send(harness.request("POST", "/v2/models/big/infer", {"inputs": [
+                {"name": "x", "datatype": "FP32", "shape": list(ROW.shape), "data": ROW.ravel().tolist()}]}))
+            with pytest.raises((harness.Closed, OSError)):
+                c.reply()
+        s.process.wait(20)
+        assert "cut short while it was in use" in s.log()
 
 
 def test_no_room_to_pack_is_told(package, tmp_path):
