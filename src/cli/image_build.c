@@ -6,7 +6,7 @@
 #include "cli/image_source.h"
 #include "cli/image_target.h"
 #include "cli/print.h"
-#include "cli/subject.h"
+#include "cli/sealing.h"
 #include "net/loop.h"
 #include "ship/image_run.h"
 
@@ -262,21 +262,18 @@ static void on_layer(const struct gal_cargo *cargo, const struct gal_layer *laye
  * packing it first would give. */
 static enum gal_status prove(struct build *b, struct gal_err *err)
 {
-    const char *path = b->cli->operand_count ? b->cli->operands[0] : NULL;
-    struct gal_subject subject = {.text = path};
-    struct gal_golden *golden = NULL;
-    struct gal_proof proof;
-    if (!path || !gal_package_is(path))
-        return GAL_OK;
-    enum gal_status status = gal_subject_package(path, &subject, err);
-    if (!status && !subject.package->is_sealed) {
-        status = gal_subject_load(&b->config, &subject, err);
-        if (!status)
-            status = gal_subject_prove(&subject, &b->cli->arena, &golden, &proof, err);
-        b->options.models.proved = !status && golden;
+    const char *path = b->cli->operands[0];
+    struct gal_package *package = NULL;
+    enum gal_status status = GAL_OK;
+    bool is_sealed = true;
+    if (gal_package_is(path)) {
+        status = gal_package_open(path, &package, err);
+        is_sealed = !status && package->is_sealed;
+        gal_package_close(package);
     }
-    gal_subject_close(&subject);
-    return status;
+    if (status || is_sealed)
+        return status;
+    return gal_seal_prove(b->cli, &b->config, path, &b->options.models.proved, err);
 }
 
 static enum gal_status build(struct build *b, struct gal_err *err)
