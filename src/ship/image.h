@@ -24,10 +24,9 @@ struct gal_ship_options {
     const struct gal_ship_base *base; /* NULL: none */
     struct gal_layer_options layers;
     struct gal_oci_platform platform; /* architecture empty: galley's */
-    const char *source;  /* where models are fetched from at the start; NULL: they are in it */
-    const char *user;    /* "UID[:GID]", with a base a name too; NULL: 65532 */
-    unsigned port;       /* 0: 8080 */
-    const char *openapi; /* document for a label; NULL: none */
+    const char *source; /* where models are fetched from at the start; NULL: they are in it */
+    const char *user;   /* "UID[:GID]", with a base a name too; NULL: 65532 */
+    unsigned port;      /* 0: 8080 */
     /* Only data, in /models, for who mounts it (KServe's modelcars, image volumes): nothing of
      * runtime, source, port and env counts. */
     bool data_only;

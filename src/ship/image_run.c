@@ -155,7 +155,6 @@ static enum gal_status fill_labels(const struct gal_ship_options *o, struct gal_
     }
     put_label(l, "ai.galley.version", GAL_STR(GAL_VERSION));
     put_label(l, "ai.galley.onnxruntime", gal_str_of(o->runtime.engine_version));
-    put_label(l, "ai.galley.openapi", gal_str_of(o->openapi));
     put_package_labels(l, &image->models);
     if (o->base) {
         put_label(l, "org.opencontainers.image.base.name", o->base->name);

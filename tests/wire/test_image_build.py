@@ -105,6 +105,10 @@ def test_skopeo_reads_the_archive_as_an_image(image, package):
     assert labels["ai.galley.manifest"] == YAML
     assert labels["ai.galley.freeze"] == FREEZE
     assert labels["ai.galley.package.digest"].startswith("sha256:")
+    told = galley("version", "--json").stdout
+    assert labels["ai.galley.version"] in told and labels["ai.galley.onnxruntime"] in told
+    assert {k for k in labels if k.startswith("ai.galley.")} == {
+        f"ai.galley.{k}" for k in ("version", "onnxruntime", "package.digest", "manifest", "freeze")}
 
 
 @needs_tools
@@ -116,8 +120,10 @@ def test_docker_load_and_podman_load_find_what_they_read(image):
     assert document[0]["RepoTags"] == ["fraud:2.1.0"]
 
 
-def test_layers_stand_in_the_order_of_change_and_are_small(image):
+def test_layers_stand_in_the_order_of_change_and_are_small(image, cache, tmp_path):
     report, path = image
+    example = build(harness.SOURCE / "examples" / "packages" / "fraud", "-t", "x:1", "-o", tmp_path / "x.tar", cache=cache)
+    assert example["bytes"] < BIG, example
     assert [layer["name"] for layer in report["layers"]] == ["system", "runtime", "engine", "galley", "weights",
                                                              "package"]
     assert report["bytes"] < BIG, report
