@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """galley image history, audit and dockerfile, on images as others build them; sign and verify in a real registry, with
-OpenSSL as the judge of signatures."""
+OpenSSL and cosign as the judges of signatures."""
 import base64
 import gzip
 import hashlib
 import io
 import json
+import shutil
 import subprocess
 import tarfile
 
@@ -14,6 +15,8 @@ import pytest
 import harness
 from registry_server import DockerRegistry, needs_registry
 
+COSIGN = shutil.which("cosign", path=f"{harness.SOURCE}/build/tools:/usr/bin:/usr/local/bin")
+needs_cosign = pytest.mark.skipif(not COSIGN, reason="build/tools/cosign is missing; run: tools/setup test")
 GOOD = {"User": "65532", "Entrypoint": ["/galley"], "ExposedPorts": {"8080/tcp": {}},
         "Healthcheck": {"Test": ["CMD", "galley", "health"]}, "Labels": {"org.opencontainers.image.version": "1.0.0"}}
 
@@ -254,6 +257,39 @@ def test_openssl_and_the_format_of_cosign_agree(signed):
     judged = subprocess.run(["openssl", "dgst", "-sha256", "-verify", folder / "galley.pub", "-signature", folder / "der",
                              payload], capture_output=True, text=True, check=False, timeout=60)
     assert judged.stdout.strip() == "Verified OK"
+
+
+def cosign(*args, code=0, **options):
+    done = subprocess.run([COSIGN, *map(str, args)], capture_output=True, text=True, check=False, timeout=120, **options)
+    assert (done.returncode == 0) == (code == 0), done.stdout + done.stderr
+    return done
+
+
+@needs_registry
+@needs_cosign
+def test_cosign_verifies_what_galley_signed(signed):
+    ref, folder, told = signed
+    check = ["verify", "--insecure-ignore-tlog=true", "--allow-http-registry", "--output", "json"]
+    done = cosign(*check, "--key", folder / "galley.pub", ref)
+    claims = json.loads(done.stdout)
+    assert [c["critical"]["image"]["docker-manifest-digest"] for c in claims] == [told.split("@")[1]]
+    cosign("generate-key-pair", cwd=folder, env={"COSIGN_PASSWORD": "x", "HOME": str(folder)})
+    refused = cosign(*check, "--key", folder / "cosign.pub", ref, code=1)
+    assert "no matching signatures" in refused.stderr
+
+
+@needs_registry
+@needs_cosign
+def test_galley_verifies_what_cosign_signed_beside_its_own(signed):
+    ref, folder, told = signed
+    env = {"COSIGN_PASSWORD": "x", "HOME": str(folder)}
+    cosign("generate-key-pair", cwd=folder, env=env)
+    none = harness.galley("image", "verify", "--key", folder / "cosign.pub", ref)
+    assert none.returncode == 1 and "the signature is not this key's" in none.stderr
+    cosign("sign", "--key", folder / "cosign.key", "--tlog-upload=false", "-y", "--allow-http-registry", told, env=env)
+    for key in ("cosign.pub", "galley.pub"):
+        done = harness.galley("image", "verify", "--key", folder / key, ref)
+        assert done.returncode == 0 and done.stdout.strip() == told, done.stderr
 
 
 @needs_registry
