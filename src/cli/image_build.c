@@ -213,7 +213,8 @@ static enum gal_status open_base(struct build *b, struct gal_err *err)
     if (!status)
         status =
             gal_view_open(b->base_source.layout, b->base_source.name, platform, &b->base_view, err);
-    b->base = (struct gal_ship_base){.view = &b->base_view, .name = gal_str_of(text)};
+    b->base = (struct gal_ship_base){.view = &b->base_view,
+                                     .name = gal_str_of(b->base_source.fetched ? text : NULL)};
     b->options.base = &b->base;
     if (status && err && !err->place[0])
         gal_err_place(err, "--base");

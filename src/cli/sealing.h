@@ -8,7 +8,7 @@
 #include "package/package.h"
 
 /* Loads the model of the package at `path` as it is to be served, and runs its golden cases.
- * *proved: there were some. INVALID as of gal_golden_prove. */
+ * *proved: there were some; without any nothing is loaded. INVALID as of gal_golden_prove. */
 enum gal_status gal_seal_prove(struct gal_cli *cli, const struct gal_config *config,
                                const char *path, bool *proved, struct gal_err *err);
 /* SOURCE_DATE_EPOCH; 0 when it is not set. INVALID: not a number. */

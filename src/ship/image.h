@@ -13,9 +13,11 @@
 
 #define GAL_SHIP_LABEL_MAX (4u << 20) /* of all labels, with galley.yaml and the freeze list */
 
+#define GAL_SHIP_WARNINGS_MAX 8u
+
 struct gal_ship_base {
     const struct gal_view *view; /* borrowed */
-    struct gal_str name;         /* as the user called it */
+    struct gal_str name;         /* reference; empty: it came from a path, which names nothing */
 };
 
 struct gal_ship_options {
@@ -50,7 +52,7 @@ struct gal_ship {
     struct gal_str config, manifest, sbom; /* JSON */
     struct gal_oci_descriptor config_d, manifest_d, sbom_d;
     struct gal_oci_platform platform;
-    const char *warnings[4];
+    const char *warnings[GAL_SHIP_WARNINGS_MAX];
     size_t warning_count;
     uint64_t bytes; /* of all blobs as they move */
 };

@@ -140,7 +140,7 @@ def test_root_secrets_in_the_environment_and_a_floating_base(tmp_path):
     _, found, rc = audit(write_image(tmp_path / "i", [[("a", b"")]], config))
     assert rc == 1
     assert {"root-user", "secret-env", "floating-base", "no-healthcheck", "no-entrypoint", "no-port",
-            "no-version"} == set(found)
+            "no-version", "full-base"} == set(found)
     assert "DB_PASSWORD" in found["secret-env"]["message"] and "hunter2" not in json.dumps(found)
 
 
@@ -149,6 +149,33 @@ def test_root_secrets_in_the_environment_and_a_floating_base(tmp_path):
 def test_who_is_root(tmp_path, user, wrong):
     _, found, _ = audit(write_image(tmp_path / "i", [[("a", b"")]], {**GOOD, "User": user}))
     assert ("root-user" in found) == wrong
+
+
+CUDA = ["CUDA_VERSION=12.1.1", "NV_CUDA_LIB_VERSION=12.1.1-1"]  # as nvidia/cuda:12.1.1-runtime has them
+BASES = [
+    ({"Env": CUDA}, [], set()),
+    ({"Env": [*CUDA, "NV_CUDA_CUDART_DEV_VERSION=12.1.105-1"]}, [], {"devel-base"}),
+    ({"Labels": {"org.opencontainers.image.base.name": "nvidia/cuda:12.1.1-devel-ubuntu22.04"}}, [], {"devel-base"}),
+    ({"Labels": {"org.opencontainers.image.base.name": "python:3.10.12"}}, [], {"full-base"}),
+    ({"Labels": {"org.opencontainers.image.base.name": "python:3.10.12-slim-bookworm"}}, [], set()),
+    ({}, [("etc/alpine-release", b"3.20.3\n")], {"alpine-base"}),
+    ({"Labels": {"ai.galley.version": "0.1.0"}}, [("etc/alpine-release", b"3.20.3\n")], set()),
+]
+
+
+@pytest.mark.parametrize("config, files, codes", BASES)
+def test_bases_that_are_too_large_or_of_another_c_library(tmp_path, config, files, codes):
+    labels = {**GOOD["Labels"], **config.get("Labels", {})}
+    report, found, rc = audit(write_image(tmp_path / "i", [[("a", b""), *files]], {**GOOD, **config, "Labels": labels}))
+    assert rc == 0 and set(found) == codes
+    assert all(f["severity"] == "warning" and f["remedy"] for f in report["findings"])
+
+
+@pytest.mark.parametrize("megabytes, code", [(90, None), (110, "large-weights"), (1100, "heavy-weights")])
+def test_weights_that_are_baked_in_have_a_remedy(tmp_path, megabytes, code):
+    _, found, rc = audit(write_image(tmp_path / "i", [[("models/m/model.onnx", bytes(megabytes << 20))]], GOOD))
+    assert rc == 0 and list(found) == ([code] if code else [])
+    assert not code or "galley" in found[code]["remedy"]
 
 
 # --- bad images ----------------------------------------------------------------------------------
