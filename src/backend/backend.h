@@ -65,7 +65,12 @@ struct gal_backend_options {
     size_t memory_bytes_max; /* of the model's weights and of what its inferences take for tensors
                                 of their own, all that run at once; 0: no bound */
     struct gal_str bytes;    /* the model's own, in place of the file's; p NULL: path is the file */
-    const char *library;     /* path of the backend's shared library; NULL: search */
+    const char *place; /* the file that holds `bytes` (or path), from place_offset on, and that
+                          is never written to: large weights are mapped from it; NULL: copied */
+    uint64_t place_offset;
+    bool share_weights;  /* weights are used as they lie in `place` (or path), by all processes that
+                            map it, and not once more in an order that is quicker for batches */
+    const char *library; /* path of the backend's shared library; NULL: search */
     enum gal_graph_level graph_level;
     bool parallel;       /* operators that do not need each other run at once; also when
                             inter_op_threads is more than 1 */
