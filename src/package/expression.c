@@ -234,7 +234,11 @@ static void combine(enum gal_term_kind kind, double *a, const double *b, size_t 
 void gal_expression_values(const struct gal_expression *e, const struct gal_value *values,
                            size_t first, size_t count, double out[GAL_EXPRESSION_ROWS])
 {
-    double stack[GAL_EXPRESSION_DEPTH_MAX][GAL_EXPRESSION_ROWS];
+    if (e->count == 1) {
+        load(&e->terms[0], values, first, count, out);
+        return;
+    }
+    double stack[GAL_EXPRESSION_DEPTH_MAX][GAL_EXPRESSION_ROWS] = {{0}};
     size_t top = 0; /* the reader has seen to its bounds */
     for (size_t k = 0; k < e->count; k++) {
         const struct gal_term *t = &e->terms[k];
