@@ -321,10 +321,22 @@ void gal_server_forget_newest(struct gal_server *s, struct gal_settings *before)
     gal_settings_free(newest);
 }
 
+/* What could not stand in one catalog is told before it is loaded. */
+static enum gal_status check_names(const struct gal_server *s, struct gal_err *err)
+{
+    struct gal_catalog *trial = NULL;
+    enum gal_status st = gal_catalog_new(s->coming, s->coming_count, &trial, err);
+
+    gal_catalog_unref(trial);
+    return st;
+}
+
 enum gal_status gal_server_load_changed(struct gal_server *s, struct gal_err *err)
 {
     enum gal_status st = scan(s, err);
 
+    if (st == GAL_OK)
+        st = check_names(s, err);
     for (size_t i = 0; st == GAL_OK && i < s->coming_count; i++)
         gal_server_keep_unchanged(s, &s->coming[i]);
     for (size_t i = 0; st == GAL_OK && i < s->coming_count; i++)
