@@ -96,6 +96,7 @@ enum gal_status gal_front_new(const struct gal_front_setup *setup, struct gal_fr
     f->api.catalog = gal_catalog_ref(setup->catalog);
     f->api.control = setup->control;
     f->api.repository = setup->repository;
+    f->api.lazy = setup->lazy;
     f->api.shm = setup->shm;
     f->api.trace = setup->trace;
     f->no_request.method = GAL_METHOD_OTHER;

@@ -66,6 +66,7 @@ struct gal_front_setup {
     /* may be NULL: see struct gal_api */
     const struct gal_control_ops *control;
     struct gal_repository *repository;
+    const struct gal_control_ops *lazy;
     struct gal_shm *shm;
     struct gal_trace *trace;
 };

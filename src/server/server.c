@@ -68,6 +68,7 @@ static enum gal_status make_fronts(struct gal_server *s, struct gal_err *err)
                                     .caching = s->caching,
                                     .catalog = s->catalog,
                                     .repository = s->repository,
+                                    .lazy = &s->control,
                                     .shm = s->shm,
                                     .trace = s->trace};
     enum gal_status st = probe(c, GAL_KEY_HTTP_PORT, &s->port, err);
@@ -158,6 +159,7 @@ static enum gal_status make_optional(struct gal_server *s, struct gal_err *err)
         if (s->shm == NULL)
             st = gal_fail(err, GAL_NO_MEMORY, "no memory for shared memory regions");
     }
+    gal_server_control_init(s);
     if (st == GAL_OK && s->settings->explicit_control)
         st = gal_server_control_new(s, err);
     return st;
