@@ -218,12 +218,12 @@ void gal_packed_release(const struct gal_packed *p, struct gal_value *output)
 {
     struct held *held = output->handle;
 
-    if (!held && output->kind == GAL_KIND_TENSOR && p->info.own_count > 0) /* it is the arena's */
-        return;
     if (!p->after) {
         p->ops->release_output(p->inner, output);
         return;
     }
+    if (!held) /* the stability, which is the arena's */
+        return;
     if (atomic_fetch_sub_explicit(&held->refs, 1, memory_order_acq_rel) == 1)
         let_go(p, held->outputs, held->count);
     output->handle = NULL;
