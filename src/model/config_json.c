@@ -88,6 +88,7 @@ static void put_backend(struct gal_buf *out, const struct gal_backend_options *b
     put_u64(out, "intra_op_threads", b->intra_op_threads);
     put_u64(out, "inter_op_threads", b->inter_op_threads);
     put_u64(out, "model_memory_limit", b->memory_bytes_max);
+    put_bool(out, "share_weights", b->share_weights);
     put_text(out, "graph_optimization", gal_str_of(levels[b->graph_level]));
     put_bool(out, "parallel_execution", b->parallel || b->inter_op_threads > 1);
     put_bool(out, "mem_pattern", !b->no_mem_pattern);

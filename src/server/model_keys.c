@@ -151,6 +151,7 @@ static const struct {
     {GAL_KEY_INTRA_OP_THREADS, UNSIGNED, PLACE(backend.intra_op_threads), NULL},
     {GAL_KEY_MODEL_MEMORY_LIMIT, SIZE, PLACE(backend.memory_bytes_max), NULL},
     {GAL_KEY_GRAPH_OPTIMIZATION, CALL, 0, set_graph},
+    {GAL_KEY_SHARE_WEIGHTS, FLAG, PLACE(backend.share_weights), NULL},
     {GAL_KEY_SCHEDULE, CALL, 0, set_schedule},
     {GAL_KEY_INLINE_LIMIT, U64, PLACE(inline_us_max), NULL},
     {GAL_KEY_BATCHING, FLAG, PLACE(batching), NULL},

@@ -314,7 +314,7 @@ def test_a_wrong_option_is_told(package, cache, options, words):
     (["--platform", "linux/riscv64"], "the platform is riscv64"),
     (["--sysroot", "/nonexistent"], "is missing"),
     (["--galley", "/bin/true"], "it was linked without the RPATH"),
-    (["--onnxruntime", "/etc/passwd"], "/etc/passwd: not an ELF file"),
+    (["--onnxruntime", "/etc/passwd"], "/etc/passwd: invalid ELF header"),
     (["--base", "/etc/passwd"], "/etc/passwd"),
     (["--platform", "linux/arm64", "--base", "/etc/passwd"], "/etc/passwd"),
 ])
