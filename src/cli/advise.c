@@ -58,7 +58,7 @@ static enum gal_status look_into(struct question *q, const char *dir, unsigned d
         return status;
     for (size_t i = 0; i < count && !status; i++) {
         char *path = gal_path_join(dir, names[i]);
-        struct gal_file_info info;
+        struct gal_file_info info = {.kind = GAL_FILE_NONE};
         status = path ? gal_file_stat(path, &info, err)
                       : gal_fail(err, GAL_NO_MEMORY, "no memory for a path");
         if (!status && info.kind == GAL_FILE_DIR)
@@ -75,7 +75,7 @@ static enum gal_status look_into(struct question *q, const char *dir, unsigned d
 
 static enum gal_status look_at(struct question *q, struct gal_err *err)
 {
-    struct gal_file_info info;
+    struct gal_file_info info = {.kind = GAL_FILE_NONE};
     enum gal_status status = gal_file_stat(q->path, &info, err);
     if (!status && info.kind == GAL_FILE_NONE)
         status = gal_fail(err, GAL_NOT_FOUND, "there is no such file or directory");

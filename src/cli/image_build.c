@@ -53,8 +53,8 @@ static enum gal_status take_labels(struct build *b, struct gal_err *err)
     size_t count;
     enum gal_status status = values_of(b->cli, "label", &texts, &count, err);
     labels = gal_arena_array(&b->cli->arena, count + 1, sizeof *labels);
-    if (!status && !labels)
-        status = gal_fail(err, GAL_NO_MEMORY, "no memory for labels");
+    if (status || !labels)
+        return status ? status : gal_fail(err, GAL_NO_MEMORY, "no memory for labels");
     for (size_t i = 0; i < count && !status; i++) {
         labels[i].value = gal_str_of(texts[i]);
         gal_str_cut(&labels[i].value, '=', &labels[i].key);
@@ -73,8 +73,8 @@ static enum gal_status take_env(struct build *b, struct gal_err *err)
     size_t count;
     enum gal_status status = values_of(b->cli, "env", &texts, &count, err);
     env = gal_arena_array(&b->cli->arena, count + 1, sizeof *env);
-    if (!status && !env)
-        status = gal_fail(err, GAL_NO_MEMORY, "no memory for the environment");
+    if (status || !env)
+        return status ? status : gal_fail(err, GAL_NO_MEMORY, "no memory for the environment");
     for (size_t i = 0; i < count && !status; i++) {
         env[i] = gal_str_of(texts[i]);
         if (!strchr(texts[i], '=') || texts[i][0] == '=')

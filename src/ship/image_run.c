@@ -209,7 +209,10 @@ enum gal_status gal_ship_run(const struct gal_ship_options *options, struct gal_
     struct gal_str *port = gal_arena_small(&image->arena, sizeof *port);
     const char *text =
         gal_arena_printf(&image->arena, "%u/tcp", options->port ? options->port : 8080);
-    enum gal_status status = port && text ? fill_user(options, image, c, err) : no_memory(err);
+    enum gal_status status;
+    if (!port || !text)
+        return no_memory(err);
+    status = fill_user(options, image, c, err);
     if (!status)
         status = fill_labels(options, image, &l, err);
     c->labels = l.labels;
