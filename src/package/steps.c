@@ -85,6 +85,7 @@ static enum gal_status add_inputs(struct gal_step_compiler *c, const struct gal_
         if (st != GAL_OK)
             return st;
         c->slots[slot].made = false;
+        c->slots[slot].column.aside = in[i].aside;
     }
     c->in_count = count;
     c->shape_count = 0;
@@ -100,7 +101,7 @@ static enum gal_status finish(const struct gal_step_compiler *c, struct gal_step
     if (s == NULL || columns == NULL || slots == NULL)
         return gal_step_no_memory(c->arena, c->err);
     for (size_t i = 0; i < c->name_count; i++) {
-        if (c->names[i].slot == SIZE_MAX)
+        if (c->names[i].slot == SIZE_MAX || c->slots[c->names[i].slot].column.aside)
             continue;
         slots[n] = c->names[i].slot;
         columns[n] = c->slots[slots[n]].column;

@@ -21,6 +21,7 @@ struct gal_column {
                              [rows,1]; passed on as it came */
     const int64_t *shape; /* of a row; -1: open */
     bool encoded;         /* BYTES that are an image file */
+    bool aside;           /* for steps to read: not among the columns behind the last step */
     const struct gal_str *labels; /* names of the last axis's places or of the classes; NULL */
     size_t label_count;
 };
