@@ -241,6 +241,13 @@ const struct gal_backend_ops gal_packed_ops = {
     .trim = packed_trim,
 };
 
+bool gal_packed_pads(const struct gal_session *session)
+{
+    const struct gal_packed *p = (const struct gal_packed *)session;
+
+    return p->before && gal_steps_pads(p->before);
+}
+
 enum gal_status gal_packed_new(struct gal_package *package, const struct gal_backend_ops *inner_ops,
                                struct gal_session *inner, struct gal_session **out,
                                struct gal_err *err)

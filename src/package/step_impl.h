@@ -44,6 +44,7 @@ struct gal_steps {
     const size_t *column_slots;
     size_t column_count;
     const bool *reads; /* in_count */
+    bool pads;
 };
 
 /* A name that is, or was, a column's. */
@@ -68,6 +69,7 @@ struct gal_step_compiler {
     size_t name_count, name_cap;
     struct gal_map by_name; /* to names' indexes plus one */
     bool *reads;
+    bool pads; /* a step has made rows as long as the longest of the batch */
 };
 
 /* --- errors --- */

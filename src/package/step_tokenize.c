@@ -122,6 +122,7 @@ enum gal_status gal_step_make_tokenize(struct gal_step_compiler *c)
         st = gal_step_want_single(c, step.in);
     if (st == GAL_OK)
         st = read_tokenizer(c, k);
+    c->pads = true;
     slots[0] = &step.out;
     slots[1] = &step.out_more;
     slots[2] = &k->types;

@@ -116,7 +116,8 @@ static enum gal_status finish(const struct gal_step_compiler *c, struct gal_step
                             .columns = columns,
                             .column_slots = slots,
                             .column_count = n,
-                            .reads = c->reads};
+                            .reads = c->reads,
+                            .pads = c->pads};
     *out = s;
     return GAL_OK;
 }
@@ -155,6 +156,11 @@ const struct gal_column *gal_steps_columns(const struct gal_steps *s, size_t *co
 bool gal_steps_reads(const struct gal_steps *s, size_t in)
 {
     return in < s->in_count && s->reads[in];
+}
+
+bool gal_steps_pads(const struct gal_steps *s)
+{
+    return s->pads;
 }
 
 /* --- running --- */

@@ -74,7 +74,7 @@ enum gal_status gal_token_keys(struct gal_token_reader *r, const yyjson_val *v, 
     yyjson_val *key;
 
     if (!yyjson_is_obj((yyjson_val *)v))
-        return gal_token_refuse(r, GAL_INVALID, path, "is %s, not an object",
+        return gal_token_refuse(r, GAL_INVALID, path, "must be an object, not %s",
                                 v != NULL ? gal_json_type_name(v) : "missing");
     yyjson_obj_iter_init((yyjson_val *)v, &iter);
     while ((key = yyjson_obj_iter_next(&iter)) != NULL)
@@ -93,7 +93,7 @@ enum gal_status gal_token_flag(struct gal_token_reader *r, const yyjson_val *v, 
         return GAL_OK;
     if (!yyjson_is_bool((yyjson_val *)m))
         return gal_token_refuse(r, GAL_INVALID, gal_token_path(r, path, key),
-                                "is %s, not true or false", gal_json_type_name(m));
+                                "must be true or false, not %s", gal_json_type_name(m));
     *out = yyjson_get_bool((yyjson_val *)m);
     return GAL_OK;
 }
@@ -120,7 +120,7 @@ enum gal_status gal_token_text(struct gal_token_reader *r, const yyjson_val *v, 
     if (gal_token_absent(m))
         return GAL_OK;
     if (!yyjson_is_str((yyjson_val *)m))
-        return gal_token_refuse(r, GAL_INVALID, gal_token_path(r, path, key), "is %s, not a text",
+        return gal_token_refuse(r, GAL_INVALID, gal_token_path(r, path, key), "must be a text, not %s",
                                 gal_json_type_name(m));
     *out = gal_token_str(m);
     return GAL_OK;

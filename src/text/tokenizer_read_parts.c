@@ -10,7 +10,7 @@ enum gal_status gal_token_type(struct gal_token_reader *r, const yyjson_val *v, 
 {
     *type = (struct gal_str){NULL, 0};
     if (!yyjson_is_obj((yyjson_val *)v))
-        return gal_token_refuse(r, GAL_INVALID, path, "is %s, not an object",
+        return gal_token_refuse(r, GAL_INVALID, path, "must be an object, not %s",
                                 gal_json_type_name(v));
     return gal_token_text(r, v, path, "type", type);
 }
