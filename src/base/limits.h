@@ -38,6 +38,11 @@
 #define GAL_PBTXT_DEPTH_MAX 32u
 #define GAL_PBTXT_NODES_MAX 100000u
 
+/* texts that a tokenizer cuts */
+#define GAL_TOKENIZE_TEXT_BYTES_MAX (1u << 20) /* of one: the longest models take some 100 KiB */
+#define GAL_TOKENIZER_BYTES_MAX (64u << 20)    /* a tokenizer.json: XLM-R's has 17 MiB */
+#define GAL_TOKENIZER_ARENA_MAX (1ul << 30)    /* and its tree, while it is read */
+
 /* tensors */
 #define GAL_RANK_MAX 32u              /* dimensions of a tensor */
 #define GAL_TENSORS_MAX 1024u         /* inputs or outputs of a request or a model */
