@@ -173,6 +173,26 @@ static void apply_hints(struct gal_init *in)
     }
 }
 
+/* The tokenizer of a language model usually lies beside it: it goes along, and the draft says how
+ * it is used. */
+static enum gal_status take_tokenizer(struct gal_init *in, struct gal_err *err)
+{
+    static const char *const names[] = {"tokenizer.json", "vocab.txt"};
+    const char *dir = dir_of(in, in->model);
+    size_t tokens = 0;
+
+    for (size_t i = 0; i < in->draft.feature_count; i++)
+        tokens += gal_str_is(in->draft.features[i].name, "input_ids") ||
+                  gal_str_is(in->draft.features[i].name, "attention_mask");
+    for (size_t i = 0; tokens == 2 && i < sizeof(names) / sizeof(names[0]); i++) {
+        if (!gal_init_exists(in, dir, names[i]))
+            continue;
+        in->draft.tokenizer = gal_str_of(names[i]);
+        return gal_init_add(in, gal_init_path(in, dir, names[i]), in->draft.tokenizer, err);
+    }
+    return GAL_OK;
+}
+
 /* As the reader of manifests takes it: what it refuses would be our own mistake. */
 static enum gal_status write_manifest(struct gal_init *in, struct gal_buf *yaml,
                                       struct gal_err *err)
@@ -204,6 +224,8 @@ static enum gal_status describe(struct gal_init *in, struct gal_err *err)
     if (status == GAL_OK)
         status = gal_draft_from_model(&in->draft, gal_backend_onnx.info(session), in->names,
                                       in->name_count, &in->arena, err);
+    if (status == GAL_OK)
+        status = take_tokenizer(in, err);
     if (status == GAL_OK) {
         apply_hints(in);
         if (gal_cli_has(in->cli, "data"))

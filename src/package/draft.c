@@ -254,6 +254,17 @@ static void put_features(struct gal_buf *out, const struct gal_draft *d)
                      "# before:\n"
                      "#   - image: {feature: NAME, width: 224, height: 224, layout: nchw, to: "
                      "NAME}\n");
+    if (d->tokenizer.n) {
+        gal_buf_puts(
+            out, "\n# Texts instead of tokens: let the one feature be {name: text, type: text}, "
+                 "and cut it:\n# before:\n#   - tokenize: {feature: text, file: ");
+        gal_draft_put_scalar(out, d->tokenizer);
+        gal_buf_puts(out, "}\n# A vector of each token becomes the text's one:\n# after:\n"
+                          "#   - pool: {output: ");
+        gal_draft_put_scalar(out, d->output_count ? d->outputs[0].name : GAL_STR("NAME"));
+        gal_buf_puts(out, ", method: mean, to: embedding}\n"
+                          "#   - normalize: {output: embedding}\n");
+    }
 }
 
 static void put_after(struct gal_buf *out, const struct gal_draft *d)

@@ -63,6 +63,7 @@ struct gal_draft {
     size_t output_count;
     struct gal_str probabilities; /* the output that decisions may be made from; empty: none */
     bool has_image;               /* an input looks like a picture */
+    struct gal_str tokenizer;     /* a file beside a model that takes tokens; empty: none */
     struct gal_str golden_file;   /* empty: none */
     const char *golden_note;      /* where the cases come from */
     double rtol, atol;
