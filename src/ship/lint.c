@@ -140,7 +140,8 @@ static void check_stage(struct linter *l, size_t i)
 /* --- RUN --- */
 
 /* "apt-get ... install", "python3 -m pip install": *rest is what stands behind the verb. */
-static bool calls(struct gal_str command, const char *tool, const char *verb, struct gal_str *rest)
+static bool calls(struct gal_str command, struct gal_str tool, struct gal_str verb,
+                  struct gal_str *rest)
 {
     struct gal_str word;
     bool seen = false;
@@ -148,11 +149,11 @@ static bool calls(struct gal_str command, const char *tool, const char *verb, st
         const char *slash = memrchr(word.p, '/', word.n);
         if (slash)
             word = (struct gal_str){slash + 1, word.n - (size_t)(slash + 1 - word.p)};
-        if (seen && gal_str_is(word, verb)) {
+        if (seen && gal_str_eq(word, verb)) {
             *rest = command;
             return true;
         }
-        seen = seen || gal_str_is(word, tool);
+        seen = seen || gal_str_eq(word, tool);
     }
     return false;
 }
@@ -171,7 +172,8 @@ static bool is_tool(struct gal_str name)
 static void check_apt(struct linter *l, const struct gal_docker_step *s, struct gal_str command)
 {
     struct gal_str rest, word;
-    if (!calls(command, "apt-get", "install", &rest) && !calls(command, "apt", "install", &rest))
+    if (!calls(command, GAL_STR("apt-get"), GAL_STR("install"), &rest) &&
+        !calls(command, GAL_STR("apt"), GAL_STR("install"), &rest))
         return;
     if (!holds(command, "--no-install-recommends"))
         find(l, APT_RECOMMENDS, s->line, rest);
@@ -213,7 +215,8 @@ static void check_pip(struct linter *l, const struct gal_docker_step *s, struct 
                                          "--trusted-host"};
     struct gal_str rest, word;
     bool skip = false;
-    if (!calls(command, "pip", "install", &rest) && !calls(command, "pip3", "install", &rest))
+    if (!calls(command, GAL_STR("pip"), GAL_STR("install"), &rest) &&
+        !calls(command, GAL_STR("pip3"), GAL_STR("install"), &rest))
         return;
     if (!cache_is_off && !holds(command, "--no-cache-dir") && !holds(s->text, "--mount=type=cache"))
         find(l, PIP_CACHE, s->line, rest);
@@ -231,9 +234,10 @@ static bool installs(struct gal_str text)
     struct gal_str command, rest;
     bool found = false;
     while (gal_docker_command(&text, &command))
-        found = found || calls(command, "pip", "install", &rest) ||
-                calls(command, "pip3", "install", &rest) ||
-                calls(command, "apt-get", "install", &rest) || calls(command, "npm", "ci", &rest);
+        found = found || calls(command, GAL_STR("pip"), GAL_STR("install"), &rest) ||
+                calls(command, GAL_STR("pip3"), GAL_STR("install"), &rest) ||
+                calls(command, GAL_STR("apt-get"), GAL_STR("install"), &rest) ||
+                calls(command, GAL_STR("npm"), GAL_STR("ci"), &rest);
     return found;
 }
 
