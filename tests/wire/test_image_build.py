@@ -429,6 +429,24 @@ def test_on_a_base_of_a_registry_galley_runs_beside_the_bases_own_programs(packa
 
 
 @needs_tools
+@registry_server.needs_registry
+def test_a_base_in_dockers_own_form_becomes_an_oci_image(package, cache, cuda_base, tmp_path):
+    """Docker Hub's images are of Docker's media types, which no OCI manifest may hold."""
+    with registry_server.DockerRegistry() as registry:
+        name = f"{registry.host}/hub/base:1.0.0"
+        run("skopeo", "copy", "--format", "v2s2", "--dest-tls-verify=false", f"oci:{cuda_base}:base", f"docker://{name}")
+        report = build(package, "-t", "x:1", "-o", f"{tmp_path}/oci/", "--base", name, cache=cache)
+        assert {layer["media_type"] for layer in report["layers"]} == {"application/vnd.oci.image.layer.v1.tar+gzip"}
+        run("umoci", "unpack", *([] if os.geteuid() == 0 else ["--rootless"]), "--image", f"{tmp_path}/oci:1", tmp_path / "bundle")
+        assert (tmp_path / "bundle" / "rootfs" / "hello").read_text() == "from the base\n"
+        done = galley("image", "index", name, "-t", f"{registry.host}/hub/all:1", "--push")
+        assert done.returncode == 0, done.stderr
+        index = inspect(f"docker://{registry.host}/hub/all:1", "--raw", "--tls-verify=false")
+        assert index["manifests"][0]["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
+        run("skopeo", "copy", "--src-tls-verify=false", f"docker://{registry.host}/hub/all:1", f"dir:{tmp_path}/copied")
+
+
+@needs_tools
 def test_a_base_by_path_names_nothing_and_its_folder_makes_no_difference(package, cache, cuda_base, tmp_path):
     first = build(package, "-t", "x:1", "-o", tmp_path / "a.tar", "--base", cuda_base, cache=cache)
     shutil.copytree(cuda_base, tmp_path / "moved")
