@@ -2,6 +2,7 @@
 #include "api/infer.h"
 
 #include "api/cached.h"
+#include "api/lazy.h"
 #include "api/validate.h"
 
 #include <limits.h>
@@ -32,18 +33,10 @@ enum gal_status gal_infer_resolve(struct gal_exchange *x, struct gal_str name,
     }
     if (st != GAL_OK)
         return st;
-    switch (gal_model_state(m)) {
-    case GAL_MODEL_READY:
-        x->model = gal_model_ref(m);
-        return GAL_OK;
-    case GAL_MODEL_LOADING:
-        return gal_fail(err, GAL_UNAVAILABLE, "Model not loaded: '%s' version %s is loading",
-                        m->name, m->version);
-    case GAL_MODEL_FAILED:
-        break;
-    }
-    return gal_fail(err, GAL_UNAVAILABLE, "Model not loaded: '%s' version %s failed: %s", m->name,
-                    m->version, m->error.message);
+    if (gal_model_state(m) != GAL_MODEL_READY)
+        return gal_lazy_want(x, m, err);
+    x->model = gal_model_ref(m);
+    return GAL_OK;
 }
 
 struct gal_infer *gal_infer_new(struct gal_exchange *x)

@@ -193,7 +193,7 @@ static void put_state_schemas(struct gal_buf *out)
                 "{\"type\":\"object\",\"properties\":{\"name\":" TEXT
                 ",\"ready\":{\"type\":\"boolean\"},\"model_version_status\":{\"type\":\"array\","
                 "\"items\":{\"type\":\"object\",\"properties\":{\"version\":" TEXT
-                ",\"state\":{\"enum\":[\"AVAILABLE\",\"LOADING\",\"END\"]},\"status\":{\"type\":"
+                ",\"state\":{\"enum\":[\"AVAILABLE\",\"LOADING\",\"START\",\"END\"]},\"status\":{\"type\":"
                 "\"object\",\"properties\":{\"error_code\":" TEXT ",\"error_message\":" TEXT
                 "},\"required\":[\"error_code\",\"error_message\"]}},\"required\":[\"version\","
                 "\"state\",\"status\"]}}},\"required\":[\"name\",\"ready\","

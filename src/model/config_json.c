@@ -183,6 +183,7 @@ void gal_model_config_json(struct gal_buf *out, const struct gal_model_config *c
     put_policy(out, &c->policy);
     put_text(out, "schedule", gal_str_of(modes[c->mode]));
     put_text(out, "verify", gal_str_of(verifies[c->verify]));
+    put_text(out, "load", c->lazy ? GAL_STR("lazy") : GAL_STR("eager"));
     put_u64(out, "workers", c->workers);
     put_u64(out, "inline_limit", c->inline_us_max);
     put_backend(out, &c->backend);

@@ -186,6 +186,7 @@ static const struct {
     {GAL_KEY_RESPONSE_CACHE_TTL, "1m"},
     {GAL_KEY_VERSIONS, "latest:2"},
     {GAL_KEY_VERIFY, "after"},
+    {GAL_KEY_LOAD, "lazy"},
     {GAL_KEY_VERSION_LABELS, "stable=1,canary=2"},
 };
 #define EVERY_KEY (sizeof(every_key) / sizeof(every_key[0]))
@@ -213,6 +214,7 @@ static void every_key_of_a_model_reaches_its_configuration(void **state)
     assert_int_equal(m.mode, GAL_SCHED_WORKERS);
     assert_int_equal(m.inline_us_max, 1000);
     assert_false(m.batching);
+    assert_true(m.lazy);
     assert_int_equal(m.max_batch_size, 64);
     assert_int_equal(m.policy.preferred_count, 2);
     assert_int_equal(m.policy.preferred[1], 16);
