@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/mem.h"
 #include "ship/lint.h"
 
 #include <setjmp.h>
@@ -157,6 +158,29 @@ static void what_is_no_dockerfile_is_told_with_its_line(void **state)
     assert_codes("FROM x\nRUN <<EOF\nls\n", "line 2: the here document EOF has no end");
 }
 
+static void without_memory_it_is_an_error(void **state)
+{
+    static const char text[] = "FROM python:3.10\nCOPY . .\nRUN <<EOF\npip install a b c\nEOF\n";
+    struct gal_lint l = {.count = 0};
+    uint64_t i;
+    (void)state;
+    for (i = 1; i < 1000; i++) {
+        struct gal_arena own;
+        gal_arena_init(&own, 64, 0, 1u << 20);
+        gal_alloc_fail_at(i, 1);
+        enum gal_status status = gal_lint_dockerfile(gal_str_of(text), false, &own, &l, NULL);
+        gal_alloc_fail_at(0, 0);
+        size_t count = l.count;
+        gal_arena_release(&own);
+        assert_true(status == GAL_OK || status == GAL_NO_MEMORY);
+        if (status == GAL_OK) {
+            assert_int_equal(count, 10);
+            break;
+        }
+    }
+    assert_in_range(i, 2, 999);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -170,6 +194,7 @@ int main(void)
         TEST(secrets_and_urls_are_told_without_their_values),
         TEST(an_escape_directive_changes_how_lines_go_on),
         TEST(what_is_no_dockerfile_is_told_with_its_line),
+        TEST(without_memory_it_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
