@@ -13,9 +13,12 @@ static void on_progress(const struct gal_oci_descriptor *d, enum gal_transfer_st
 {
     const struct gal_source_run *r = ctx;
     const struct gal_source_options *o = r->options;
-    (void)d;
-    if (step == GAL_TRANSFER_DOWNLOADING && o->on_progress)
-        o->on_progress(r->plan.origin, done, total, o->ctx);
+    struct gal_str file = gal_oci_annotation(d, "org.cncf.model.filepath");
+    char what[128];
+    if (step != GAL_TRANSFER_DOWNLOADING || !o->on_progress)
+        return;
+    (void)snprintf(what, sizeof what, "%.*s", GAL_STR_SHOWN(file.n ? file : gal_str_of(d->digest)));
+    o->on_progress(what, done, total, o->ctx);
 }
 
 static enum gal_status open_registry(struct gal_source_run *r, struct gal_reference *ref,
