@@ -97,13 +97,13 @@ struct gal_backend_ops {
     void (*free)(struct gal_session *session); /* NULL is fine; no run may be under way */
     const struct gal_model_info *(*info)(const struct gal_session *session);
     /* Runs once. inputs: input_count values in the order of info->inputs; an absent optional one
-     * has kind NONE. wanted: output_count indexes into info->outputs (own ones too), none twice. outputs: filled,
-     * in the order of wanted; names and shapes from the arena, bytes the session's (behind handle)
-     * or the arena's; give each back with release_output, in any thread, before the arena is
-     * cleared. Inputs must stay until run returns. On failure nothing is to be released. Calls no
-     * allocator of galley's beyond the arena. INVALID: the engine refused the input (its words in
-     * the message); NO_MEMORY: also what memory_bytes_max does not let through, and the session
-     * serves on; INTERNAL. */
+     * has kind NONE. wanted: output_count indexes into info->outputs (own ones too), none twice.
+     * outputs: filled, in the order of wanted; names and shapes from the arena, bytes the session's
+     * (behind handle) or the arena's; give each back with release_output, in any thread, before the
+     * arena is cleared. Inputs must stay until run returns. On failure nothing is to be released.
+     * Calls no allocator of galley's beyond the arena. INVALID: the engine refused the input (its
+     * words in the message); NO_MEMORY: also what memory_bytes_max does not let through, and the
+     * session serves on; INTERNAL. */
     enum gal_status (*run)(struct gal_session *session, const struct gal_value *inputs,
                            const size_t *wanted, size_t output_count, struct gal_arena *arena,
                            struct gal_value *outputs, struct gal_err *err);

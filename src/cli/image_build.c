@@ -53,8 +53,8 @@ static enum gal_status take_labels(struct build *b, struct gal_err *err)
     size_t count;
     enum gal_status status = values_of(b->cli, "label", &texts, &count, err);
     labels = gal_arena_array(&b->cli->arena, count + 1, sizeof *labels);
-    if (!status && !labels)
-        status = gal_fail(err, GAL_NO_MEMORY, "no memory for labels");
+    if (status || !labels)
+        return status ? status : gal_fail(err, GAL_NO_MEMORY, "no memory for labels");
     for (size_t i = 0; i < count && !status; i++) {
         labels[i].value = gal_str_of(texts[i]);
         gal_str_cut(&labels[i].value, '=', &labels[i].key);
@@ -73,8 +73,8 @@ static enum gal_status take_env(struct build *b, struct gal_err *err)
     size_t count;
     enum gal_status status = values_of(b->cli, "env", &texts, &count, err);
     env = gal_arena_array(&b->cli->arena, count + 1, sizeof *env);
-    if (!status && !env)
-        status = gal_fail(err, GAL_NO_MEMORY, "no memory for the environment");
+    if (status || !env)
+        return status ? status : gal_fail(err, GAL_NO_MEMORY, "no memory for the environment");
     for (size_t i = 0; i < count && !status; i++) {
         env[i] = gal_str_of(texts[i]);
         if (!strchr(texts[i], '=') || texts[i][0] == '=')
@@ -116,6 +116,41 @@ static enum gal_status take_source(struct build *b, struct gal_err *err)
     return GAL_OK;
 }
 
+/* "interval=30s,timeout=5s,start-period=2m,retries=3", in any order, or "off". */
+static enum gal_status take_health(struct build *b, struct gal_err *err)
+{
+    static const struct gal_config_row time = {
+        .name = "health", .type = GAL_CONF_DURATION, .min = 1000000, .max = 3600000000, .arg = ""};
+    static const struct gal_config_row count = {
+        .name = "health", .type = GAL_CONF_COUNT, .min = 1, .max = 100, .arg = "N"};
+    struct gal_ship_health *h = &b->options.health;
+    struct gal_str rest = gal_str_of(gal_cli_value(b->cli, "health")), part, key;
+    enum gal_status status = GAL_OK;
+    h->is_off = gal_str_is(rest, "off");
+    while (!h->is_off && !status && rest.n && gal_str_cut(&rest, ',', &part)) {
+        struct gal_config_value value = {.number = 0};
+        char text[32];
+        gal_str_cut(&part, '=', &key);
+        snprintf(text, sizeof text, "%.*s", (int)(part.n < 31 ? part.n : 31), part.n ? part.p : "");
+        status = gal_config_parse(gal_str_is(key, "retries") ? &count : &time, text, &value, err);
+        if (gal_str_is(key, "interval"))
+            h->interval_s = value.number / 1000000;
+        else if (gal_str_is(key, "timeout"))
+            h->timeout_s = value.number / 1000000;
+        else if (gal_str_is(key, "start-period"))
+            h->start_s = value.number / 1000000;
+        else if (gal_str_is(key, "retries"))
+            h->retries = value.number;
+        else
+            status = gal_fail(err, GAL_INVALID,
+                              "'%.*s' is not interval, timeout, start-period or retries",
+                              GAL_STR_SHOWN(key));
+    }
+    if (status)
+        gal_err_place(err, "--health");
+    return status;
+}
+
 static enum gal_status take_rest(struct build *b, struct gal_err *err)
 {
     struct gal_cli *cli = b->cli;
@@ -136,6 +171,8 @@ static enum gal_status take_rest(struct build *b, struct gal_err *err)
         b->options.port = (unsigned)value.number;
     }
     b->options.runtime.root = gal_cli_value(cli, "sysroot");
+    if (!status)
+        status = take_health(b, err);
     if (!status) {
         const char **dirs;
         status = values_of(cli, "library-path", &dirs, &b->options.runtime.dir_count, err);
@@ -303,6 +340,9 @@ static const struct gal_option options[] = {
     {"env", 'e', "NAME=VALUE", "A variable more; several times"},
     {"user", '\0', "UID[:GID]", "Who it runs as [65532:65532]"},
     {"port", '\0', "PORT", "Where it listens [8080]"},
+    {"health", '\0', "LIST|off",
+     "When Docker and podman ask for its health "
+     "[interval=30s,timeout=10s,start-period=60s,retries=3]"},
     {"compression", '\0', "gzip|zstd|none",
      "Of layers [gzip]; weights that do not shrink have none"},
     {"galley", '\0', "FILE", "The galley that goes in [this one]"},

@@ -75,7 +75,7 @@ static enum gal_status pack(struct gal_cli *cli, const char *path, struct pushed
 static enum gal_status open_source(struct gal_cli *cli, const char *path, struct pushed *p,
                                    struct gal_err *err)
 {
-    struct gal_file_info info;
+    struct gal_file_info info = {.kind = GAL_FILE_NONE};
     char *manifest = gal_path_join(path, "galley.yaml");
     enum gal_status status = manifest ? gal_file_stat(manifest, &info, err)
                                       : gal_fail(err, GAL_NO_MEMORY, "out of memory");
@@ -126,7 +126,7 @@ static int push(struct gal_cli_transfer *t, const struct gal_reference *ref, str
         top = choose(source.layout, gal_cli_value(cli, "name"), ref, err);
         status = top ? GAL_OK : err->code;
     }
-    if (!status && ref->digest[0] && strcmp(ref->digest, top->digest) != 0)
+    if (top && ref->digest[0] && strcmp(ref->digest, top->digest) != 0)
         status = gal_fail(err, GAL_INVALID, "%s has the digest %s, not the reference's",
                           cli->operands[0], top->digest);
     if (!status)

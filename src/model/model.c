@@ -12,6 +12,7 @@
 #include "model/reshape.h"
 #include "model/rows.h"
 #include "model/warmup.h"
+#include "package/session.h"
 
 #include <stdatomic.h>
 
@@ -287,8 +288,9 @@ static bool may_stack(const struct gal_model *m, const struct gal_model_config *
     if (!m->batch_dim || c->policy.rows_max == 1)
         return false;
     return c->rows_told ||
-           (m->engine_session /* the steps work row by row */
-                ? gal_rows_are_apart(m->engine_ops, m->engine_session, 1)
+           (m->engine_session /* the steps work row by row, but for those that fill rows up */
+                ? gal_rows_are_apart(m->engine_ops, m->engine_session, 1) &&
+                      (!gal_packed_pads(m->session) || gal_rows_bear_padding(m->ops, m->session))
                 : gal_rows_are_apart(m->ops, m->session, gal_probe_open_size(m->probe_try)));
 }
 

@@ -70,10 +70,11 @@ static struct gal_str take(struct reader *r, size_t n)
 
 static enum gal_status fail_here(struct reader *r, const char *wanted)
 {
-    size_t at = r->text.n - r->rest.n + 1;
-    if (peek(r) == '\0')
+    peek(r);
+    if (r->rest.n == 0)
         return gal_fail(r->err, GAL_INVALID, "ends where %s should be", wanted);
-    return gal_fail(r->err, GAL_INVALID, "'%.8s' at place %zu, where %s should be", r->rest.p, at,
+    return gal_fail(r->err, GAL_INVALID, "'%.*s' at place %zu, where %s should be",
+                    r->rest.n < 8 ? (int)r->rest.n : 8, r->rest.p, r->text.n - r->rest.n + 1,
                     wanted);
 }
 
@@ -188,7 +189,8 @@ enum gal_status gal_expression_read(struct gal_str text, gal_expression_find fin
         r.terms[r.count++] = (struct gal_term){.kind = GAL_TERM_FEATURE, .feature = whole};
     else
         status = read_sum(&r, 0);
-    if (!status && whole == SIZE_MAX && peek(&r) != '\0')
+    peek(&r);
+    if (!status && whole == SIZE_MAX && r.rest.n > 0)
         status = fail_here(&r, "a sign or the end");
     if (status)
         return status;
@@ -232,7 +234,11 @@ static void combine(enum gal_term_kind kind, double *a, const double *b, size_t 
 void gal_expression_values(const struct gal_expression *e, const struct gal_value *values,
                            size_t first, size_t count, double out[GAL_EXPRESSION_ROWS])
 {
-    double stack[GAL_EXPRESSION_DEPTH_MAX][GAL_EXPRESSION_ROWS];
+    if (e->count == 1) {
+        load(&e->terms[0], values, first, count, out);
+        return;
+    }
+    double stack[GAL_EXPRESSION_DEPTH_MAX][GAL_EXPRESSION_ROWS] = {{0}};
     size_t top = 0; /* the reader has seen to its bounds */
     for (size_t k = 0; k < e->count; k++) {
         const struct gal_term *t = &e->terms[k];

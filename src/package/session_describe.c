@@ -283,20 +283,47 @@ static enum gal_status port_of(struct gal_packed *p, const struct gal_column *c,
     return GAL_OK;
 }
 
+/* What stands before the model is there for the steps after it (the mask of `pool`), but for names
+ * that the model's outputs have. */
+static enum gal_status carry(struct gal_packed *p, const struct gal_column *outputs,
+                             struct gal_column **in, size_t *count, struct gal_err *err)
+{
+    size_t n = p->inner_info->output_count, room = n + p->column_count + 1;
+    struct gal_column *all = gal_arena_array(&p->arena, room, sizeof *all);
+    size_t *carried = gal_arena_array(&p->arena, p->column_count + 1, sizeof *carried);
+
+    if (!all || !carried)
+        return no_memory(err);
+    memcpy(all, outputs, n * sizeof *all);
+    for (size_t i = 0; i < p->column_count; i++) {
+        if (gal_port_find(p->inner_info->outputs, n, p->columns[i].name) != SIZE_MAX)
+            continue;
+        all[n + p->carried_count] = p->columns[i];
+        all[n + p->carried_count].aside = true;
+        carried[p->carried_count++] = i;
+    }
+    p->carried = carried;
+    *in = all;
+    *count = n + p->carried_count;
+    return GAL_OK;
+}
+
 static enum gal_status describe_after(struct gal_packed *p, struct gal_err *err)
 {
     const struct gal_model_info *inner = p->inner_info;
-    struct gal_column *in;
+    struct gal_column *outputs, *in;
     const struct gal_column *columns;
     struct gal_port *ports;
     enum gal_status status;
+    size_t in_count = 0;
 
     if (!p->manifest->after)
         return choose(p, inner->outputs, inner->output_count, err);
-    status = columns_of(p, inner->outputs, inner->output_count, &in, err);
+    status = columns_of(p, inner->outputs, inner->output_count, &outputs, err);
     if (!status)
-        status = compile(p, p->manifest->after, GAL_STEPS_AFTER, in, inner->output_count, &p->after,
-                         err);
+        status = carry(p, outputs, &in, &in_count, err);
+    if (!status)
+        status = compile(p, p->manifest->after, GAL_STEPS_AFTER, in, in_count, &p->after, err);
     if (status)
         return status;
     columns = gal_steps_columns(p->after, &p->after_count);

@@ -31,9 +31,11 @@ struct gal_packed {
     struct gal_binding *bindings; /* one a model input; NULL: inputs go through as they are */
     const size_t *chosen;         /* info.outputs[i] is this column after, or this model output */
     size_t after_count;           /* columns after the last step */
-    size_t *all_outputs;          /* 0, 1, ... of the model's */
-    size_t decision;              /* info.outputs that has to stay, where own_count is 1 */
-    bool rows_fixed;              /* the model takes so many rows and no others */
+    const size_t *carried;        /* columns before the model that the steps after may read */
+    size_t carried_count;
+    size_t *all_outputs; /* 0, 1, ... of the model's */
+    size_t decision;     /* info.outputs that has to stay, where own_count is 1 */
+    bool rows_fixed;     /* the model takes so many rows and no others */
     struct gal_arena arena;
 };
 

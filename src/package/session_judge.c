@@ -33,6 +33,27 @@ static enum gal_status ask_copies(const struct gal_packed *p, const struct gal_v
     return status;
 }
 
+/* How many copies of all rows go through the model together. An image's size is known when it is
+ * decoded: one. */
+static size_t copies_at_once(const struct gal_packed *p, const struct gal_value *filled,
+                             size_t rows)
+{
+    size_t bytes = 0, count;
+
+    for (size_t i = 0; i < p->info.input_count; i++) {
+        if (p->manifest->features[i].type == GAL_FEATURE_IMAGE)
+            return 1;
+        if (filled[i].kind == GAL_KIND_TENSOR)
+            bytes += gal_tensor_raw_size(&filled[i].tensor);
+    }
+    if (rows == 0 || p->rows_fixed)
+        return 1;
+    count = GAL_STABILITY_ROWS_MAX / rows;
+    if (bytes > 0 && count > GAL_STABILITY_BYTES_MAX / bytes)
+        count = GAL_STABILITY_BYTES_MAX / bytes;
+    return count > 0 ? count : 1;
+}
+
 /* The share of copies that decide as each row does, as an output [rows,1]. */
 static enum gal_status measure(const struct gal_packed *p, const struct gal_value *inputs,
                                const struct gal_tensor *decided, struct gal_arena *arena,
@@ -56,8 +77,7 @@ static enum gal_status measure(const struct gal_packed *p, const struct gal_valu
         return no_memory(err);
     memset(agree, 0, (rows + 1) * sizeof *agree);
     status = gal_check_fill(p->manifest, rows, filled, arena, err);
-    at_once = rows == 0 || p->rows_fixed ? 1 : GAL_STABILITY_ROWS_MAX / rows;
-    at_once = at_once < 1 ? 1 : at_once > samples ? samples : at_once;
+    at_once = status ? 1 : copies_at_once(p, filled, rows);
     for (size_t i = 0; !status && rows > 0 && i < samples; i += at_once)
         status = ask_copies(p, filled, decided, i, samples - i < at_once ? samples - i : at_once,
                             agree, arena, err);

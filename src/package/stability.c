@@ -164,7 +164,7 @@ enum gal_status gal_stability_copies(const struct gal_manifest *m, const struct 
         for (size_t i = 0; i < m->feature_count; i++) {
             const struct gal_tensor *t = &values[i].tensor;
             size_t bytes = t->count * gal_dtype_size(t->dtype);
-            if (moves(m, values, i))
+            if (rows > 0 && moves(m, values, i))
                 move_column(&m->features[i], t, rows, m->stability.noise, states,
                             (char *)(uintptr_t)out[i].tensor.data + c * bytes);
         }

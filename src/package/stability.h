@@ -12,8 +12,10 @@
 
 #include "package/manifest.h"
 
-/* Most rows of one run of copies: more samples are run one after another. */
+/* Most rows of one run of copies, and bytes of their features: more samples are run one after
+ * another, with a copy of each row at least. */
 #define GAL_STABILITY_ROWS_MAX 1024u
+#define GAL_STABILITY_BYTES_MAX (16u << 20)
 
 /* The rows of `values` (m's features; kind NONE: absent, stays so) `count` times, as copies number
  * `first`, first + 1, ...: out's columns have count * rows rows, a copy behind the other. rows > 0.

@@ -230,6 +230,15 @@ void gal_front_refuse(struct gal_front *f)
     gal_loop_drain_streams(f->loop);
 }
 
+bool gal_front_write_goes_on(const struct gal_front *f, size_t unsent, size_t *before)
+{
+    uint64_t least = f->options->write_timeout_us * GAL_WRITE_RATE_MIN / 1000000;
+    bool more = unsent > *before || (unsent < *before && *before - unsent >= least);
+
+    *before = unsent;
+    return more;
+}
+
 struct gal_str gal_front_date(struct gal_front *f)
 {
     uint64_t turn_us = gal_loop_turn_us(f->loop), now_s;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/shm.h"
 #include "api/trace_log.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "server/server_impl.h"
 
@@ -168,6 +169,7 @@ static enum gal_status start(struct gal_server *s, struct gal_err *err)
 {
     enum gal_status st;
 
+    gal_file_raise_limit();
     open_engine(s);
     st = gal_loop_new(&s->loop, err);
 

@@ -32,10 +32,11 @@ static enum gal_status no_memory(struct gal_err *err)
 static bool concerns(const struct extraction *x, struct gal_str path)
 {
     struct gal_str folder = gal_str_of(x->folder);
-    size_t n = path.n < folder.n ? path.n : folder.n;
-    if (memcmp(path.p, folder.p, n) != 0)
-        return false;
-    return path.n == folder.n || (path.n > folder.n ? path.p[n] : folder.p[n]) == '/' || n == 0;
+    if (path.n == 0)
+        return true;
+    if (path.n < folder.n)
+        return gal_str_starts(folder, path) && folder.p[path.n] == '/';
+    return gal_str_starts(path, folder) && (path.n == folder.n || path.p[folder.n] == '/');
 }
 
 /* The mark of a path, made when there is none: at the layer that is read, not a directory. */

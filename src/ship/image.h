@@ -20,6 +20,12 @@ struct gal_ship_base {
     struct gal_str name;         /* reference; empty: it came from a path, which names nothing */
 };
 
+/* Of the image's HEALTHCHECK, which Docker and podman heed; 0: 30 s, 10 s, 60 s, 3. */
+struct gal_ship_health {
+    bool is_off;
+    uint64_t interval_s, timeout_s, start_s, retries;
+};
+
 struct gal_ship_options {
     struct gal_runtime_options runtime; /* uid, gid, has_base, epoch are filled from here */
     struct gal_models_options models;
@@ -29,6 +35,7 @@ struct gal_ship_options {
     const char *source; /* where models are fetched from at the start; NULL: they are in it */
     const char *user;   /* "UID[:GID]", with a base a name too; NULL: 65532 */
     unsigned port;      /* 0: 8080 */
+    struct gal_ship_health health;
     /* Only data, in /models, for who mounts it (KServe's modelcars, image volumes): nothing of
      * runtime, source, port and env counts. */
     bool data_only;

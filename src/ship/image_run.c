@@ -201,6 +201,19 @@ static enum gal_status fill_user(const struct gal_ship_options *o, struct gal_sh
     return GAL_OK;
 }
 
+static void fill_health(const struct gal_ship_health *h, struct gal_ship_config *c)
+{
+    static const struct gal_str none[] = {TEXT("NONE")}; /* a base's is off too */
+    c->health = h->is_off ? none : health;
+    c->health_count = h->is_off ? 1 : 3;
+    if (h->is_off)
+        return;
+    c->health_interval_s = h->interval_s ? h->interval_s : 30;
+    c->health_timeout_s = h->timeout_s ? h->timeout_s : 10;
+    c->health_start_s = h->start_s ? h->start_s : 60;
+    c->health_retries = h->retries ? h->retries : 3;
+}
+
 enum gal_status gal_ship_run(const struct gal_ship_options *options, struct gal_ship *image,
                              struct gal_ship_config *c, struct gal_err *err)
 {
@@ -209,7 +222,10 @@ enum gal_status gal_ship_run(const struct gal_ship_options *options, struct gal_
     struct gal_str *port = gal_arena_small(&image->arena, sizeof *port);
     const char *text =
         gal_arena_printf(&image->arena, "%u/tcp", options->port ? options->port : 8080);
-    enum gal_status status = port && text ? fill_user(options, image, c, err) : no_memory(err);
+    enum gal_status status;
+    if (!port || !text)
+        return no_memory(err);
+    status = fill_user(options, image, c, err);
     if (!status)
         status = fill_labels(options, image, &l, err);
     c->labels = l.labels;
@@ -226,12 +242,7 @@ enum gal_status gal_ship_run(const struct gal_ship_options *options, struct gal_
     c->env_count = l.env_count;
     c->entrypoint = serve;
     c->entrypoint_count = options->source ? 2 : 3;
-    c->health = health;
-    c->health_count = 3;
-    c->health_interval_s = 30;
-    c->health_timeout_s = 10;
-    c->health_start_s = 60;
-    c->health_retries = 3;
+    fill_health(&options->health, c);
     c->working_dir = base && base->working_dir.n ? base->working_dir : GAL_STR("/");
     c->epoch = options->epoch;
     return GAL_OK;

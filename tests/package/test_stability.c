@@ -24,7 +24,7 @@ static struct gal_err err;
 static int set_up(void **state)
 {
     (void)state;
-    gal_arena_init(&arena, 4096, 0, 64u << 20);
+    gal_arena_init(&arena, 4096, 0, 1u << 30);
     gal_arena_init(&own, 4096, 0, 64u << 20);
     return 0;
 }
@@ -180,20 +180,25 @@ static void decisions_are_compared_by_their_kind(void **state)
 
 /* --- a session --- */
 
+#define DOUBT                                                                                      \
+    "after: [{threshold: {output: y, above: 100, to: big}}]\n"                                     \
+    "stability: {output: big, noise: 0.1, samples: 32}\n"
 static char model_path[64];
+
+static struct gal_session *inner;
 
 static struct gal_session *open_session(struct gal_package *p, const char *ports)
 {
     const struct gal_backend_options options = {0};
-    struct gal_session *inner, *session;
+    struct gal_session *session;
     snprintf(model_path, sizeof model_path, "/tmp/galley-stability-%d", (int)getpid());
     assert_int_equal(gal_file_put(model_path, gal_str_of(ports), &err), GAL_OK);
     assert_int_equal(gal_backend_fake.load(model_path, &options, &inner, &err), GAL_OK);
     unlink(model_path);
     *p = (struct gal_package){
-        .manifest = manifest("features: [{name: x, type: float}]\n"
-                             "after: [{threshold: {output: y, above: 100, to: big}}]\n"
-                             "stability: {output: big, noise: 0.1, samples: 32}\n")};
+        .manifest = manifest(strstr(ports, ",1]")
+                                 ? "features: [{name: x, type: float}]\n" DOUBT
+                                 : "features: [{name: x, type: float, shape: [-1]}]\n" DOUBT)};
     if (gal_packed_new(p, &gal_backend_fake, inner, &session, &err))
         fail_msg("%s", err.message);
     return session;
@@ -238,6 +243,31 @@ static void a_session_tells_the_share_that_stays(void **state)
     check_session(open, many, 3000, low, high); /* more rows than one run of copies has */
 }
 
+static void copies_are_run_in_bounds(void **state)
+{
+    static const struct {
+        size_t rows, width, runs; /* of copies */
+    } cases[] = {{1, 1, 1},     {32, 1, 1},      {100, 1, 4},
+                 {2000, 1, 32}, {1, 1 << 19, 4}, {1, 1 << 23, 32}};
+    struct gal_package p;
+    struct gal_session *s = open_session(&p, "input x FP32 [-1,-1]\noutput y FP32 [-1,-1]\n");
+    const size_t wanted[] = {gal_packed_ops.info(s)->output_count};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        float *data = gal_arena_array(&arena, cases[i].rows * cases[i].width, sizeof *data);
+        memset(data, 0, cases[i].rows * cases[i].width * sizeof *data);
+        struct gal_value in = column(GAL_DT_FP32, data, cases[i].rows, cases[i].width), out;
+        uint64_t before = gal_fake_runs(inner);
+        if (gal_packed_ops.run(s, &in, wanted, 1, &arena, &out, &err))
+            fail_msg("%s", err.message);
+        assert_int_equal(gal_fake_runs(inner) - before, 1 + cases[i].runs);
+        assert_true(((const float *)out.tensor.data)[cases[i].rows - 1] == 1);
+        gal_packed_ops.release_output(s, &out);
+        gal_arena_clear(&arena);
+    }
+    gal_packed_ops.free(s);
+}
+
 static void a_session_fails_whole(void **state)
 {
     struct gal_package p;
@@ -272,6 +302,7 @@ int main(void)
         TEST(copies_depend_on_the_row_alone),
         TEST(decisions_are_compared_by_their_kind),
         TEST(a_session_tells_the_share_that_stays),
+        TEST(copies_are_run_in_bounds),
         TEST(a_session_fails_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

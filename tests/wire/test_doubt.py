@@ -9,6 +9,7 @@ import pytest
 import tritonclient.grpc as triton_grpc
 from google.rpc import error_details_pb2, status_pb2
 
+import harness
 import packages
 
 CLEAR = {"transaction_amount": 20.0, "merchant_category": "grocery", "user_account_age_days": 2000, "hour_of_day": 14}
@@ -26,7 +27,6 @@ SECTIONS = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    import harness
     root = tmp_path_factory.mktemp("doubt")
     for name in NAMES:
         package = packages.copy("fraud", root / name)
@@ -172,17 +172,24 @@ def test_a_cached_answer_is_judged_like_the_first(serve, tmp_path, server, near)
     ("confidence: {output: confidence, min: 0.5}", "is not of numbers"),
 ])
 def test_a_section_that_cannot_work_is_an_error(tmp_path, section, message):
-    from harness import galley
     package = packages.copy("fraud", tmp_path / "fraud")
     with open(package / "galley.yaml", "a") as f:
         f.write(section + "\n")
-    done = galley("verify", package)
+    done = harness.galley("verify", package)
     assert done.returncode != 0 and message in done.stderr, done.stderr
 
 
+def test_inspect_tells_it(tmp_path):
+    package = packages.copy("fraud", tmp_path / "fraud")
+    with open(package / "galley.yaml", "a") as f:
+        f.write(SECTIONS["strict"] + "confidence: {output: fraud_probability, min: 0.5}\n")
+    told = harness.galley("inspect", package).stdout
+    assert "refused when is_fraud stays in less than 100 % of 32 copies whose numbers are up to 5 % other" in told
+    assert "flagged when fraud_probability is below 0.5" in told
+
+
 def test_openapi_and_the_schema_know_it(server):
-    from harness import galley
     document = json.dumps(server.get("/openapi.json").json())
     assert '"outlier", "confidence", "stability"' in document
-    schema = json.loads(galley("schema").stdout)
+    schema = json.loads(harness.galley("schema").stdout)
     assert set(schema["$defs"]["stability"]["properties"]) >= {"output", "noise", "samples", "min_agreement", "action"}

@@ -294,7 +294,25 @@ def test_labels_variables_user_and_port_are_the_users(package, cache, tmp_path):
     assert b"nonroot:x:1000:2000:" in layout.files()["etc/passwd"][1]
 
 
+@pytest.mark.parametrize("text, want", [
+    ("interval=30s,timeout=5s,retries=3", (30, 5, 60, 3)), ("start-period=2m,timeout=10", (30, 10, 120, 3)), ("retries=5", (30, 10, 60, 5))])
+def test_when_health_is_asked_is_the_users(package, cache, tmp_path, text, want):
+    build(package, "-t", "x:1", "-o", tmp_path / "x.tar", "--health", text, "--without-weights", "--source", "/models", cache=cache)
+    layout = Layout(tmp_path / "x.tar")
+    check = json.loads(layout.blob(layout.manifest["config"]))["config"]["Healthcheck"]
+    assert (check["Interval"], check["Timeout"], check["StartPeriod"]) == tuple(n * 10**9 for n in want[:3])
+    assert check["Retries"] == want[3] and check["Test"][-1] == "health"
+
+
+def test_health_may_be_off(package, cache, tmp_path):
+    build(package, "-t", "x:1", "-o", tmp_path / "x.tar", "--health", "off", "--without-weights", "--source", "/models", cache=cache)
+    layout = Layout(tmp_path / "x.tar")
+    assert json.loads(layout.blob(layout.manifest["config"]))["config"]["Healthcheck"] == {"Test": ["NONE"]}
+
+
 @pytest.mark.parametrize("options, words", [
+    (["-t", "x:1", "--health", "interval=fast"], "--health"),
+    (["-t", "x:1", "--health", "often=1s"], "'often' is not interval, timeout, start-period or retries"),
     ([], "-t REFERENCE is missing"),
     (["-t", "UPPER:1"], "UPPER"),
     (["-t", "x:1", "--without-weights"], "--without-weights needs --source"),
@@ -314,7 +332,7 @@ def test_a_wrong_option_is_told(package, cache, options, words):
     (["--platform", "linux/riscv64"], "the platform is riscv64"),
     (["--sysroot", "/nonexistent"], "is missing"),
     (["--galley", "/bin/true"], "it was linked without the RPATH"),
-    (["--onnxruntime", "/etc/passwd"], "/etc/passwd: invalid ELF header"),
+    (["--onnxruntime", "/etc/passwd"], "/etc/passwd: not an ELF file"),
     (["--base", "/etc/passwd"], "/etc/passwd"),
     (["--platform", "linux/arm64", "--base", "/etc/passwd"], "/etc/passwd"),
 ])
