@@ -88,7 +88,7 @@ static enum gal_status unpack(const char *layout, const char *to, struct gal_err
 enum gal_status gal_pull_oci(struct gal_source_run *r, const char *dir, struct gal_err *err)
 {
     struct gal_registry_options o;
-    struct gal_registry *registry;
+    struct gal_registry *registry = NULL;
     struct gal_reference ref;
     struct gal_transfer moved;
     char *layout = gal_path_join(dir, "layout"), *files = gal_path_join(dir, "d");
