@@ -189,7 +189,11 @@ void gal_api_again(struct gal_exchange *x)
 {
     struct gal_err err;
 
-    if (find_route(x, &err) == GAL_OK) /* a handler may have changed its parameters */
+    /* What the handler has begun: the answer's headers, its parameters. */
+    x->resp.header_count = x->resp.trailer_count = 0;
+    x->render = NULL;
+    gal_buf_clear(&x->out, GAL_ARENA_KEEP_BYTES);
+    if (find_route(x, &err) == GAL_OK)
         x->route->handle(x);
     else
         gal_exchange_fail(x, &err);

@@ -189,15 +189,16 @@ static void put_state_schemas(struct gal_buf *out)
         out, "V1Models",
         "{\"type\":\"object\",\"properties\":{\"models\":{\"type\":\"array\",\"items\":" TEXT
         "}},\"required\":[\"models\"]}");
-    gal_doc_raw(out, "V1ModelState",
-                "{\"type\":\"object\",\"properties\":{\"name\":" TEXT
-                ",\"ready\":{\"type\":\"boolean\"},\"model_version_status\":{\"type\":\"array\","
-                "\"items\":{\"type\":\"object\",\"properties\":{\"version\":" TEXT
-                ",\"state\":{\"enum\":[\"AVAILABLE\",\"LOADING\",\"START\",\"END\"]},\"status\":{\"type\":"
-                "\"object\",\"properties\":{\"error_code\":" TEXT ",\"error_message\":" TEXT
-                "},\"required\":[\"error_code\",\"error_message\"]}},\"required\":[\"version\","
-                "\"state\",\"status\"]}}},\"required\":[\"name\",\"ready\","
-                "\"model_version_status\"]}");
+    gal_doc_raw(
+        out, "V1ModelState",
+        "{\"type\":\"object\",\"properties\":{\"name\":" TEXT
+        ",\"ready\":{\"type\":\"boolean\"},\"model_version_status\":{\"type\":\"array\","
+        "\"items\":{\"type\":\"object\",\"properties\":{\"version\":" TEXT
+        ",\"state\":{\"enum\":[\"AVAILABLE\",\"LOADING\",\"START\",\"END\"]},\"status\":{\"type\":"
+        "\"object\",\"properties\":{\"error_code\":" TEXT ",\"error_message\":" TEXT
+        "},\"required\":[\"error_code\",\"error_message\"]}},\"required\":[\"version\","
+        "\"state\",\"status\"]}}},\"required\":[\"name\",\"ready\","
+        "\"model_version_status\"]}");
     gal_doc_raw(out, "V1Metadata",
                 "{\"type\":\"object\",\"properties\":{\"model_spec\":{\"type\":\"object\","
                 "\"properties\":{\"name\":" TEXT ",\"signature_name\":" TEXT ",\"version\":" TEXT

@@ -109,9 +109,9 @@ static void print_verdict(FILE *out, const struct verdict *v)
     } else {
         fprintf(out, "%s\n", origin);
     }
-    if (v->digests_hold)
+    if (p && v->digests_hold)
         print_digests(out, v);
-    if (v->loads)
+    if (m && v->loads)
         fprintf(out, "  schema    %zu features, %zu steps before the model, %zu behind it\n",
                 m->feature_count, steps_of(m->before), steps_of(m->after));
     if (v->golden)

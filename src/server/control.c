@@ -162,7 +162,7 @@ static enum gal_status scan_repository(struct gal_server *s, const struct gal_co
     size_t count;
     enum gal_status st =
         gal_model_keys_scan(s->settings->config, s->settings->name, &s->settings->model_base, &how,
-                            s->settings->sources, &found, &count, err);
+                            s->settings->sources, NULL, &found, &count, err);
 
     return st == GAL_OK ? pick(s, r, found, count, err) : st;
 }

@@ -48,20 +48,29 @@ static enum gal_status fail_of(const struct gal_model *m, struct gal_err *err)
     return GAL_UNAVAILABLE;
 }
 
-/* The version anew, LOADING, as the paths hold it now; an owned reference. */
+/* The version anew, LOADING, as its path holds it now; an owned reference. What other paths have
+ * come to does not matter. */
 static enum gal_status scan_one(struct gal_server *s, const struct gal_model *m,
                                 struct gal_model **out, struct gal_err *err)
 {
     const struct gal_scan_options how = {.may_be_empty = true};
     struct gal_model **found;
     size_t count;
-    enum gal_status st =
-        gal_model_keys_scan(s->settings->config, s->settings->name, &s->settings->model_base, &how,
-                            s->settings->sources, &found, &count, err);
+    /* A name of the settings is the only model's, or the default's among several. */
+    const char *name = s->settings->name;
+    enum gal_status st = gal_model_keys_scan(
+        s->settings->config, name && strcmp(name, m->name) == 0 ? name : NULL,
+        &s->settings->model_base, &how, s->settings->sources, m->path, &found, &count, err);
+    struct gal_err why;
 
     *out = NULL;
-    if (st != GAL_OK)
-        return st;
+    if (st != GAL_OK) {
+        why = *err;
+        gal_fail(err, GAL_UNAVAILABLE, "Model not loaded: '%.100s' version %.40s: %s", m->name,
+                 m->version, why.message);
+        gal_err_hint(err, "%s", why.hint);
+        return GAL_UNAVAILABLE;
+    }
     for (size_t i = 0; i < count; i++) {
         bool same =
             strcmp(found[i]->name, m->name) == 0 && strcmp(found[i]->version, m->version) == 0;

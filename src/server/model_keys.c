@@ -329,11 +329,19 @@ enum gal_status gal_model_keys_base(const struct gal_config *c, struct gal_model
     return status;
 }
 
+static bool lies_in(const char *path, const char *dir)
+{
+    size_t n = strlen(dir);
+    while (n > 1 && dir[n - 1] == '/')
+        n--;
+    return strncmp(path, dir, n) == 0 && (path[n] == '\0' || path[n] == '/');
+}
+
 enum gal_status gal_model_keys_scan(const struct gal_config *c, const char *name,
                                     const struct gal_model_config *base,
                                     const struct gal_scan_options *how,
-                                    const struct gal_sources *sources, struct gal_model ***models,
-                                    size_t *count, struct gal_err *err)
+                                    const struct gal_sources *sources, const char *within,
+                                    struct gal_model ***models, size_t *count, struct gal_err *err)
 {
     struct gal_scan_path *paths = gal_calloc(c->path_count ? c->path_count : 1, sizeof(*paths));
     struct gal_scan_options o = how ? *how : (struct gal_scan_options){.name = NULL};
@@ -346,16 +354,19 @@ enum gal_status gal_model_keys_scan(const struct gal_config *c, const char *name
     o.paths = paths;
     o.serving = gal_model_keys_serving;
     o.serving_ctx = c;
-    o.path_count = c->path_count;
     o.name = name;
     o.base = base;
     for (size_t i = 0; i < c->path_count; i++) {
-        paths[i] = (struct gal_scan_path){.path = gal_sources_place(sources, c, i),
-                                          .name = c->paths[i].name};
+        const char *place = gal_sources_place(sources, c, i);
+        struct gal_scan_path *p = &paths[o.path_count];
+        if (within && !lies_in(within, place))
+            continue;
+        *p = (struct gal_scan_path){.path = place, .name = c->paths[i].name};
         if (has_own(&c->paths[i])) {
-            paths[i].configure = apply_own;
-            paths[i].ctx = &c->paths[i];
+            p->configure = apply_own;
+            p->ctx = &c->paths[i];
         }
+        o.path_count++;
     }
     status = gal_catalog_scan(&o, models, count, err);
     gal_free(paths);

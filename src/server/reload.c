@@ -203,7 +203,7 @@ static enum gal_status scan(struct gal_server *s, struct gal_err *err)
     const struct gal_scan_options how = {.may_be_empty = s->settings->explicit_control};
     enum gal_status st =
         gal_model_keys_scan(s->settings->config, s->settings->name, &s->settings->model_base, &how,
-                            s->settings->sources, &s->coming, &s->coming_count, err);
+                            s->settings->sources, NULL, &s->coming, &s->coming_count, err);
 
     gal_server_defer(s->coming, s->coming_count);
     return st == GAL_OK && s->settings->explicit_control ? gal_server_control_filter(s, err) : st;

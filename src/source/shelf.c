@@ -257,7 +257,7 @@ enum gal_status gal_shelf_list(const char *root, struct gal_shelf_entry **out, s
         if (!*out)
             status = gal_fail(err, GAL_NO_MEMORY, "out of memory");
     }
-    for (size_t i = 0; !status && i < n; i++) {
+    for (size_t i = 0; *out && !status && i < n; i++) {
         struct gal_str name = gal_str_of(names[i]), suffix = GAL_STR(".lock");
         if (!gal_str_ends(name, suffix) || name.n - suffix.n >= sizeof(*out)->key)
             continue;
@@ -303,9 +303,9 @@ static enum gal_status remove_key(const char *root, const char *key, bool *remov
     char *lock = below ? format_path(below, key, ".lock") : NULL;
     enum gal_status status = lock ? GAL_OK : gal_fail(err, GAL_NO_MEMORY, "out of memory");
     int fd = -1;
-    if (!status)
+    if (lock && !status)
         status = lock_path(lock, LOCK_EX | LOCK_NB, &fd, err);
-    *removed = !status && fd >= 0;
+    *removed = below && !status && fd >= 0;
     if (*removed)
         status = remove_all(below, key, err);
     unlock(&fd);

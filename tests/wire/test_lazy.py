@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`load: lazy`: ready without the model, which the first request loads, once for all; a load that fails is told and tried
 again; nothing says that a model is there which is not."""
+import gzip
 import json
+import shutil
 import signal
 import struct
 import threading
@@ -145,6 +147,21 @@ def test_every_road_loads_it(lazy, tmp_path, path, body, words):
     assert len(s.lines("model_ready")) == 1
 
 
+def test_what_a_request_brings_is_answered_once(lazy, tmp_path):
+    """Handled twice, told once: headers that are given back, a CloudEvent's attributes, a compressed body."""
+    s = lazy("--invocations", "sagemaker", paths=[repository(tmp_path, "a", "b", "c")])
+    told = {"Content-Type": "application/json", "X-Amzn-SageMaker-Custom-Attributes": "trace=1"}
+    r = s.post("/models/a/invoke", b'{"instances": [[1]]}', told)
+    assert r.status == 200 and r.header("X-Amzn-SageMaker-Custom-Attributes") == "trace=1"
+    event = {"Content-Type": "application/json", "ce-specversion": "1.0", "ce-id": "7", "ce-type": "t", "ce-source": "/s"}
+    r = s.post("/v1/models/b:predict", b'{"instances": [[1]]}', event)
+    assert r.status == 200 and r.json()["predictions"] == [[3.0]] and r.header("ce-type") and r.header("ce-id")
+    r = s.post("/v1/models/c/predict", gzip.compress(b'{"instances": [[1]]}'),
+               {"Content-Type": "application/json", "Content-Encoding": "gzip"})
+    assert r.status == 200 and r.json()["predictions"] == [4.0]
+    assert len(s.lines("model_ready")) == 3
+
+
 def test_grpc_loads_it_by_calls_and_by_streams(lazy, tmp_path):
     s = lazy(paths=[repository(tmp_path, "a", "b")])
 
@@ -249,6 +266,18 @@ def test_a_file_that_is_gone_is_told(lazy, tmp_path):
     status, text = ask(s)
     assert status == 503 and "is gone" in text
     assert ask(s, "b") == (200, 3.0)
+
+
+def test_what_other_paths_have_come_to_does_not_matter(lazy, tmp_path):
+    folder = repository(tmp_path, "a", "b", "c")
+    s = lazy("--model-name", "b", paths=[folder / "a", folder / "b" / "1" / "model.onnx", f"{folder}/c/"])
+    shutil.rmtree(folder / "a")
+    assert ask(s, "b") == (200, 3.0) and ask(s, "c") == (200, 4.0)
+    assert s.post("/predict", b'{"instances": [[1]]}', {"Content-Type": "application/json"}).json()["predictions"] == [3.0]
+    status, text = ask(s, "a")
+    assert status == 503 and str(folder / "a") in text
+    s = lazy("--model-name", "only", paths=[folder / "b"])
+    assert ask(s, "only") == (200, 3.0)  # called otherwise than its directory
 
 
 def test_a_deadline_and_a_client_that_goes_end_the_wait_alone(lazy, tmp_path):

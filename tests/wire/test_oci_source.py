@@ -4,6 +4,7 @@ refuses what the registry answers."""
 import base64
 import http.client
 import json
+import re
 import signal
 import threading
 
@@ -12,6 +13,7 @@ import pytest
 import harness
 import packages
 from registry_server import PASSWORD, USER, DockerRegistry, Quiet, Running, needs_registry
+from test_places import on_a_terminal
 from test_sources import cache, start  # noqa: F401 (fixtures)
 
 pytestmark = needs_registry
@@ -207,6 +209,22 @@ def test_bytes_that_differ_are_refused_and_nothing_of_them_is_kept(start, regist
     assert not list(cache.glob("e/*/d"))  # nothing that could be served
     relay.fault = None
     assert ask(start(f"oci://localhost:{relay.port}/wrong-{what}/iris:3")).header("X-Galley-Package") == digest
+
+
+def test_a_terminal_shows_the_files_that_come(registry, relay, tmp_path):
+    push(registry, packages.EXAMPLES / "iris", "drawn/iris:3", tmp_path)
+
+    def fault(h, status, headers, body):
+        if not h.is_blob or len(body) < 1000:
+            return False
+        h.pass_on(status, headers, body[:1000])
+        threading.Event().wait(0.5)  # longer than it takes to draw it
+        h.wfile.write(body[1000:])
+        return True
+    relay.fault = fault
+    code, out, drawn = on_a_terminal("verify", f"oci://localhost:{relay.port}/drawn/iris:3", XDG_CACHE_HOME=tmp_path / "cache")
+    assert code == 0 and b"verified" in out
+    assert re.search(r"model\.onnx .* of [\d.]+ KiB", drawn)
 
 
 def test_while_it_comes_the_server_lives_and_a_stop_ends_it(start, registry, relay, tmp_path):

@@ -116,6 +116,18 @@ def test_bytes_that_differ_are_refused_and_not_kept(run, tmp_path, packed):
         assert run("verify", url)
 
 
+def on_a_terminal(*args, **env):
+    """galley ARGS whose stderr is a terminal: exit code, output, what was drawn."""
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen([harness.BIN, *map(str, args)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs,
+                             env=harness.child_env(TERM="xterm", **env))
+    os.close(theirs)
+    out = child.communicate(timeout=60 * harness.SCALE)[0]
+    drawn = os.read(ours, 65536).decode(errors="replace")
+    os.close(ours)
+    return child.returncode, out, drawn
+
+
 def test_a_terminal_shows_a_bar_while_it_comes(tmp_path):
     data = models.add(tmp_path / "plus.onnx", 2).read_bytes()
     gate = threading.Event()
@@ -131,15 +143,9 @@ def test_a_terminal_shows_a_bar_while_it_comes(tmp_path):
             hnd.wfile.write(data[100:])
             return True
         store.fault = slowly
-        ours, theirs = pty.openpty()
-        child = subprocess.Popen([harness.BIN, "predict", f"{store.url}/plus.onnx", "-d", '{"instances": [[1]]}'],
-                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs,
-                                 env=harness.child_env(XDG_CACHE_HOME=tmp_path / "cache", TERM="xterm"))
-        os.close(theirs)
-        out = child.communicate(timeout=60 * harness.SCALE)[0]
-        drawn = os.read(ours, 65536).decode(errors="replace")
-        os.close(ours)
-    assert child.returncode == 0 and json.loads(out)["predictions"] == [3.0]
+        code, out, drawn = on_a_terminal("predict", f"{store.url}/plus.onnx", "-d", '{"instances": [[1]]}',
+                                         XDG_CACHE_HOME=tmp_path / "cache")
+    assert code == 0 and json.loads(out)["predictions"] == [3.0]
     assert "plus.onnx" in drawn and f"of {len(data)} bytes" in drawn
     assert drawn.rstrip().endswith("\x1b[J")  # and it is gone when all is there
 
