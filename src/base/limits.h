@@ -20,7 +20,8 @@
 #define GAL_BODY_TIMEOUT_MS 30000u  /* no byte of the body for so long; body_timeout */
 #define GAL_BODY_RATE_MIN 1024u     /* bytes a second of a body as a whole: no trickling */
 #define GAL_IDLE_TIMEOUT_MS 75000u  /* keep-alive between requests; idle_timeout */
-#define GAL_WRITE_TIMEOUT_MS 30000u /* no byte of the answer taken for so long; write_timeout */
+#define GAL_WRITE_TIMEOUT_MS 30000u /* next to nothing of the answer taken meanwhile; write_timeout */
+#define GAL_WRITE_RATE_MIN 1024u    /* bytes a second of it: less is next to nothing */
 
 /* WebSocket; a message is bounded as a body is */
 #define GAL_WS_IN_FLIGHT_MAX                                                                       \

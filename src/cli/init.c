@@ -228,6 +228,10 @@ static enum gal_status describe(struct gal_init *in, struct gal_err *err)
         status = take_tokenizer(in, err);
     if (status == GAL_OK) {
         apply_hints(in);
+        if (gal_cli_has(in->cli, "data"))
+            status = gal_init_data(in, gal_cli_value(in->cli, "data"), err);
+    }
+    if (status == GAL_OK) {
         status = in->proven ? gal_init_prove(in, session, err)
                  : in->rows ? gal_init_record(in, session, err)
                             : GAL_OK;
@@ -328,6 +332,7 @@ static const struct gal_option options[] = {
     {"name", '\0', "NAME", "Name of the package; untold: found from the path"},
     {"version", '\0', "VERSION", "Its version; 1.0.0 untold"},
     {"inputs", '\0', "FILE", "Rows (JSON) from which golden cases are made"},
+    {"data", '\0', "FILE.csv", "Training data with a header: the bounds of outliers"},
     {"convert", '\0', NULL, "Turn another framework's file into ONNX, in an isolated process"},
     {"python", '\0', "PROGRAM", "The Python that has the framework; python3 untold"},
     {"class", '\0', "FILE.py:CLASS", "PyTorch: the class whose parameters a state_dict holds"},
@@ -346,6 +351,8 @@ static const struct gal_example examples[] = {
     {"galley init model.onnx", "galley.yaml beside the model, from what the model says of itself."},
     {"galley init model.onnx -o fraud --inputs rows.json",
      "A package directory of its own, with golden cases recorded from the rows."},
+    {"galley init model.onnx -o fraud --data train.csv",
+     "Values beyond the 1st and 99th percentile of the training data are outliers."},
     {"galley init mlruns/1/models/m-123/artifacts -o fraud",
      "An MLflow model directory: signature, input example, environment."},
     {"galley init models/resnet50", "A Triton model directory: config.pbtxt becomes galley.yaml."},

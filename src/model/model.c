@@ -18,6 +18,8 @@
 
 #define SAMPLE_BYTES_MAX (256ul << 20)
 #define FULL_CALL_US_MAX 1000000u
+#define WARMUP_RUNS_MIN 3u          /* which are always made where they are asked for */
+#define WARMUP_US_MAX 250000u       /* with these behind it a model is warm */
 #define MODEL_BYTES_MAX (16u << 20) /* of names and metadata, not of weights */
 
 /* ---- life ---- */
@@ -204,7 +206,8 @@ static enum gal_status run_samples(struct gal_model *m, const struct gal_probe_t
     return status;
 }
 
-/* The first run pays for what the engine puts off: it counts only when there is no other. */
+/* The first run pays for what the engine puts off: it counts only when there is no other. A model
+ * that takes long is warm after a few. */
 static enum gal_status warm_up(struct gal_model *m, const struct gal_model_options *o,
                                struct gal_err *err)
 {
@@ -215,10 +218,14 @@ static enum gal_status warm_up(struct gal_model *m, const struct gal_model_optio
     if (o->config.warmup_runs == 0)
         return GAL_OK;
     enum gal_status status = find_input(m, &t, &cost_us, err);
+    uint64_t spent_us = cost_us;
     if (!status && o->config.warmup_runs == 1)
         gal_sched_observe(m->sched, 1, cost_us * 1000);
     for (unsigned i = 1; !status && i < o->config.warmup_runs; i++) {
+        if (i >= WARMUP_RUNS_MIN && spent_us >= WARMUP_US_MAX)
+            break;
         status = run_probe(m, &t, &cost_us, NULL, 0, err);
+        spent_us += cost_us;
         if (!status)
             gal_sched_observe(m->sched, 1, cost_us * 1000);
     }

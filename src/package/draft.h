@@ -24,6 +24,9 @@ struct gal_draft_feature {
     bool like_before;       /* explained by the feature before: written without comments */
     const char *note;       /* where it was found; NULL: nothing to say */
     struct gal_str example; /* a literal as YAML takes it; empty: none */
+    bool has_outlier;
+    double outlier_below, outlier_above;
+    const char *outlier_note; /* where the two come from */
 };
 
 struct gal_draft_output {

@@ -61,8 +61,7 @@ static enum gal_status no_memory(struct gal_err *err)
     return gal_fail(err, GAL_NO_MEMORY, "no memory for the request");
 }
 
-/* Rows of the first input that is there; false: none is, or another has other rows. */
-static bool find_rows(const struct gal_value *inputs, size_t count, size_t *rows)
+bool gal_packed_rows(const struct gal_value *inputs, size_t count, size_t *rows)
 {
     bool found = false;
 
@@ -98,7 +97,7 @@ static enum gal_status go_in(const struct gal_packed *p, const struct gal_value 
     if (!filled || !columns || !fed)
         return no_memory(err);
     memcpy(filled, inputs, n * sizeof *filled);
-    if (!find_rows(filled, n, &rows))
+    if (!gal_packed_rows(filled, n, &rows))
         return gal_fail(err, GAL_INVALID, "the inputs have different numbers of rows");
     if (p->manifest->feature_count)
         status = gal_check_fill(p->manifest, rows, filled, arena, err);
@@ -179,12 +178,10 @@ static enum gal_status run_through(const struct gal_packed *p, const struct gal_
     return p->ops->run(p->inner, inputs, inner, count, arena, outputs, err);
 }
 
-static enum gal_status packed_run(struct gal_session *session, const struct gal_value *inputs,
-                                  const size_t *wanted, size_t output_count,
-                                  struct gal_arena *arena, struct gal_value *outputs,
-                                  struct gal_err *err)
+enum gal_status gal_packed_ask(const struct gal_packed *p, const struct gal_value *inputs,
+                               const size_t *wanted, size_t output_count, struct gal_arena *arena,
+                               struct gal_value *outputs, struct gal_err *err)
 {
-    const struct gal_packed *p = own(session);
     const struct gal_value *fed, *before;
     enum gal_status status = go_in(p, inputs, arena, &fed, &before, err);
 
@@ -208,18 +205,38 @@ static enum gal_status packed_run(struct gal_session *session, const struct gal_
     return status;
 }
 
-static void packed_release_output(struct gal_session *session, struct gal_value *output)
+static enum gal_status packed_run(struct gal_session *session, const struct gal_value *inputs,
+                                  const size_t *wanted, size_t output_count,
+                                  struct gal_arena *arena, struct gal_value *outputs,
+                                  struct gal_err *err)
 {
-    struct gal_packed *p = own(session);
+    const struct gal_packed *p = own(session);
+
+    for (size_t i = 0; p->info.own_count > 0 && i < output_count; i++) {
+        if (wanted[i] == p->info.output_count)
+            return gal_packed_judge(p, inputs, wanted, output_count, arena, outputs, err);
+    }
+    return gal_packed_ask(p, inputs, wanted, output_count, arena, outputs, err);
+}
+
+void gal_packed_release(const struct gal_packed *p, struct gal_value *output)
+{
     struct held *held = output->handle;
 
     if (!p->after) {
         p->ops->release_output(p->inner, output);
         return;
     }
+    if (!held) /* the stability, which is the arena's */
+        return;
     if (atomic_fetch_sub_explicit(&held->refs, 1, memory_order_acq_rel) == 1)
         let_go(p, held->outputs, held->count);
     output->handle = NULL;
+}
+
+static void packed_release_output(struct gal_session *session, struct gal_value *output)
+{
+    gal_packed_release(own(session), output);
 }
 
 static void packed_trim(struct gal_session *session)

@@ -111,6 +111,14 @@ static enum gal_status set_verify(struct gal_model_config *c, const struct gal_c
     return GAL_OK;
 }
 
+static enum gal_status set_load(struct gal_model_config *c, const struct gal_config_value *v,
+                                struct gal_err *err)
+{
+    (void)err;
+    c->lazy = strcmp(v->text, "lazy") == 0;
+    return GAL_OK;
+}
+
 static enum gal_status set_timeout(struct gal_model_config *c, const struct gal_config_value *v,
                                    struct gal_err *err)
 {
@@ -151,6 +159,7 @@ static const struct {
     {GAL_KEY_INTRA_OP_THREADS, UNSIGNED, PLACE(backend.intra_op_threads), NULL},
     {GAL_KEY_MODEL_MEMORY_LIMIT, SIZE, PLACE(backend.memory_bytes_max), NULL},
     {GAL_KEY_GRAPH_OPTIMIZATION, CALL, 0, set_graph},
+    {GAL_KEY_SHARE_WEIGHTS, FLAG, PLACE(backend.share_weights), NULL},
     {GAL_KEY_SCHEDULE, CALL, 0, set_schedule},
     {GAL_KEY_INLINE_LIMIT, U64, PLACE(inline_us_max), NULL},
     {GAL_KEY_BATCHING, FLAG, PLACE(batching), NULL},
@@ -170,6 +179,7 @@ static const struct {
     {GAL_KEY_RESPONSE_CACHE, FLAG, PLACE(cache.on), NULL},
     {GAL_KEY_RESPONSE_CACHE_TTL, U64, PLACE(cache.ttl_us), NULL},
     {GAL_KEY_VERIFY, CALL, 0, set_verify},
+    {GAL_KEY_LOAD, CALL, 0, set_load},
     {GAL_KEY_VERSIONS, CALL, 0, set_versions},
     {GAL_KEY_VERSION_LABELS, CALL, 0, set_labels},
     {GAL_KEY_REQUEST_TIMEOUT, CALL, 0, set_timeout}, /* the server's stays the server's */

@@ -269,6 +269,8 @@ static enum gal_status gather(const struct gal_ship_options *o, struct gal_ship 
         status = gal_models_gather(&models, &image->models, err);
     if (!status)
         status = gal_ship_check_cuda(o, image, err);
+    if (!status)
+        gal_ship_advise_base(o, image);
     return status ? status : gal_runtime_gather(&runtime, &image->runtime, err);
 }
 
