@@ -282,6 +282,11 @@ uint32_t gal_unicode_lower(uint32_t c)
     return (uint32_t)utf8proc_tolower((utf8proc_int32_t)c);
 }
 
+bool gal_unicode_ends_grapheme(uint32_t a, uint32_t b, int32_t *state)
+{
+    return utf8proc_grapheme_break_stateful((utf8proc_int32_t)a, (utf8proc_int32_t)b, state);
+}
+
 uint32_t gal_utf8_take(const char *p, size_t n, size_t *bytes)
 {
     const unsigned char *b = (const unsigned char *)p;
