@@ -10,13 +10,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define ADDED                                                                                      \
     "\"added_tokens\":[{\"id\":1,\"content\":\"[UNK]\",\"special\":true,\"lstrip\":true},{\"id\":" \
     "7,\"content\":\"new York\",\"single_word\":true,\"rstrip\":true}],"
-static const char *const files[] = {
-    "{" ADDED "\"normalizer\":{\"type\":\"BertNormalizer\"},\"pre_tokenizer\":{\"type\":"
-    "\"BertPreTokenizer\"},\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\"," WORDS "}}",
-    "{" ADDED "\"normalizer\":{\"type\":\"NFKC\"},\"pre_tokenizer\":{\"type\":\"ByteLevel\"},"
-    "\"model\":{\"type\":\"BPE\",\"unk_token\":\"[UNK]\"," WORDS ",\"merges\":[]}}",
-    "{\"normalizer\":{\"type\":\"NFD\"},\"pre_tokenizer\":{\"type\":\"Metaspace\"},\"model\":{"
-    "\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"<pad>\",0],[\"a\",-1],[\"aa\",-1.5]]}}"};
+#define PIECES                                                                                     \
+    "{" ADDED "\"normalizer\":{\"type\":\"BertNormalizer\"},\"pre_tokenizer\":{\"type\":"          \
+    "\"BertPreTokenizer\"},\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\"," WORDS "}}"
+#define PAIRS                                                                                      \
+    "{" ADDED "\"normalizer\":{\"type\":\"NFKC\"},\"pre_tokenizer\":{\"type\":\"ByteLevel\"},"     \
+    "\"model\":{\"type\":\"BPE\",\"unk_token\":\"[UNK]\"," WORDS ",\"merges\":[]}}"
+#define SCORES                                                                                     \
+    "{\"normalizer\":{\"type\":\"NFD\"},\"pre_tokenizer\":{\"type\":\"Metaspace\"},\"model\":{"    \
+    "\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"<pad>\",0],[\"a\",-1],[\"aa\",-1.5]]}}"
+static const char *const files[] = {PIECES, PAIRS, SCORES};
 
 static struct gal_token_rows run(const char *file, size_t most, struct gal_str text,
                                  struct gal_arena *arena)

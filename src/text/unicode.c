@@ -220,7 +220,7 @@ static void fold_spaces(const struct gal_unicode_plan *plan, struct points *s)
 enum gal_status gal_unicode_apply(const struct gal_unicode_plan *plan, struct gal_str in,
                                   struct gal_arena *arena, struct gal_str *out, struct gal_err *err)
 {
-    struct points s;
+    struct points s = {NULL, 0};
     utf8proc_uint8_t *p;
     size_t n = 0;
     enum gal_status st;
