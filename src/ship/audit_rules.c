@@ -285,7 +285,7 @@ bool gal_audit_floats(struct gal_str reference)
     struct gal_str tag = {colon + 1, (size_t)(name.p + name.n - colon - 1)};
     for (size_t i = 0; i < tag.n; i++)
         dots += tag.p[i] == '.' && i + 1 < tag.n && tag.p[i + 1] >= '0' && tag.p[i + 1] <= '9';
-    return dots < 2;
+    return dots < (gal_str_starts(name, GAL_STR("debian:")) ? 1 : 2); /* a point release: 12.12 */
 }
 
 bool gal_audit_is_devel(const struct gal_view *v)

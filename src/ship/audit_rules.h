@@ -45,7 +45,8 @@ const struct gal_audit_rule *gal_audit_file(const char *path, const struct gal_t
 size_t gal_audit_root(const struct gal_audit_rule *rule, const char *path);
 bool gal_audit_secret_name(struct gal_str variable);
 bool gal_audit_is_root(struct gal_str user);
-/* A reference without digest whose tag is missing, "latest" or names no full version. */
+/* A reference without digest whose tag is missing, "latest" or names no full version (three
+ * numbers; of Debian two). */
 bool gal_audit_floats(struct gal_str reference);
 /* By the base's name, or by what CUDA's images say of themselves in their environment. */
 bool gal_audit_is_devel(const struct gal_view *v);

@@ -26,6 +26,7 @@ static enum gal_status open_registry(struct gal_source_run *r, struct gal_refere
     enum gal_status status = gal_reference_parse(r->url.text, ref, err);
     *o = r->options->registry;
     o->env = o->env ? o->env : r->options->env;
+    o->reads = true;
     o->parallel = r->options->parallel;
     o->on_progress = on_progress;
     o->ctx = r;

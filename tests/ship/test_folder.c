@@ -136,18 +136,24 @@ static void list(const char *at, const char *inside, struct gal_buf *out)
     gal_free((void *)names);
 }
 
-static void assert_extracts(const char *const *const layers[], const char *want)
+/* "path=text" of what was extracted. */
+static void assert_found(const char *want)
 {
     struct gal_buf found;
-    struct gal_err err;
-    size_t files;
-    make(layers);
-    assert_int_equal(extract(&files, &err), GAL_OK);
     gal_buf_init(&found, 1u << 16);
     list(to, "", &found);
     gal_buf_putc(&found, '\0');
     assert_string_equal(found.p, want);
     gal_buf_release(&found);
+}
+
+static void assert_extracts(const char *const *const layers[], const char *want)
+{
+    struct gal_err err;
+    size_t files;
+    make(layers);
+    assert_int_equal(extract(&files, &err), GAL_OK);
+    assert_found(want);
 }
 
 static void later_layers_replace_and_the_rest_of_the_image_stays_out(void **state)
@@ -233,6 +239,43 @@ static void the_folder_itself_is_no_file_and_no_link(void **state)
     assert_refuses("models>/etc", "link");
 }
 
+static enum gal_status try_at(uint64_t i, bool files)
+{
+    struct gal_layout *layout = NULL;
+    struct gal_view view;
+    size_t count;
+    assert_int_equal(gal_dir_remove(to, NULL), GAL_OK);
+    assert_int_equal(gal_dir_make(to, NULL), GAL_OK);
+    assert_int_equal(gal_layout_open(layout_path, &layout, NULL), GAL_OK);
+    if (files)
+        gal_file_fail_at(i);
+    else
+        gal_alloc_fail_at(i, 1);
+    enum gal_status status = gal_view_open(layout, NULL, NULL, &view, NULL);
+    if (!status)
+        status = gal_folder_extract(&view, "models", to, &count, NULL);
+    gal_file_fail_at(0);
+    gal_alloc_fail_at(0, 0);
+    gal_view_release(&view);
+    gal_layout_close(layout);
+    return status;
+}
+
+static void whatever_fails_is_an_error_or_all_is_there(void **state)
+{
+    static const char *const low[] = {"models/a=old", "models/d/b=kept", "models/e/f=3", NULL};
+    static const char *const high[] = {"models/a=new", "models/.wh.e=", NULL};
+    uint64_t i;
+    (void)state;
+    make((const char *const *const[]){low, high, NULL});
+    for (int files = 0; files < 2; files++) {
+        for (i = 1; i < 3000 && try_at(i, files); i++)
+            continue;
+        assert_in_range(i, 2, 2999); /* it failed at first, and ended */
+        assert_found("a=new d/b=kept ");
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -245,6 +288,7 @@ int main(void)
         TEST(what_leads_elsewhere_is_refused),
         TEST(a_link_is_refused_unless_a_later_layer_hides_it),
         TEST(the_folder_itself_is_no_file_and_no_link),
+        TEST(whatever_fails_is_an_error_or_all_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

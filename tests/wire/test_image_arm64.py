@@ -106,6 +106,35 @@ def test_who_pulls_gets_what_is_for_their_machine(native, foreign, fraud, cache,
                     tmp_path)
 
 
+@needs_tools
+@registry_server.needs_registry
+def test_each_machine_stands_on_its_own_base_under_one_name(native, foreign, fraud, cache, tmp_path):
+    """As one reference for cloud GPUs (CUDA's runtime) and Jetsons (L4T): a base for both, and a name for both."""
+    with registry_server.DockerRegistry() as registry:
+        base, made, digests = f"{registry.host}/vendor/cuda:12.2.0-runtime", [], {}
+        for arch in ("amd64", "arm64"):
+            run("umoci", "init", "--layout", tmp_path / arch)
+            run("umoci", "new", "--image", f"{tmp_path / arch}:x")
+            run("umoci", "unpack", *([] if os.geteuid() == 0 else ["--rootless"]), "--image", f"{tmp_path / arch}:x",
+                tmp_path / f"bundle-{arch}")
+            (tmp_path / f"bundle-{arch}" / "rootfs" / "says").write_text(arch)
+            run("umoci", "repack", "--image", f"{tmp_path / arch}:x", tmp_path / f"bundle-{arch}")
+            run("umoci", "config", "--image", f"{tmp_path / arch}:x", "--architecture", arch, "--config.env", "CUDA_VERSION=12.2.0")
+            digests[arch] = Layout(tmp_path / arch).index["manifests"][0]["digest"]
+        done = galley("image", "index", tmp_path / "amd64", tmp_path / "arm64", "-t", base, "--push")
+        assert done.returncode == 0, done.stderr
+        other = ["--platform", "linux/arm64", "--galley", tmp_path / "galley", "--onnxruntime", tmp_path / "engine", "--sysroot",
+                 foreign]
+        for arch, options in (("amd64", []), ("arm64", other)):
+            report = build(fraud, "-t", f"fraud:2.1.0-{arch}", "-o", tmp_path / f"{arch}.tar", "--base", base, *options, cache=cache)
+            layout = Layout(tmp_path / f"{arch}.tar")
+            config = json.loads(layout.blob(layout.manifest["config"]))
+            assert config["architecture"] == arch and "CUDA_VERSION=12.2.0" in config["config"]["Env"]
+            assert config["config"]["Labels"]["org.opencontainers.image.base.digest"] == digests[arch]
+            made.append((arch, report["digest"], tmp_path / f"{arch}.tar"))
+        check_index(registry, {arch: (digest, path) for arch, digest, path in made}, fraud, tmp_path)
+
+
 def check_index(registry, images, package, tmp_path):
     """Joins images under one name in the registry; skopeo and galley take what is for a machine."""
     name = f"{registry.host}/two/fraud:2.1.0"

@@ -234,6 +234,40 @@ def test_a_dockerfile_is_written_with_its_ignore_file(tmp_path):
     assert again.returncode == 1 and "is there already" in again.stderr and "--force" in again.stderr
 
 
+def lint(*args, code=0, stdin=None, cwd=None):
+    done = harness.galley("image", "lint", "--json", *args, stdin=stdin, cwd=cwd)
+    assert done.returncode == code and done.stderr == "", done.stderr
+    return [(f["code"], f.get("line")) for f in json.loads(done.stdout)["findings"]]
+
+
+@pytest.mark.parametrize("options", [[], ["--galley-image", "r.example.com/galley:0.1.0"], ["--without-weights"]])
+def test_what_galley_writes_is_what_it_asks_of_others(tmp_path, options):
+    package = harness.SOURCE / "examples" / "packages" / "fraud"
+    done = harness.galley("image", "dockerfile", package, "-o", tmp_path, *options)
+    assert done.returncode == 0, done.stderr
+    assert lint("--strict", cwd=tmp_path) == []
+
+
+def test_a_dockerfile_of_a_notebook_is_told_what_is_wrong_with_it(tmp_path):
+    (tmp_path / "Dockerfile").write_text("FROM python:3.10\nCOPY . /app\nRUN apt-get update && \\\n  apt-get install -y gcc\n"
+                                         "RUN pip install torch\nENV AWS_SECRET_ACCESS_KEY=abc\nCMD python serve.py\n")
+    found = lint(tmp_path / "Dockerfile", code=1)
+    assert found == [("floating-base", 1), ("full-base", 1), ("one-stage", 1), ("no-dockerignore", 2), ("apt-recommends", 3),
+                     ("cache-order", 3), ("compiler", 3), ("package-lists", 3), ("package-cache", 5), ("unpinned", 5),
+                     ("secret-env", 6), ("shell-form", 7), ("no-healthcheck", None), ("root-user", None)]
+    (tmp_path / "Dockerfile.dockerignore").write_text(".git\n")
+    assert ("no-dockerignore", 2) not in lint(tmp_path / "Dockerfile", code=1)
+    text = harness.galley("image", "lint", tmp_path / "Dockerfile")
+    assert text.returncode == 1 and "line 6: error secret-env: AWS_SECRET_ACCESS_KEY" in text.stdout and "abc" not in text.stdout
+
+
+def test_what_is_no_dockerfile_is_said(tmp_path):
+    done = harness.galley("image", "lint", "-", stdin="hello world\n")
+    assert done.returncode == 1 and "line 1: 'hello' is no instruction" in done.stderr
+    done = harness.galley("image", "lint", cwd=tmp_path)
+    assert done.returncode == 1 and "Dockerfile" in done.stderr
+
+
 # --- signatures ----------------------------------------------------------------------------------
 
 @pytest.fixture(scope="module")

@@ -194,6 +194,29 @@ def test_runc_runs_it_as_nobody_with_a_read_only_root(layout, tmp_path):
     assert code == 0
 
 
+@needs_tools
+def test_one_image_serves_what_a_volume_holds(package, cache, tmp_path):
+    """As `galley advise` has it for large weights that are shared: no model in the image, a read-only volume at /models."""
+    if os.geteuid() != 0:
+        pytest.skip("runc with the image's own user needs root: a user namespace has not that user")
+    build(package, "-t", "x:1", "-o", f"{tmp_path}/oci/", "--without-weights", "--source", "/models", cache=cache)
+    volume = tmp_path / "volume"
+    for name in ("fraud", "iris"):
+        shutil.copytree(harness.SOURCE / "examples" / "packages" / name, volume / name)
+    for path in [volume, *volume.rglob("*")]:  # the container's user is nobody in particular
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    c = Container(tmp_path / "oci", "1", tmp_path, volumes=[(volume, "/models")]).start()
+    try:
+        c.wait_ready()
+        found = json.loads(c.get("/v2/repository/index", b"{}")[1])
+        assert {m["name"] for m in found} == {"fraud", "iris"}
+        example = json.loads((harness.EXAMPLES / "fraud" / "example.json").read_text())
+        status, body = c.get("/v1/models/fraud/predict", json.dumps(example).encode())
+        assert status == 200 and "is_fraud" in json.loads(body)["prediction"], body
+    finally:
+        assert c.stop() == 0
+
+
 # --- the same, always ---
 
 def test_folder_time_and_umask_make_no_difference(image, tmp_path):
@@ -426,6 +449,24 @@ def test_on_a_base_of_a_registry_galley_runs_beside_the_bases_own_programs(packa
         assert c.exec("galley", "health").returncode == 0
     finally:
         assert c.stop() == 0
+
+
+@needs_tools
+@registry_server.needs_registry
+def test_a_base_in_dockers_own_form_becomes_an_oci_image(package, cache, cuda_base, tmp_path):
+    """Docker Hub's images are of Docker's media types, which no OCI manifest may hold."""
+    with registry_server.DockerRegistry() as registry:
+        name = f"{registry.host}/hub/base:1.0.0"
+        run("skopeo", "copy", "--format", "v2s2", "--dest-tls-verify=false", f"oci:{cuda_base}:base", f"docker://{name}")
+        report = build(package, "-t", "x:1", "-o", f"{tmp_path}/oci/", "--base", name, cache=cache)
+        assert {layer["media_type"] for layer in report["layers"]} == {"application/vnd.oci.image.layer.v1.tar+gzip"}
+        run("umoci", "unpack", *([] if os.geteuid() == 0 else ["--rootless"]), "--image", f"{tmp_path}/oci:1", tmp_path / "bundle")
+        assert (tmp_path / "bundle" / "rootfs" / "hello").read_text() == "from the base\n"
+        done = galley("image", "index", name, "-t", f"{registry.host}/hub/all:1", "--push")
+        assert done.returncode == 0, done.stderr
+        index = inspect(f"docker://{registry.host}/hub/all:1", "--raw", "--tls-verify=false")
+        assert index["manifests"][0]["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
+        run("skopeo", "copy", "--src-tls-verify=false", f"docker://{registry.host}/hub/all:1", f"dir:{tmp_path}/copied")
 
 
 @needs_tools

@@ -118,7 +118,9 @@ def test_references_into_a_registry_are_images_or_packages(fraud, other, cache, 
 
 
 def test_of_several_models_one_is_named(fraud, archive, cache, tmp_path):
-    both = image(packages.EXAMPLES, tmp_path / "both.tar", cache, name="both:1")
+    for name in ("fraud", "iris"):
+        packages.copy(name, tmp_path / "models" / name)
+    both = image(tmp_path / "models", tmp_path / "both.tar", cache, name="both:1")
     assert "the image has 2 models: fraud, iris" in compare(fraud, both, code=2)
     assert compare(both, archive, "--model", "fraud")["consistent"]
     assert "no model rose" in compare(fraud, both, "--model", "rose", code=2)
