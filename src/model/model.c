@@ -282,6 +282,12 @@ static enum gal_status make_sched(struct gal_model *m, const struct gal_model_op
     return gal_sched_new(&sched, &m->sched, err);
 }
 
+/* Do steps make rows as long as the longest of a call? What stands around them hides it. */
+static bool may_pad(const struct gal_model *m)
+{
+    return m->ops != &gal_packed_ops || gal_packed_pads(m->session);
+}
+
 /* May requests share a call? The user may say so; else the model shows it. */
 static bool may_stack(const struct gal_model *m, const struct gal_model_config *c)
 {
@@ -290,7 +296,7 @@ static bool may_stack(const struct gal_model *m, const struct gal_model_config *
     return c->rows_told ||
            (m->engine_session /* the steps work row by row, but for those that fill rows up */
                 ? gal_rows_are_apart(m->engine_ops, m->engine_session, 1) &&
-                      (!gal_packed_pads(m->session) || gal_rows_bear_padding(m->ops, m->session))
+                      (!may_pad(m) || gal_rows_bear_padding(m->ops, m->session))
                 : gal_rows_are_apart(m->ops, m->session, gal_probe_open_size(m->probe_try)));
 }
 

@@ -22,7 +22,7 @@ void *gal_token_room(struct gal_token_memory *m, size_t keep, size_t bytes, stru
         (void)gal_arena_fail(arena, room, "a text's tokens", err);
         return NULL;
     }
-    if (keep > 0)
+    if (keep > 0 && m->p != NULL)
         memcpy(p, m->p, keep);
     *m = (struct gal_token_memory){p, room};
     return p;
@@ -104,11 +104,10 @@ static enum gal_status add_one(struct gal_token_rows *r, int32_t id)
     return GAL_OK;
 }
 
-typedef enum gal_status on_span(struct gal_token_rows *r, struct gal_str span);
-
 /* Spans between the tokens, and the tokens' numbers, in their order. */
-static enum gal_status between(struct gal_token_rows *r, const struct gal_trie *tokens,
-                               struct gal_str s, on_span *give)
+static enum gal_status
+between(struct gal_token_rows *r, const struct gal_trie *tokens, struct gal_str s,
+        enum gal_status (*give)(struct gal_token_rows *r, struct gal_str span))
 {
     bool from_start = r->work->from_start;
     size_t from = 0, at = 0;

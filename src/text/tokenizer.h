@@ -4,7 +4,7 @@
  * looked up in the vocabulary, cut at the longest length and put between special tokens.
  *
  *   normalizers     BertNormalizer, Lowercase, NFC, NFD, NFKC, NFKD, StripAccents, Strip, Prepend,
- *                   Replace (of a text), Sequence
+ *                   Replace (of a text), Precompiled, Sequence
  *   pre_tokenizers  BertPreTokenizer, ByteLevel, Metaspace, Punctuation (isolated), Whitespace,
  *                   WhitespaceSplit, Sequence
  *   models          WordPiece, BPE, Unigram

@@ -6,6 +6,7 @@
 #define GAL_TEXT_TOKENIZER_IMPL_H
 
 #include "text/json.h"
+#include "text/token_charsmap.h"
 #include "text/token_trie.h"
 #include "text/tokenizer.h"
 
@@ -27,6 +28,7 @@ enum gal_normal_kind {
     GAL_NORMAL_STRIP,
     GAL_NORMAL_PREPEND,
     GAL_NORMAL_REPLACE,
+    GAL_NORMAL_CHARSMAP,
 };
 struct gal_normal {
     enum gal_normal_kind kind;
@@ -35,6 +37,7 @@ struct gal_normal {
     bool left, right;                /* STRIP */
     const uint32_t *from, *to;       /* REPLACE; PREPEND has only `to` */
     size_t from_count, to_count;
+    struct gal_charsmap charsmap;
 };
 
 enum gal_split_kind {
@@ -89,6 +92,7 @@ struct gal_tokenizer {
     struct gal_split splits[GAL_TOKEN_OPS_MAX];
     size_t split_count;
     struct gal_trie vocab;
+    size_t vocab_count; /* tokens */
     enum gal_token_model_kind { GAL_MODEL_WORDPIECE, GAL_MODEL_BPE, GAL_MODEL_UNIGRAM } model;
     union {
         struct gal_wordpiece wordpiece;

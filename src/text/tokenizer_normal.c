@@ -190,6 +190,46 @@ static void replace(struct sink *s, const struct gal_token_points *in, const str
     }
 }
 
+static bool put_mapped(struct sink *s, const struct gal_charsmap *m, const uint32_t *p, size_t n)
+{
+    char text[4 * 4];
+    size_t bytes = 0;
+    struct gal_str to;
+
+    for (size_t i = 0; i < n; i++)
+        bytes += gal_utf8_put(p[i], text + bytes);
+    if (!gal_charsmap_find(m, (struct gal_str){text, bytes}, &to))
+        return false;
+    for (size_t i = 0, one; i < to.n; i += one)
+        push(s, gal_utf8_take(to.p + i, to.n - i, &one));
+    return true;
+}
+
+static size_t utf8_size(uint32_t c)
+{
+    return c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+}
+
+/* Characters as people see them are looked up whole where they take less than 6 bytes, else, or
+ * when there is nothing for them, code point by code point: so the library does it. */
+static void map_chars(struct sink *s, const struct gal_token_points *in, const struct gal_normal *o)
+{
+    int32_t state = 0;
+
+    for (size_t i = 0, end; i < in->n && s->status == GAL_OK; i = end) {
+        size_t bytes = utf8_size(in->p[i]);
+
+        end = i + 1;
+        while (end < in->n && !gal_unicode_ends_grapheme(in->p[end - 1], in->p[end], &state))
+            bytes += utf8_size(in->p[end++]);
+        if (bytes < 6 && end - i <= 4 && put_mapped(s, &o->charsmap, in->p + i, end - i))
+            continue;
+        for (size_t k = i; k < end; k++)
+            if (!put_mapped(s, &o->charsmap, in->p + k, 1))
+                push(s, in->p[k]);
+    }
+}
+
 /* Control characters, white space and ideographs of BertNormalizer. */
 static void clean(struct sink *s, const struct gal_token_points *in, const struct gal_normal *o)
 {
@@ -235,6 +275,8 @@ static enum gal_status run_pass(struct gal_token_work *w, struct gal_arena *aren
         strip(&s, points, o);
     else if (o->kind == GAL_NORMAL_REPLACE)
         replace(&s, points, o);
+    else if (o->kind == GAL_NORMAL_CHARSMAP)
+        map_chars(&s, points, o);
     else {
         if (points->n > 0)
             put_all(&s, o->to, o->to_count);

@@ -120,8 +120,8 @@ enum gal_status gal_token_text(struct gal_token_reader *r, const yyjson_val *v, 
     if (gal_token_absent(m))
         return GAL_OK;
     if (!yyjson_is_str((yyjson_val *)m))
-        return gal_token_refuse(r, GAL_INVALID, gal_token_path(r, path, key), "must be a text, not %s",
-                                gal_json_type_name(m));
+        return gal_token_refuse(r, GAL_INVALID, gal_token_path(r, path, key),
+                                "must be a text, not %s", gal_json_type_name(m));
     *out = gal_token_str(m);
     return GAL_OK;
 }

@@ -3,16 +3,34 @@
 #include "text/tokenizer_impl.h"
 
 struct adding {
+    int32_t next; /* number of the next token that model.vocab does not have */
     struct gal_added *added;
     struct gal_trie raw, normalized;
     struct gal_token_work work;
 };
 
+/* The library gives tokens beyond the vocabulary rising numbers, whatever the file says: a file
+ * that says something else would mean other tokens here than there. */
+static enum gal_status check_number(struct gal_token_reader *r, struct adding *k, const char *path,
+                                    const struct gal_added *a, struct gal_str text)
+{
+    int32_t known = gal_trie_get(&r->t->vocab, text);
+
+    if (known != GAL_TRIE_NONE && known != a->id)
+        return gal_token_refuse(r, GAL_INVALID, gal_token_path(r, path, "id"),
+                                "is %d, and model.vocab says %d", a->id, known);
+    if (known == GAL_TRIE_NONE && a->id != k->next)
+        return gal_token_refuse(r, GAL_INVALID, gal_token_path(r, path, "id"),
+                                "is %d, and the next number is %d", a->id, k->next);
+    if (a->id >= k->next)
+        k->next = a->id + 1;
+    return GAL_OK;
+}
+
 static enum gal_status read_one_added(struct gal_token_reader *r, const yyjson_val *v,
                                       const char *path, struct gal_added *a, struct gal_str *text)
 {
     size_t id = SIZE_MAX;
-    int32_t known;
     enum gal_status st =
         gal_token_keys(r, v, path, "id content single_word lstrip rstrip normalized special");
 
@@ -29,14 +47,8 @@ static enum gal_status read_one_added(struct gal_token_reader *r, const yyjson_v
     if (st == GAL_OK && (id == SIZE_MAX || text->n == 0 || text->n > GAL_TOKEN_ADDED_BYTES_MAX))
         st = gal_token_refuse(r, GAL_INVALID, path, "has no number, or no text of 1 to %u bytes",
                               GAL_TOKEN_ADDED_BYTES_MAX);
-    if (st != GAL_OK)
-        return st;
     a->id = (int32_t)id;
-    known = gal_trie_get(&r->t->vocab, *text);
-    if (known != GAL_TRIE_NONE && known != a->id)
-        return gal_token_refuse(r, GAL_INVALID, gal_token_path(r, path, "id"),
-                                "is %d, and model.vocab says %d", a->id, known);
-    return GAL_OK;
+    return st;
 }
 
 static enum gal_status add_token(struct gal_token_reader *r, struct adding *k, const yyjson_val *v,
@@ -54,6 +66,8 @@ static enum gal_status add_token(struct gal_token_reader *r, struct adding *k, c
     normalized = !special;
     if (st == GAL_OK)
         st = gal_token_flag(r, v, path, "normalized", &normalized);
+    if (st == GAL_OK && specials) /* the first time round: in the file's order */
+        st = check_number(r, k, path, &a, content);
     if (st != GAL_OK || special != specials)
         return st;
     t = normalized ? &k->normalized : &k->raw;
@@ -85,7 +99,7 @@ static enum gal_status add_tokens(struct gal_token_reader *r, struct adding *k, 
 enum gal_status gal_token_read_added(struct gal_token_reader *r, const yyjson_val *v)
 {
     size_t count = yyjson_arr_size((yyjson_val *)v);
-    struct adding k = {.work = {.err = r->err}};
+    struct adding k = {.next = (int32_t)r->t->vocab_count, .work = {.err = r->err}};
     size_t bytes = 0;
     yyjson_arr_iter iter;
     yyjson_val *item;

@@ -19,6 +19,7 @@ static enum gal_status read_vocab(struct gal_token_reader *r, const yyjson_val *
 
     if (!yyjson_is_obj((yyjson_val *)v))
         return gal_token_refuse(r, GAL_INVALID, "model.vocab", "is not an object of numbers");
+    r->t->vocab_count = yyjson_obj_size((yyjson_val *)v);
     yyjson_obj_iter_init((yyjson_val *)v, &iter);
     while ((key = yyjson_obj_iter_next(&iter)) != NULL)
         bytes += yyjson_get_len(key);
@@ -42,7 +43,7 @@ static enum gal_status read_unknown(struct gal_token_reader *r, const yyjson_val
     enum gal_status st = gal_token_text(r, v, "model", "unk_token", &token);
 
     *out = GAL_TRIE_NONE;
-    if (st != GAL_OK || token.p == NULL)
+    if (st != GAL_OK || token.n == 0) /* "" is in GPT-2's file, whose bytes are all known */
         return st;
     *out = gal_trie_get(&r->t->vocab, token);
     return *out != GAL_TRIE_NONE
@@ -235,6 +236,7 @@ static enum gal_status read_scores(struct gal_token_reader *r, const yyjson_val 
         gal_trie_set(&vocab, gal_token_str(yyjson_arr_get(item, 0)), (int32_t)i);
         least = scores[i] < least ? scores[i] : least;
     }
+    r->t->vocab_count = count;
     m->scores = scores;
     m->unknown_score = least - 10.0; /* the library's price of an unknown character */
     return st == GAL_OK ? gal_trie_copy(&vocab, r->arena, &r->t->vocab, r->err) : st;
@@ -271,6 +273,11 @@ enum gal_status gal_token_read_model(struct gal_token_reader *r, const yyjson_va
     st = gal_token_text(r, v, "model", "type", &type);
     if (st != GAL_OK)
         return st;
+    if (type.p == NULL) /* older files leave it to what else is there */
+        type = gal_token_get(v, "merges") != NULL                     ? GAL_STR("BPE")
+               : yyjson_is_arr(gal_token_get(v, "vocab"))             ? GAL_STR("Unigram")
+               : gal_token_get(v, "max_input_chars_per_word") != NULL ? GAL_STR("WordPiece")
+                                                                      : GAL_STR("");
     if (gal_str_is(type, "WordPiece"))
         return read_wordpiece(r, v);
     if (gal_str_is(type, "BPE"))

@@ -3,6 +3,7 @@
  * document's depth is bounded. */
 #include "text/tokenizer_impl.h"
 
+#include "base/base64.h"
 #include "text/unicode.h"
 
 enum gal_status gal_token_type(struct gal_token_reader *r, const yyjson_val *v, const char *path,
@@ -23,8 +24,7 @@ enum gal_status gal_token_refuse_type(struct gal_token_reader *r, const char *pa
 }
 
 enum gal_status gal_token_each( // NOLINT(misc-no-recursion)
-    struct gal_token_reader *r, const yyjson_val *v, const char *path,
-    const char *key,
+    struct gal_token_reader *r, const yyjson_val *v, const char *path, const char *key,
     enum gal_status (*read)(struct gal_token_reader *r, const yyjson_val *v, const char *path))
 {
     const yyjson_val *list = gal_token_get(v, key);
@@ -136,6 +136,31 @@ static enum gal_status read_replace(struct gal_token_reader *r, const yyjson_val
     return st == GAL_OK ? gal_token_add_normal(r, &n, path) : st;
 }
 
+/* SentencePiece's own table. */
+static enum gal_status read_precompiled(struct gal_token_reader *r, const yyjson_val *v,
+                                        const char *path)
+{
+    struct gal_normal n = {.kind = GAL_NORMAL_CHARSMAP};
+    const char *at = gal_token_path(r, path, "precompiled_charsmap");
+    struct gal_str text = {NULL, 0}, bytes;
+    struct gal_err why;
+    enum gal_status st = gal_token_keys(r, v, path, "type precompiled_charsmap");
+
+    if (st == GAL_OK)
+        st = gal_token_text(r, v, path, "precompiled_charsmap", &text);
+    if (st == GAL_OK && text.n == 0)
+        return GAL_OK; /* none: texts stay as they are */
+    gal_err_clear(&why);
+    if (st == GAL_OK) {
+        st = gal_base64_decode(text, r->arena, &bytes, &why);
+        if (st == GAL_OK)
+            st = gal_charsmap_open(bytes, &n.charsmap, &why);
+        if (st != GAL_OK)
+            return gal_token_refuse(r, st, at, "%s", why.message);
+    }
+    return st == GAL_OK ? gal_token_add_normal(r, &n, path) : st;
+}
+
 /* Those without settings: one or two operations. */
 static enum gal_status read_plain(struct gal_token_reader *r, const yyjson_val *v, const char *path,
                                   struct gal_str type)
@@ -177,6 +202,8 @@ enum gal_status gal_token_read_normalizer(struct gal_token_reader *r, // NOLINT(
         return read_bert(r, v, path);
     if (gal_str_is(type, "Strip"))
         return read_strip(r, v, path);
+    if (gal_str_is(type, "Precompiled"))
+        return read_precompiled(r, v, path);
     if (gal_str_is(type, "Prepend"))
         return read_prepend(r, v, path);
     return gal_str_is(type, "Replace") ? read_replace(r, v, path) : read_plain(r, v, path, type);
@@ -216,7 +243,9 @@ static enum gal_status read_metaspace(struct gal_token_reader *r, const yyjson_v
     struct gal_split s = {.kind = GAL_SPLIT_METASPACE, .cut = true};
     struct gal_str mark = GAL_STR("\xe2\x96\x81"), scheme = GAL_STR("always");
     char *copy;
-    enum gal_status st = gal_token_keys(r, v, path, "type replacement prepend_scheme split");
+    bool space = true; /* what older files say in place of the scheme */
+    enum gal_status st = gal_token_keys(
+        r, v, path, "type replacement prepend_scheme split str_rep add_prefix_space");
 
     if (st == GAL_OK)
         st = gal_token_text(r, v, path, "replacement", &mark);
@@ -224,6 +253,11 @@ static enum gal_status read_metaspace(struct gal_token_reader *r, const yyjson_v
         st = gal_token_text(r, v, path, "prepend_scheme", &scheme);
     if (st == GAL_OK)
         st = gal_token_flag(r, v, path, "split", &s.cut);
+    if (st == GAL_OK)
+        st = gal_token_flag(r, v, path, "add_prefix_space", &space);
+    if (st == GAL_OK && !space && !gal_str_is(scheme, "never"))
+        st = gal_token_refuse(r, GAL_INVALID, gal_token_path(r, path, "add_prefix_space"),
+                              "is false, and prepend_scheme is not never");
     if (st == GAL_OK && (mark.n == 0 || gal_utf8_next(mark.p, mark.n) != mark.n))
         st = gal_token_refuse(r, GAL_INVALID, gal_token_path(r, path, "replacement"),
                               "is not one character");

@@ -220,7 +220,7 @@ static void fold_spaces(const struct gal_unicode_plan *plan, struct points *s)
 enum gal_status gal_unicode_apply(const struct gal_unicode_plan *plan, struct gal_str in,
                                   struct gal_arena *arena, struct gal_str *out, struct gal_err *err)
 {
-    struct points s;
+    struct points s = {NULL, 0};
     utf8proc_uint8_t *p;
     size_t n = 0;
     enum gal_status st;
@@ -280,6 +280,11 @@ uint32_t gal_unicode_compose(uint32_t a, uint32_t b)
 uint32_t gal_unicode_lower(uint32_t c)
 {
     return (uint32_t)utf8proc_tolower((utf8proc_int32_t)c);
+}
+
+bool gal_unicode_ends_grapheme(uint32_t a, uint32_t b, int32_t *state)
+{
+    return utf8proc_grapheme_break_stateful((utf8proc_int32_t)a, (utf8proc_int32_t)b, state);
 }
 
 uint32_t gal_utf8_take(const char *p, size_t n, size_t *bytes)

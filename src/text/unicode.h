@@ -28,6 +28,9 @@ size_t gal_unicode_decompose(uint32_t c, bool compatible, uint32_t out[GAL_UNICO
 unsigned gal_unicode_combining(uint32_t c);           /* canonical combining class; 0: a starter */
 uint32_t gal_unicode_compose(uint32_t a, uint32_t b); /* the two as one; 0: they make none */
 uint32_t gal_unicode_lower(uint32_t c);               /* of one code point, without context */
+/* Does a character as people see them end between a and b? Asked for each place of a text in its
+ * order; *state is 0 at first. */
+bool gal_unicode_ends_grapheme(uint32_t a, uint32_t b, int32_t *state);
 /* The code point at p, of n > 0 bytes of valid UTF-8, and its bytes. */
 uint32_t gal_utf8_take(const char *p, size_t n, size_t *bytes);
 size_t gal_utf8_put(uint32_t c, char out[4]); /* bytes written */

@@ -165,6 +165,12 @@ static const struct refused {
     {"{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":"
      "\"[CLS]\",\"type_id\":0}}]}," PIECES "}",
      "post_processor.single[0]: '[CLS]' is not among"},
+    {"{" ADDED(",{\"id\":12,\"content\":\"new\"}") PIECES "}",
+     "added_tokens[1].id: is 12, and the next number is 10"},
+    {"{\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AAAA\"}," PIECES "}",
+     "normalizer.precompiled_charsmap: is no table"},
+    {"{\"pre_tokenizer\":{\"type\":\"Metaspace\",\"add_prefix_space\":false}," PIECES "}",
+     "pre_tokenizer.add_prefix_space: is false, and"},
     {"{" ADDED(",{\"id\":7,\"content\":\"un\"}") PIECES "}", "added_tokens[1].id: is 7, and"},
     {"{\"truncation\":{\"max_length\":1}," ENDS PIECES "}",
      "truncation.max_length: 1 has no room for 2 special tokens"},

@@ -184,6 +184,69 @@ def test_unigram(tmp_path, scheme, split):
     same(tok, tmp_path, texts(2000, SEED + 12))
 
 
+def charsmap(tmp_path, rule):
+    """The table that SentencePiece itself puts into a model: field 2 of field 3 of its protobuf."""
+    spm = pytest.importorskip("sentencepiece", reason="the package sentencepiece is not installed: tools/setup test")
+    (tmp_path / "corpus.txt").write_text("\n".join("a b c d e f g h".split() * 40))
+    spm.SentencePieceTrainer.train(input=str(tmp_path / "corpus.txt"), model_prefix=str(tmp_path / "m"), vocab_size=14, normalization_rule_name=rule,
+                                   minloglevel=3, hard_vocab_limit=False)
+
+    def field(data, wanted):
+        at = 0
+
+        def varint():
+            nonlocal at
+            value = shift = 0
+            while True:
+                byte = data[at]
+                at += 1
+                value |= (byte & 127) << shift
+                shift += 7
+                if byte < 128:
+                    return value
+        while at < len(data):
+            key = varint()
+            if key & 7 == 2:
+                n = varint()
+                if key >> 3 == wanted:
+                    return data[at:at + n]
+                at += n
+            elif key & 7 == 0:
+                varint()
+            else:
+                at += 4 if key & 7 == 5 else 8
+        raise AssertionError("no such field")
+    return field(field((tmp_path / "m.model").read_bytes(), 3), 2)
+
+
+@pytest.mark.parametrize("rule", ["nmt_nfkc", "nfkc_cf", "nmt_nfkc_cf"])
+def test_sentencepiece_s_table(tmp_path, rule):
+    tok = Tokenizer(models.Unigram())
+    tok.normalizer = normalizers.Sequence([normalizers.Precompiled(charsmap(tmp_path, rule)), normalizers.Replace("  ", " ")])
+    tok.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    tok.train_from_iterator(corpus(), trainers.UnigramTrainer(vocab_size=1500, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"], unk_token="<unk>", show_progress=False))
+    tok.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    tok.add_special_tokens([AddedToken("<mask>", lstrip=True)])
+    same(tok, tmp_path, texts(2500, SEED + 16) + points())
+
+
+def test_files_of_older_libraries(tmp_path):
+    """Without the model's type, with Metaspace's old settings."""
+    tok = byte_level(True)
+    tok.enable_padding(pad_id=1)
+    doc = json.loads(tok.to_str())
+    del doc["model"]["type"]
+    doc["model"].update(unk_token="", continuing_subword_prefix="", end_of_word_suffix="")
+    (tmp_path / "vocab.json").write_text(json.dumps(doc))
+    same(Tokenizer.from_str(json.dumps(doc)), tmp_path, texts(500, SEED + 17), name="vocab.json")
+    tok = wordpiece()
+    doc = json.loads(tok.to_str())
+    del doc["model"]["type"]
+    doc["pre_tokenizer"] = {"type": "Metaspace", "replacement": "▁", "str_rep": "▁", "add_prefix_space": True}
+    (tmp_path / "vocab.json").write_text(json.dumps(doc))
+    same(Tokenizer.from_str(json.dumps(doc)), tmp_path, texts(500, SEED + 18), name="vocab.json")
+
+
 def test_lengths(tmp_path):
     tok = wordpiece()
     batch = [t for t in texts(300, SEED + 13)]
