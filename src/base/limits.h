@@ -16,12 +16,13 @@
 /* of a body ahead of us: an image of FP32 is 0.6 MiB; and of all bodies of a connection */
 #define GAL_HTTP2_STREAM_WINDOW (1u << 20)
 #define GAL_HTTP2_CONNECTION_WINDOW (16u << 20)
-#define GAL_HEAD_TIMEOUT_MS 10000u  /* first byte of a request to its whole head; head_timeout */
-#define GAL_BODY_TIMEOUT_MS 30000u  /* no byte of the body for so long; body_timeout */
-#define GAL_BODY_RATE_MIN 1024u     /* bytes a second of a body as a whole: no trickling */
-#define GAL_IDLE_TIMEOUT_MS 75000u  /* keep-alive between requests; idle_timeout */
-#define GAL_WRITE_TIMEOUT_MS 30000u /* next to nothing of the answer taken meanwhile; write_timeout */
-#define GAL_WRITE_RATE_MIN 1024u    /* bytes a second of it: less is next to nothing */
+#define GAL_HEAD_TIMEOUT_MS 10000u /* first byte of a request to its whole head; head_timeout */
+#define GAL_BODY_TIMEOUT_MS 30000u /* no byte of the body for so long; body_timeout */
+#define GAL_BODY_RATE_MIN 1024u    /* bytes a second of a body as a whole: no trickling */
+#define GAL_IDLE_TIMEOUT_MS 75000u /* keep-alive between requests; idle_timeout */
+#define GAL_WRITE_TIMEOUT_MS                                                                       \
+    30000u                       /* next to nothing of the answer taken meanwhile; write_timeout */
+#define GAL_WRITE_RATE_MIN 1024u /* bytes a second of it: less is next to nothing */
 
 /* WebSocket; a message is bounded as a body is */
 #define GAL_WS_IN_FLIGHT_MAX                                                                       \
