@@ -717,45 +717,6 @@ static void numbers_are_read_to_the_last_bit(void **state)
     }
 }
 
-/* Numbers as most tensors have them, one digit and a fraction; then with a byte of another kind. */
-static void fractions_are_read_to_the_last_bit_and_refused_as_trees_are(void **state)
-{
-    enum { COUNT = 48, ROUNDS = 6000 };
-    static const char *const between[] = {",", ",", ", ", ",\n", ",  ", " ,", ",\t"};
-    static const char others[] = ":;<=>?/eE.-+ ,x0]";
-    struct bench *b = *state;
-    static char json[COUNT * 32 + 128];
-    double want[COUNT];
-
-    for (int round = 0; round < ROUNDS; round++) {
-        int n = snprintf(json, sizeof(json),
-                         "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP64\",\"shape\":[%d],"
-                         "\"data\":[",
-                         COUNT);
-        int start = n;
-
-        for (int i = 0; i < COUNT; i++) {
-            uint64_t r = next_random();
-            int digits = 1 + (int)(r % (round % 2 ? 9 : 18)), at = n;
-
-            n += snprintf(json + n, sizeof(json) - (size_t)n, "%s%d.%0*llu", r >> 8 & 1 ? "-" : "",
-                          (int)(r >> 9 & 7) % (round % 3 ? 2 : 8), digits,
-                          (unsigned long long)(next_random() % (uint64_t)pow(10, digits)));
-            want[i] = strtod(json + at, NULL);
-            n += snprintf(json + n, sizeof(json) - (size_t)n, "%s",
-                          i + 1 == COUNT   ? "]}]}"
-                          : round % 4 == 0 ? between[r >> 16 & 3]
-                                           : between[(r >> 16) % 7]);
-        }
-        assert_int_equal(decode(b, json), GAL_OK);
-        for (int i = 0; i < COUNT; i++)
-            assert_memory_equal((const double *)b->req.inputs[0].data + i, &want[i], sizeof(*want));
-        json[start + (int)(next_random() % (uint64_t)(n - start))] =
-            others[next_random() % (sizeof(others) - 1)];
-        check_both(json);
-    }
-}
-
 static void the_short_way_survives_any_allocation_that_fails(void **state)
 {
     static const char json[] = "{\"inputs\":[{\"name\":\"x\",\"shape\":[3],\"datatype\":\"FP32\","
@@ -803,7 +764,6 @@ int main(void)
         cmocka_unit_test(only_an_inputs_data_is_read_past_the_tree),
         cmocka_unit_test(arrays_count_in_the_depth_of_the_text),
         cmocka_unit_test(numbers_are_read_to_the_last_bit),
-        cmocka_unit_test(fractions_are_read_to_the_last_bit_and_refused_as_trees_are),
         cmocka_unit_test(the_short_way_survives_any_allocation_that_fails),
     };
 
