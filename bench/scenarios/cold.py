@@ -60,7 +60,8 @@ def run(context):
             request = models.oip_json(model)
             request.path = "/v2/models/cold/infer"
             for how, options in (("before", ()), ("after", ("--verify", "after")),
-                                 ("after, no warm-up", ("--verify", "after", "--warmup", "0"))):
+                                 ("after, no warm-up", ("--verify", "after", "--warmup", "0")),
+                                 ("after, weights shared", ("--verify", "after", "--share-weights", "on"))):
                 times = stats.Spread(first_answer(package, request, *options) for _ in range(rounds))
                 rows.append([name, how, times.text("{:.3f}")])
                 if how == "after" or model is models.SMALL and how == "before":

@@ -22,7 +22,8 @@ struct model_series {
     bool known;
     gal_series success, error, refused, duration, queue, input, compute, output, batch;
     gal_series ok_rows, error_rows, prediction;
-    gal_series outliers, unsure;
+    gal_series outliers, unsure, unstable;
+    gal_series unsure_refused, unstable_refused;
 };
 
 /* Numbers of the series that this loop has used: a look-up by name happens once each. */
@@ -103,6 +104,10 @@ static void make_model(struct gal_api *api, const struct gal_model *m, struct mo
         out->outliers = gal_metrics_series(ms, GAL_METRIC_INFERENCE_FLAGGED, labels);
         labels[2] = GAL_STR("confidence");
         out->unsure = gal_metrics_series(ms, GAL_METRIC_INFERENCE_FLAGGED, labels);
+        out->unsure_refused = gal_metrics_series(ms, GAL_METRIC_INFERENCE_WITHHELD, labels);
+        labels[2] = GAL_STR("stability");
+        out->unstable = gal_metrics_series(ms, GAL_METRIC_INFERENCE_FLAGGED, labels);
+        out->unstable_refused = gal_metrics_series(ms, GAL_METRIC_INFERENCE_WITHHELD, labels);
     }
     out->known = true;
 }
@@ -142,6 +147,22 @@ static void observe_job(struct gal_shard *shard, const struct model_series *s,
         gal_shard_observe(shard, s->batch, job->call_rows);
 }
 
+/* Flags of an answer that was given; of one that was refused, what it was refused for. */
+static void count_doubts(struct gal_shard *shard, const struct model_series *s,
+                         const struct gal_infer *inf, const struct gal_manifest *m)
+{
+    if (!inf->withheld) {
+        gal_shard_add(shard, s->outliers, inf->outliers);
+        gal_shard_add(shard, s->unsure, inf->unsure);
+        gal_shard_add(shard, s->unstable, inf->unstable);
+        return;
+    }
+    if (m->confidence_action == GAL_DOUBT_REFUSE)
+        gal_shard_add(shard, s->unsure_refused, inf->unsure);
+    if (m->stability.action == GAL_DOUBT_REFUSE)
+        gal_shard_add(shard, s->unstable_refused, inf->unstable);
+}
+
 static void count_inference(struct gal_exchange *x, uint64_t now_us)
 {
     const struct model_series *s = find_model(x->api, x->model);
@@ -152,13 +173,11 @@ static void count_inference(struct gal_exchange *x, uint64_t now_us)
     if (x->job.started_us != 0)
         observe_job(shard, s, &x->job);
     gal_shard_observe_us(shard, s->prediction, now_us - x->start_us);
-    if (x->outcome == GAL_OK) {
+    if (x->outcome == GAL_OK || (x->infer != NULL && x->infer->withheld)) {
         gal_shard_add(shard, s->success, 1);
         gal_shard_add(shard, s->ok_rows, x->rows);
-        if (x->infer != NULL && x->model->manifest != NULL) {
-            gal_shard_add(shard, s->outliers, x->infer->outliers);
-            gal_shard_add(shard, s->unsure, x->infer->unsure);
-        }
+        if (x->infer != NULL && x->model->manifest != NULL)
+            count_doubts(shard, s, x->infer, x->model->manifest);
     } else {
         gal_shard_add(shard, s->error, 1);
         gal_shard_add(shard, s->error_rows, x->rows);

@@ -54,7 +54,7 @@ static void answer(struct gal_cached *k, struct gal_cache_entry *e, const char *
     struct gal_exchange *x = k->x;
     struct gal_infer *inf = x->infer;
 
-    GAL_ASSERT(e->output_count == inf->wanted_count);
+    GAL_ASSERT(e->output_count == inf->run_count);
     k->stage = OVER;
     k->entry = e;
     memcpy(inf->outputs, e->outputs, e->output_count * sizeof(*inf->outputs));
@@ -102,11 +102,10 @@ static struct gal_cache_entry *take_over(struct gal_cached *k, struct gal_str va
     uint64_t expires_us, now_us = gal_wall_us(x->api->clock);
 
     if (gal_cache_entry_unpack(value, &name, x->model->info->outputs, x->infer->wanted,
-                               x->infer->wanted_count, &x->arena, x->infer->outputs, &expires_us,
+                               x->infer->run_count, &x->arena, x->infer->outputs, &expires_us,
                                NULL) != GAL_OK ||
         (expires_us != 0 && expires_us <= now_us) ||
-        gal_cache_entry_new(k->ask.key, x->infer->outputs, x->infer->wanted_count, &e, NULL) !=
-            GAL_OK)
+        gal_cache_entry_new(k->ask.key, x->infer->outputs, x->infer->run_count, &e, NULL) != GAL_OK)
         return NULL;
     *ttl_us = k->ttl_us;
     if (expires_us != 0 && (*ttl_us == 0 || expires_us - now_us < *ttl_us))
@@ -233,7 +232,7 @@ static bool has_form(const struct gal_exchange *x)
 {
     const struct gal_model_info *info = x->model->info;
 
-    for (size_t i = 0; i < x->infer->wanted_count; i++) {
+    for (size_t i = 0; i < x->infer->run_count; i++) {
         if (gal_dtype_size(info->outputs[x->infer->wanted[i]].dtype) == 0)
             return false;
     }
@@ -244,7 +243,7 @@ static bool has_form(const struct gal_exchange *x)
 static struct gal_cached *prepare(struct gal_exchange *x)
 {
     const struct gal_key_parts parts = {x->infer->inputs, x->model->info->input_count,
-                                        x->infer->wanted, x->infer->wanted_count};
+                                        x->infer->wanted, x->infer->run_count};
     const struct gal_model *m = x->model;
     struct gal_cached *k;
     size_t bytes;
@@ -320,7 +319,7 @@ static void keep(struct gal_cached *k, uint64_t now_us)
     struct gal_exchange *x = k->x;
     struct gal_cache_entry *e;
 
-    if (gal_cache_entry_new(k->ask.key, x->infer->outputs, x->infer->wanted_count, &e, NULL) !=
+    if (gal_cache_entry_new(k->ask.key, x->infer->outputs, x->infer->run_count, &e, NULL) !=
         GAL_OK) {
         gal_cache_settle(x->api->cache, &k->ask, NULL, 0, now_us);
         return;

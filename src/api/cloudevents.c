@@ -8,7 +8,6 @@
 #include "text/json_scan.h"
 
 #define MEDIA_PREFIX "application/cloudevents"
-#define MEDIA_JSON MEDIA_PREFIX "+json"
 #define MEDIA_BATCH MEDIA_PREFIX "-batch"
 #define KEY_BYTES_MAX 80u /* of `data_base64` with every letter escaped, and some */
 
@@ -318,6 +317,11 @@ static bool is_stream(const struct gal_route *route)
     return route->id == GAL_ROUTE_GENERATE_STREAM || route->id == GAL_ROUTE_GENERATE_STREAM_VERSION;
 }
 
+bool gal_event_takes(const struct gal_route *route)
+{
+    return is_inference(route) && !is_stream(route);
+}
+
 static bool starts_with(struct gal_str s, struct gal_str prefix)
 {
     return s.n >= prefix.n && gal_str_ieq((struct gal_str){s.p, prefix.n}, prefix);
@@ -344,13 +348,13 @@ static enum gal_status open_structured(struct gal_exchange *x, struct gal_str ty
     if (starts_with(type, GAL_STR(MEDIA_BATCH))) {
         gal_fail(err, GAL_INVALID, "Content-Type '%.*s': batches of events are not taken",
                  (int)(type.n < 64 ? type.n : 64), type.p);
-        gal_err_hint(err, "send one event a request, as " MEDIA_JSON);
+        gal_err_hint(err, "send one event a request, as " GAL_EVENT_MEDIA_TYPE);
         return GAL_INVALID;
     }
-    if (!gal_str_ieq(type, GAL_STR(MEDIA_JSON))) {
+    if (!gal_str_ieq(type, GAL_STR(GAL_EVENT_MEDIA_TYPE))) {
         gal_fail(err, GAL_MEDIA_TYPE, "Content-Type '%.*s' is not supported",
                  (int)(type.n < 64 ? type.n : 64), type.p);
-        gal_err_hint(err, "send " MEDIA_JSON ", or an event in binary mode");
+        gal_err_hint(err, "send " GAL_EVENT_MEDIA_TYPE ", or an event in binary mode");
         return GAL_MEDIA_TYPE;
     }
     st = gal_event_read(x->body, &x->arena, &data, err);
@@ -517,7 +521,7 @@ enum gal_status gal_event_close(struct gal_exchange *x, struct gal_str *content_
         add_headers(x, event);
         return GAL_OK;
     }
-    *content_type = GAL_STR(MEDIA_JSON);
+    *content_type = GAL_STR(GAL_EVENT_MEDIA_TYPE);
     return gal_media_is_json(gal_media_type(type, &parameters))
                ? wrap_json(x, event, type, parts, count, err)
                : wrap_bytes(x, event, type, parts, count, err);

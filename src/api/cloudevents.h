@@ -11,8 +11,9 @@
 #include "api/exchange.h"
 #include "base/clock.h"
 
-#define GAL_EVENT_TYPE "io.kserve.inference.response"  /* of every answer */
-#define GAL_EVENT_SOURCE_PREFIX "io.kserve.inference." /* the model's name follows */
+#define GAL_EVENT_TYPE "io.kserve.inference.response"       /* of every answer */
+#define GAL_EVENT_SOURCE_PREFIX "io.kserve.inference."      /* the model's name follows */
+#define GAL_EVENT_MEDIA_TYPE "application/cloudevents+json" /* of a structured event */
 /* Of a structured event, beside its data: as much as the same attributes may take as headers. */
 #define GAL_EVENT_BYTES_MAX GAL_HTTP_HEAD_BYTES_MAX
 
@@ -35,6 +36,8 @@ struct gal_event_data {
 enum gal_status gal_event_read(struct gal_str text, struct gal_arena *arena,
                                struct gal_event_data *out, struct gal_err *err);
 
+/* True when the route answers events with events. */
+bool gal_event_takes(const struct gal_route *route);
 /* With the route found and the content coding off, before the handler. Nothing happens when the
  * request is no event or the route no inference. Else x->event is set, and body and content type
  * become those of the data. On INVALID x->malformed is set. */

@@ -183,6 +183,10 @@ static void add_entry(struct rows *r, const struct gal_catalog_entry *e)
         case GAL_MODEL_LOADING:
             row.state = GAL_INDEX_LOADING;
             break;
+        case GAL_MODEL_IDLE:
+            row.state = GAL_INDEX_UNAVAILABLE;
+            row.reason = GAL_STR("not loaded yet: its first request loads it");
+            break;
         case GAL_MODEL_FAILED:
             row.state = GAL_INDEX_UNAVAILABLE;
             row.reason = gal_str_of(m->error.message);

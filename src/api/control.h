@@ -14,13 +14,15 @@ struct gal_control_file {
     struct gal_str bytes;
 };
 
-enum gal_control_action { GAL_CONTROL_LOAD, GAL_CONTROL_UNLOAD };
+/* DEMAND: of a model that its first request loads (api/lazy.h). */
+enum gal_control_action { GAL_CONTROL_LOAD, GAL_CONTROL_UNLOAD, GAL_CONTROL_DEMAND };
 
 /* Lives until on_done; what it borrows (text, bytes) as well. */
 struct gal_control_request {
     enum gal_control_action action;
     struct gal_str model;
-    struct gal_str config; /* LOAD: a ModelConfig in JSON in the file's place; p NULL: none */
+    struct gal_str version; /* DEMAND */
+    struct gal_str config;  /* LOAD: a ModelConfig in JSON in the file's place; p NULL: none */
     const struct gal_control_file *files; /* LOAD: need a config */
     size_t file_count;
     struct gal_loop *home;

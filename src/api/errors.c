@@ -2,6 +2,7 @@
 /* Errors in the dialect of the route. */
 #include "api/exchange.h"
 #include "api/grpc.h"
+#include "api/lazy.h"
 #include "api/route.h"
 #include "text/json.h"
 
@@ -118,6 +119,8 @@ void gal_exchange_fail(struct gal_exchange *x, const struct gal_err *err)
 {
     int status = gal_status_http(err->code);
 
+    if (gal_lazy_park(x))
+        return;
     x->outcome = err->code;
     snprintf(x->outcome_text, sizeof(x->outcome_text), "%.*s", (int)sizeof(x->outcome_text) - 1,
              err->message);

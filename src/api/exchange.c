@@ -5,6 +5,7 @@
 #include "api/cached.h"
 #include "api/cloudevents.h"
 #include "api/infer.h"
+#include "api/lazy.h"
 #include "api/route.h"
 #include "api/shm.h"
 #include "http/coding.h"
@@ -39,6 +40,7 @@ static void let_go(struct gal_exchange *x)
     GAL_ASSERT(!x->job_running);
     release_outputs(x);
     gal_cached_release(x);
+    gal_lazy_reset(x);
     for (size_t i = 0; i < x->region_count; i++)
         gal_shm_region_unref(x->regions[i]);
     gal_model_unref(x->model);
@@ -183,6 +185,20 @@ void gal_api_handle(struct gal_exchange *x)
         gal_exchange_fail(x, &err);
 }
 
+void gal_api_again(struct gal_exchange *x)
+{
+    struct gal_err err;
+
+    /* What the handler has begun: the answer's headers, its parameters. */
+    x->resp.header_count = x->resp.trailer_count = 0;
+    x->render = NULL;
+    gal_buf_clear(&x->out, GAL_ARENA_KEEP_BYTES);
+    if (find_route(x, &err) == GAL_OK)
+        x->route->handle(x);
+    else
+        gal_exchange_fail(x, &err);
+}
+
 void gal_api_reject(struct gal_exchange *x, const struct gal_err *err)
 {
     set_start(x);
@@ -193,13 +209,15 @@ void gal_api_reject(struct gal_exchange *x, const struct gal_err *err)
 
 void gal_exchange_cancel(struct gal_exchange *x)
 {
-    if (x->job_running && !gal_cached_end_wait(x, GAL_CANCELLED))
+    if (x->job_running && !gal_lazy_end_wait(x, GAL_CANCELLED) &&
+        !gal_cached_end_wait(x, GAL_CANCELLED))
         gal_job_cancel(&x->job);
 }
 
 void gal_exchange_expire(struct gal_exchange *x)
 {
-    if (x->job_running && !gal_cached_end_wait(x, GAL_DEADLINE))
+    if (x->job_running && !gal_lazy_end_wait(x, GAL_DEADLINE) &&
+        !gal_cached_end_wait(x, GAL_DEADLINE))
         gal_job_expire(&x->job);
 }
 

@@ -24,6 +24,8 @@
 
 struct gal_cache;
 struct gal_call;
+struct gal_lazy_place;
+struct gal_lazy_wait;
 struct gal_control_ops;
 struct gal_repository;
 struct gal_trace;
@@ -97,6 +99,8 @@ struct gal_api {
     struct gal_redis *redis;               /* this loop's, borrowed; NULL: none */
     const struct gal_control_ops *control; /* borrowed; NULL: models stay as they are */
     struct gal_repository *repository;     /* borrowed; NULL: all names are served */
+    const struct gal_control_ops *lazy;    /* borrowed; NULL: nothing is loaded on demand */
+    struct gal_lazy_wait *lazy_waits;      /* api/lazy.c's */
     struct gal_trace *trace;               /* borrowed; NULL: nothing is traced */
     struct gal_shm *shm;                   /* borrowed; NULL: no client's memory is mapped */
     struct gal_rng rng;
@@ -149,9 +153,11 @@ struct gal_exchange {
     enum gal_status outcome; /* OK or why it failed */
     char outcome_text[160];  /* error's message for the log; empty on OK */
     struct gal_job job;
-    struct gal_infer *infer;   /* of an inference; its outputs are given back by reset */
-    struct gal_cached *cached; /* its place in the response cache (api/cached.h); NULL: none */
-    struct gal_event *event;   /* it came as a CloudEvent (api/cloudevents.h); NULL: it did not */
+    struct gal_infer *infer;      /* of an inference; its outputs are given back by reset */
+    struct gal_model *wanted;     /* owned reference: it is to be loaded first (api/lazy.h) */
+    struct gal_lazy_place *place; /* it is parked until that has happened; NULL: it is not */
+    struct gal_cached *cached;    /* its place in the response cache (api/cached.h); NULL: none */
+    struct gal_event *event; /* it came as a CloudEvent (api/cloudevents.h); NULL: it did not */
     bool malformed; /* the event around the body is wrong: INVALID is 400 in all dialects */
     struct gal_str message_id;              /* of a message, for its error; p NULL: not known */
     void *state;                            /* the handler's own, in the arena */
@@ -171,6 +177,8 @@ void gal_exchange_reset(struct gal_exchange *x);
 
 /* Entry: identifies, decodes, routes, handles. */
 void gal_api_handle(struct gal_exchange *x);
+/* Once more, from its route on: what it asks for was not there (api/lazy.h). */
+void gal_api_again(struct gal_exchange *x);
 /* A request that the codec refused: fills an error response without a route and finishes. */
 void gal_api_reject(struct gal_exchange *x, const struct gal_err *err);
 /* The client has gone: a waiting job is cancelled; finish still comes. */
@@ -185,7 +193,8 @@ void gal_exchange_finish(struct gal_exchange *x, int status, struct gal_str cont
 /* Answer with parts (in the arena or x->out) as they are. */
 void gal_exchange_finish_parts(struct gal_exchange *x, int status, struct gal_str content_type,
                                const struct gal_str *parts, size_t count);
-/* Answer with an error in the route's dialect. */
+/* Answer with an error in the route's dialect; where it is that the model is not loaded yet, and
+ * asking loads it, the answer comes after that (api/lazy.h). */
 void gal_exchange_fail(struct gal_exchange *x, const struct gal_err *err);
 /* Adds a response header; value is copied into the arena. */
 void gal_exchange_header(struct gal_exchange *x, struct gal_str name, struct gal_str value);

@@ -141,8 +141,8 @@ static size_t violations_of(struct gal_exchange *x, const struct gal_err *err,
 
         if (one->flag)
             continue;
-        field = gal_arena_printf(&x->arena, "%s[%zu]",
-                                 x->model->manifest->features[one->feature].name.p, one->row);
+        field = gal_arena_printf(&x->arena, "%s[%zu]", gal_check_field(x->model->manifest, one).p,
+                                 one->row);
         if (field != NULL)
             out[count++] = (struct gal_grpc_violation){field, one->message};
     }

@@ -37,7 +37,7 @@ enum gal_grpc_health gal_grpc_health_of(const struct gal_api *api, struct gal_st
              GAL_OK)
         return GAL_GRPC_HEALTH_SERVICE_UNKNOWN;
     else
-        ready = gal_model_state(m) == GAL_MODEL_READY;
+        ready = gal_model_takes(m);
     return ready && !stopping ? GAL_GRPC_HEALTH_SERVING : GAL_GRPC_HEALTH_NOT_SERVING;
 }
 

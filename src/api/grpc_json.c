@@ -3,6 +3,8 @@
 
 #include "api/route.h"
 
+#include <proto/inference.pb-c.h>
+
 /* Messages within messages of an answer: a bound for the recursion. */
 #define DEPTH_MAX 16u
 
@@ -85,12 +87,31 @@ static bool get_enum(const ProtobufCFieldDescriptor *f, yyjson_val *v, uint64_t 
     return true;
 }
 
+/* A parameter, which JSON has as a plain value, is a message with a field a kind. */
+static enum gal_status put_parameter(yyjson_val *v, unsigned depth, struct gal_buf *out,
+                                     struct gal_err *err)
+{
+    const char *name = yyjson_is_bool(v)   ? "bool_param"
+                       : yyjson_is_sint(v) ? "int64_param"
+                       : yyjson_is_uint(v) ? "uint64_param"
+                       : yyjson_is_real(v) ? "double_param"
+                                           : "string_param";
+
+    if (yyjson_is_uint(v) && yyjson_get_uint(v) <= INT64_MAX)
+        name = "int64_param";
+    return put_value(protobuf_c_message_descriptor_get_field_by_name(
+                         &inference__infer_parameter__descriptor, name),
+                     v, depth, out, err);
+}
+
 static enum gal_status put_message(const ProtobufCMessageDescriptor *d, yyjson_val *v,
                                    unsigned depth, struct gal_buf *out, struct gal_err *err)
 {
     yyjson_obj_iter it;
     yyjson_val *key;
 
+    if (d == &inference__infer_parameter__descriptor && !yyjson_is_ctn(v) && depth > 0)
+        return put_parameter(v, depth - 1, out, err);
     if (!yyjson_is_obj(v) || depth == 0)
         return gal_fail(err, GAL_INTERNAL, "the answer has %s where a %s is", gal_json_type_name(v),
                         d->name);
@@ -168,6 +189,14 @@ static void put_bits(const ProtobufCFieldDescriptor *f, uint64_t bits, struct ga
         gal_pb_put_u64(out, f->id, bits);
 }
 
+static void put_double(const ProtobufCFieldDescriptor *f, double v, struct gal_buf *out)
+{
+    if (v == 0 && (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) == 0)
+        return;
+    gal_pb_put_tag(out, f->id, GAL_PB_FIXED64);
+    gal_buf_put(out, (const char *)&v, sizeof(v)); /* little-endian, as this machine is */
+}
+
 static enum gal_status put_value(const ProtobufCFieldDescriptor *f, yyjson_val *v, unsigned depth,
                                  struct gal_buf *out, struct gal_err *err)
 {
@@ -204,6 +233,11 @@ static enum gal_status put_value(const ProtobufCFieldDescriptor *f, yyjson_val *
         if (!get_integer(v, &bits))
             return fail_kind(f, v, err);
         put_bits(f, bits, out);
+        return GAL_OK;
+    case PROTOBUF_C_TYPE_DOUBLE:
+        if (!yyjson_is_num(v))
+            return fail_kind(f, v, err);
+        put_double(f, yyjson_get_num(v), out);
         return GAL_OK;
     default: /* the answers have no other */
         return fail_kind(f, v, err);

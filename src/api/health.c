@@ -122,6 +122,15 @@ static void refuse_ready(struct gal_exchange *x, const char *prefix, const char 
     finish(x, 503);
 }
 
+/* Those that their first request loads may not be, and all is well. */
+static bool all_loaded(const struct gal_catalog *c)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (gal_model_state(c->entries[i].versions[0]) != GAL_MODEL_READY)
+            return false;
+    return true;
+}
+
 static void answer_ready(struct gal_exchange *x, const struct gal_check_result *r)
 {
     uint64_t now_us = gal_mono_us(x->api->clock), start_us = x->api->process->start_mono_us;
@@ -138,17 +147,21 @@ static void answer_ready(struct gal_exchange *x, const struct gal_check_result *
         gal_buf_puts(&x->out, "null");
     gal_buf_puts(&x->out, ",\"uptime_seconds\":");
     gal_buf_put_u64(&x->out, now_us > start_us ? (now_us - start_us) / 1000000 : 0);
-    gal_buf_puts(&x->out, ",\"model_loaded\":true,\"gpu_available\":false");
+    gal_buf_puts(&x->out, all_loaded(x->api->catalog) ? ",\"model_loaded\":true"
+                                                      : ",\"model_loaded\":false");
+    gal_buf_puts(&x->out, ",\"gpu_available\":false");
     put_models(x);
     gal_buf_putc(&x->out, '}');
     finish(x, 200);
 }
 
-/* The newest version of the first name in this state; NULL when there is none. */
+/* The newest version of the first name in this state, but for those that requests load; NULL when
+ * there is none. */
 static const struct gal_model *find_state(const struct gal_catalog *c, enum gal_model_state state)
 {
     for (size_t i = 0; i < c->count; i++)
-        if (gal_model_state(c->entries[i].versions[0]) == state)
+        if (gal_model_state(c->entries[i].versions[0]) == state &&
+            !c->entries[i].versions[0]->on_demand)
             return c->entries[i].versions[0];
     return NULL;
 }

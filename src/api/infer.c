@@ -2,6 +2,7 @@
 #include "api/infer.h"
 
 #include "api/cached.h"
+#include "api/lazy.h"
 #include "api/validate.h"
 
 #include <limits.h>
@@ -32,18 +33,10 @@ enum gal_status gal_infer_resolve(struct gal_exchange *x, struct gal_str name,
     }
     if (st != GAL_OK)
         return st;
-    switch (gal_model_state(m)) {
-    case GAL_MODEL_READY:
-        x->model = gal_model_ref(m);
-        return GAL_OK;
-    case GAL_MODEL_LOADING:
-        return gal_fail(err, GAL_UNAVAILABLE, "Model not loaded: '%s' version %s is loading",
-                        m->name, m->version);
-    case GAL_MODEL_FAILED:
-        break;
-    }
-    return gal_fail(err, GAL_UNAVAILABLE, "Model not loaded: '%s' version %s failed: %s", m->name,
-                    m->version, m->error.message);
+    if (gal_model_state(m) != GAL_MODEL_READY)
+        return gal_lazy_want(x, m, err);
+    x->model = gal_model_ref(m);
+    return GAL_OK;
 }
 
 struct gal_infer *gal_infer_new(struct gal_exchange *x)
@@ -51,13 +44,14 @@ struct gal_infer *gal_infer_new(struct gal_exchange *x)
     const struct gal_model_info *info = x->model->info;
     struct gal_infer *inf = gal_arena_small(&x->arena, sizeof(*inf));
     size_t inputs = info->input_count > 0 ? info->input_count : 1;
+    size_t outputs = info->output_count + info->own_count;
 
     if (inf == NULL)
         return NULL;
     memset(inf, 0, sizeof(*inf));
     inf->inputs = gal_arena_small(&x->arena, inputs * sizeof(*inf->inputs));
-    inf->wanted = gal_arena_small(&x->arena, info->output_count * sizeof(*inf->wanted));
-    inf->outputs = gal_arena_small(&x->arena, info->output_count * sizeof(*inf->outputs));
+    inf->wanted = gal_arena_small(&x->arena, outputs * sizeof(*inf->wanted));
+    inf->outputs = gal_arena_small(&x->arena, outputs * sizeof(*inf->outputs));
     if (inf->inputs == NULL || inf->wanted == NULL || inf->outputs == NULL)
         return NULL;
     for (size_t i = 0; i < info->input_count; i++)
@@ -157,19 +151,30 @@ static void name_model(const struct gal_exchange *x, struct gal_err *err)
     gal_err_hint(err, "%s", plain.hint);
 }
 
+/* For what is found in the features, or in the answer. */
+static void refuse(struct gal_exchange *x, struct gal_infer *inf, const struct gal_err *err)
+{
+    if (inf->refuse != NULL && inf->findings != NULL && inf->findings->refused > 0)
+        inf->refuse(x, inf, err);
+    else
+        gal_exchange_fail(x, err);
+}
+
 void gal_infer_answer(struct gal_exchange *x)
 {
     struct gal_infer *inf = x->infer;
     struct gal_err err;
+    enum gal_status st = gal_pad_out(x->model->pad, &inf->padded, inf->wanted, inf->run_count,
+                                     inf->outputs, &x->arena, &err);
 
-    if (gal_pad_out(x->model->pad, &inf->padded, inf->wanted, inf->wanted_count, inf->outputs,
-                    &x->arena, &err) == GAL_OK) {
-        gal_validate_answer(x, inf);
+    if (st != GAL_OK) {
+        name_model(x, &err);
+        gal_exchange_fail(x, &err);
+    } else if (gal_validate_answer(x, inf, &err) != GAL_OK) {
+        refuse(x, inf, &err);
+    } else {
         inf->encode(x, inf);
-        return;
     }
-    name_model(x, &err);
-    gal_exchange_fail(x, &err);
 }
 
 static void on_done(struct gal_job *job)
@@ -258,7 +263,7 @@ static void fill_job(struct gal_exchange *x, struct gal_infer *inf)
     shorten(&limit_us, inf->timeout_us);
     job->inputs = inf->inputs;
     job->wanted = inf->wanted;
-    job->output_count = inf->wanted_count;
+    job->output_count = inf->run_count;
     job->rows = x->rows;
     job->arena = &x->arena;
     job->outputs = inf->outputs;
@@ -286,17 +291,13 @@ void gal_infer_run(struct gal_exchange *x, struct gal_infer *inf)
     x->infer = inf;
     if (st == GAL_OK)
         st = gal_validate(x, inf, &err);
-    if (st == GAL_INVALID && inf->findings != NULL && inf->findings->refused > 0 &&
-        inf->refuse != NULL) {
-        inf->refuse(x, inf, &err);
-        return;
-    }
     if (st == GAL_OK)
         st = gal_pad_in(x->model->pad, inf->inputs, &x->arena, &inf->padded, &err);
     if (st != GAL_OK) {
-        gal_exchange_fail(x, &err);
+        refuse(x, inf, &err);
         return;
     }
+    gal_validate_extend(x, inf);
     fill_job(x, inf);
     x->submitted = true;
     x->job_running = true;

@@ -17,7 +17,8 @@ struct gal_infer {
     struct gal_value *inputs; /* the model's inputs in its order; kind NONE until given */
     size_t *wanted;           /* indexes of outputs */
     size_t wanted_count;
-    struct gal_value *outputs; /* wanted_count, filled by the run */
+    size_t run_count; /* with those behind wanted_count by which the server judges the answer */
+    struct gal_value *outputs; /* run_count, filled by the run */
     /* Renders outputs into x and finishes it. Called on the loop when the run went well; a failed
      * run is rendered by gal_exchange_fail without it. Outputs stay until gal_exchange_reset, so
      * the answer may point into them. */
@@ -30,9 +31,11 @@ struct gal_infer {
     /* Renders findings that refuse the request and finishes it; err tells of them in a sentence.
      * NULL: gal_exchange_fail does. */
     void (*refuse)(struct gal_exchange *x, struct gal_infer *inf, const struct gal_err *err);
-    size_t outliers, unsure; /* of an answer: flagged values, rows of low confidence */
-    void *state;             /* the dialect's own */
-    bool has_run;            /* outputs are to be released */
+    /* Of an answer: flagged values, rows of low confidence, rows whose decision does not stand. */
+    size_t outliers, unsure, unstable;
+    bool withheld; /* the model has answered, and the answer is refused */
+    void *state;   /* the dialect's own */
+    bool has_run;  /* outputs are to be released */
 };
 
 /* Allocates for x->model; all outputs wanted. NULL when memory is out. */

@@ -107,6 +107,8 @@ const char *gal_state_text(const struct gal_model *m)
         return "LOADING";
     case GAL_MODEL_READY:
         return "READY";
+    case GAL_MODEL_IDLE:
+        return "NOT_LOADED";
     case GAL_MODEL_FAILED:
         break;
     }

@@ -267,12 +267,11 @@ static void put_flags(const struct gal_native_answer *a, struct gal_buf *out)
     gal_buf_puts(out, ",\"review\":true,\"flags\":[");
     for (size_t i = 0; i < a->findings->count; i++) {
         const struct gal_finding *f = &a->findings->at[i];
-        bool is_output = f->feature == SIZE_MAX;
 
         gal_buf_puts(out, i > 0 ? ",{\"instance\":" : "{\"instance\":");
         gal_buf_put_u64(out, f->row);
         gal_buf_puts(out, ",\"field\":");
-        gal_json_put_str(out, is_output ? m->confidence_of : m->features[f->feature].name);
+        gal_json_put_str(out, gal_check_field(m, f));
         gal_buf_puts(out, ",\"msg\":");
         gal_json_put_str(out, gal_str_of(f->message));
         gal_buf_puts(out, ",\"type\":\"");

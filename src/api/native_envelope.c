@@ -155,17 +155,18 @@ void gal_native_find(struct gal_native *n, const struct gal_manifest *m,
 
     for (size_t i = 0; i < findings->count && n->errors.count < GAL_NATIVE_ERRORS_MAX; i++) {
         const struct gal_finding *f = &findings->at[i];
-        const struct gal_feature *feature = &m->features[f->feature];
+        struct gal_str name = gal_check_field(m, f);
+        bool is_output = f->feature >= m->feature_count;
         const char *index = "";
 
-        if (f->flag || has_error(n, before, f->row, feature->name, strcmp(f->type, "rule") == 0))
+        if (f->flag || has_error(n, before, f->row, name, strcmp(f->type, "rule") == 0))
             continue;
-        if (feature->rank > 0)
+        if (!is_output && m->features[f->feature].rank > 0)
             index = gal_arena_printf(arena, "[%zu]", f->element);
         n->errors.at[n->errors.count++] = (struct gal_native_error){
             .root = n->root.p != NULL ? n->root : roots[n->form],
             .row = n->form == GAL_NATIVE_INSTANCES ? f->row : SIZE_MAX,
-            .key = feature->name,
+            .key = name,
             .indexes = index != NULL ? index : "",
             .type = f->type,
             .message = f->message,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The Open Inference Protocol's health and metadata. Bodies of health answers, which the protocol
  * leaves open, hold what KServe's client reads. */
+#include "api/lazy.h"
 #include "api/oip.h"
 #include "api/openapi.h"
 #include "api/route.h"
@@ -82,11 +83,14 @@ void gal_handle_oip_models(struct gal_exchange *x)
     finish(x, 200);
 }
 
-/* Why m cannot answer; NULL when it can. */
+/* Why m cannot answer; NULL when it can, perhaps after a load. */
 static const char *reason_of(const struct gal_model *m)
 {
+    if (gal_model_takes(m))
+        return NULL;
     switch (gal_model_state(m)) {
     case GAL_MODEL_READY:
+    case GAL_MODEL_IDLE:
         return NULL;
     case GAL_MODEL_LOADING:
         return "the model is being loaded";
@@ -174,7 +178,7 @@ static void put_versions(struct gal_buf *out, const struct gal_catalog_entry *e)
 
     gal_buf_puts(out, ",\"versions\":[");
     for (size_t i = 0; i < e->version_count; i++) {
-        if (gal_model_state(e->versions[i]) != GAL_MODEL_READY)
+        if (!gal_model_takes(e->versions[i]))
             continue;
         if (!first)
             gal_buf_putc(out, ',');
@@ -186,13 +190,17 @@ static void put_versions(struct gal_buf *out, const struct gal_catalog_entry *e)
 
 const struct gal_model *gal_oip_ready_model(struct gal_exchange *x)
 {
-    const struct gal_model *m = find(x);
+    struct gal_model *m = find(x);
     struct gal_err err;
 
-    if (m == NULL || reason_of(m) == NULL)
+    if (m == NULL || gal_model_state(m) == GAL_MODEL_READY)
         return m;
-    gal_fail(&err, GAL_UNAVAILABLE, "model '%s' version %s is not ready: %s", m->name, m->version,
-             reason_of(m));
+    if (m->on_demand) {
+        gal_lazy_want(x, m, &err);
+    } else {
+        gal_fail(&err, GAL_UNAVAILABLE, "model '%s' version %s is not ready: %s", m->name,
+                 m->version, reason_of(m));
+    }
     gal_exchange_fail(x, &err);
     return NULL;
 }

@@ -2,6 +2,7 @@
 /* The document: a path for each route, and for each model and version where the route names one. */
 #include "api/openapi.h"
 
+#include "api/cloudevents.h"
 #include "api/links.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -166,6 +167,8 @@ static void put_request(struct doc *d, const struct gal_route *r, const struct s
     }
     gal_doc_close(d->out, '}');
     put_other_types(d, r, s->model);
+    if (gal_event_takes(r))
+        gal_doc_event_content(d->out, false);
     gal_doc_close(d->out, '}');
     gal_doc_close(d->out, '}');
 }
@@ -193,17 +196,28 @@ static void put_answers(struct doc *d, const struct gal_route *r, const struct s
     bool is_oip = r->dialect == GAL_DIALECT_OIP, mlflow = r->dialect == GAL_DIALECT_MLFLOW;
 
     gal_doc_open(d->out, "responses", '{');
-    gal_doc_raw(d->out, "200",
-                "{\"description\":\"The model's answer\",\"headers\":{"
-                "\"X-Request-ID\":{\"$ref\":\"#/components/headers/RequestId\"}},"
-                "\"content\":{\"application/json\":{\"schema\":");
-    gal_doc_ref(d->out, NULL, "schemas", is_ready(s->model) && !mlflow ? s->prefix : "",
+    gal_doc_open(d->out, "200", '{');
+    gal_doc_text(d->out, "description", "The model's answer");
+    gal_doc_open(d->out, "headers", '{');
+    gal_doc_ref(d->out, "X-Request-ID", "headers", "", "RequestId");
+    if (gal_event_takes(r))
+        gal_doc_event_headers(d->out);
+    gal_doc_close(d->out, '}');
+    gal_doc_open(d->out, "content", '{');
+    gal_doc_open(d->out, "application/json", '{');
+    gal_doc_ref(d->out, "schema", "schemas", is_ready(s->model) && !mlflow ? s->prefix : "",
                 mlflow   ? "ScoringResponse"
                 : is_oip ? "InferResponse"
                          : "PredictResponse");
-    gal_buf_puts(d->out, mlflow   ? "},\"text/csv\":{\"schema\":{\"type\":\"string\"}}}}"
-                         : is_oip ? "},\"application/octet-stream\":{}}}"
-                                  : "}}}");
+    gal_doc_close(d->out, '}');
+    if (mlflow)
+        gal_doc_raw(d->out, "text/csv", "{\"schema\":{\"type\":\"string\"}}");
+    else if (is_oip)
+        gal_doc_raw(d->out, "application/octet-stream", "{}");
+    if (gal_event_takes(r))
+        gal_doc_event_content(d->out, true);
+    gal_doc_close(d->out, '}');
+    gal_doc_close(d->out, '}');
     put_errors(d->out, r, is_oip || mlflow ? oip : native);
     gal_doc_close(d->out, '}');
 }
@@ -282,7 +296,11 @@ static void put_object_request(struct doc *d, const struct gal_route *r)
 {
     gal_doc_open(d->out, "requestBody", '{');
     gal_doc_raw(d->out, "required", is_generate(r) ? "true" : "false");
-    gal_doc_raw(d->out, "content", "{\"application/json\":{\"schema\":{\"type\":\"object\"}}}");
+    gal_doc_open(d->out, "content", '{');
+    gal_doc_raw(d->out, "application/json", "{\"schema\":{\"type\":\"object\"}}");
+    if (gal_event_takes(r))
+        gal_doc_event_content(d->out, false);
+    gal_doc_close(d->out, '}');
     gal_doc_close(d->out, '}');
 }
 
@@ -299,7 +317,10 @@ static void put_managing_answers(struct doc *d, const struct gal_route *r)
                 : r->handle == gal_handle_repository_index || r->handle == gal_handle_shm_status
                     ? "{\"application/json\":{\"schema\":{\"type\":\"array\",\"items\":{"
                       "\"type\":\"object\"}}}}"
-                    : "{\"application/json\":{\"schema\":{\"type\":\"object\"}}}");
+                : gal_event_takes(r) ? "{\"application/json\":{\"schema\":{\"type\":\"object\"}},"
+                                       "\"" GAL_EVENT_MEDIA_TYPE "\":{\"schema\":{\"$ref\":"
+                                       "\"#/components/schemas/CloudEventAnswer\"}}}"
+                                     : "{\"application/json\":{\"schema\":{\"type\":\"object\"}}}");
     gal_doc_close(d->out, '}');
     put_errors(d->out, r, codes);
     gal_doc_close(d->out, '}');
@@ -344,6 +365,8 @@ static void put_parameters(struct doc *d, const struct gal_route *r)
         gal_doc_ref(d->out, NULL, "parameters", "", "ProxyTimeout");
         gal_doc_ref(d->out, NULL, "parameters", "", "Priority");
     }
+    if (gal_event_takes(r))
+        gal_doc_event_parameters(d->out);
     if (r->handle == gal_handle_health)
         gal_doc_ref(d->out, NULL, "parameters", "", "Deep");
     if (r->handle == gal_handle_websocket)
@@ -502,6 +525,7 @@ static void put_components(struct doc *d)
     gal_doc_open(d->out, "components", '{');
     gal_doc_open(d->out, "schemas", '{');
     gal_doc_shared_schemas(d->out);
+    gal_doc_event_schemas(d->out);
     for (size_t i = 0; i < d->catalog->count; i++)
         for (size_t k = 0; k < d->catalog->entries[i].version_count; k++)
             if (is_ready(d->catalog->entries[i].versions[k]))
@@ -532,10 +556,14 @@ static void put_components(struct doc *d)
         "\"name\":\"deep\",\"in\":\"query\",\"required\":false,\"description\":\"1 runs the "
         "models\",\"schema\":{\"type\":\"string\",\"enum\":[\"0\",\"1\"]}},\"Ordered\":{"
         "\"name\":\"ordered\",\"in\":\"query\",\"required\":false,\"description\":\"true: answers "
-        "come in the order of the requests\",\"schema\":{\"type\":\"boolean\"}}}");
-    gal_doc_raw(d->out, "headers",
-                "{\"RequestId\":{\"description\":\"the request's identifier\",\"schema\":{"
-                "\"type\":\"string\"}}}");
+        "come in the order of the requests\",\"schema\":{\"type\":\"boolean\"}}");
+    gal_doc_event_parameter_list(d->out);
+    gal_doc_close(d->out, '}');
+    gal_doc_open(d->out, "headers", '{');
+    gal_doc_raw(d->out, "RequestId",
+                "{\"description\":\"the request's identifier\",\"schema\":{\"type\":\"string\"}}");
+    gal_doc_event_header_list(d->out);
+    gal_doc_close(d->out, '}');
     gal_doc_close(d->out, '}');
 }
 

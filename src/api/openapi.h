@@ -54,6 +54,15 @@ bool gal_doc_tfs(struct gal_buf *out, const struct gal_route *r, const struct ga
 bool gal_doc_tfs_runs(const struct gal_route *r);
 void gal_doc_tfs_schemas(struct gal_buf *out);
 
+/* CloudEvents: for operations of which gal_event_takes is true, parts of parameters, of the content
+ * of a body or an answer, of an answer's headers; and the components that these name. */
+void gal_doc_event_parameters(struct gal_buf *out);
+void gal_doc_event_content(struct gal_buf *out, bool is_answer);
+void gal_doc_event_headers(struct gal_buf *out);
+void gal_doc_event_schemas(struct gal_buf *out);
+void gal_doc_event_parameter_list(struct gal_buf *out);
+void gal_doc_event_header_list(struct gal_buf *out);
+
 enum gal_doc_form {
     GAL_DOC_FEATURES,
     GAL_DOC_INSTANCES,

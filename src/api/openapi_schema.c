@@ -599,9 +599,12 @@ static void put_error_schemas(struct gal_buf *out)
                 "\"string\"}},\"required\":[\"loc\",\"msg\",\"type\"]}");
     gal_doc_raw(
         out, "Flag",
-        "{\"type\":\"object\",\"description\":\"an outlier, or an answer of low confidence\","
+        "{\"type\":\"object\",\"description\":\"an outlier, an answer of low confidence, or one "
+        "that "
+        "changes when numbers change a little\","
         "\"properties\":{\"instance\":{\"type\":\"integer\"},\"field\":{\"type\":\"string\"},"
-        "\"msg\":{\"type\":\"string\"},\"type\":{\"enum\":[\"outlier\",\"confidence\"]}},"
+        "\"msg\":{\"type\":\"string\"},\"type\":{\"enum\":[\"outlier\",\"confidence\","
+        "\"stability\"]}},"
         "\"required\":[\"instance\",\"field\",\"msg\",\"type\"]}");
     gal_doc_raw(out, "InferError",
                 "{\"type\":\"object\",\"properties\":{\"error\":{\"type\":\"string\"}},"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the OpenAPI document says of KServe v1 and of TensorFlow Serving's REST API. */
+#include "api/cloudevents.h"
 #include "api/openapi.h"
 #include "api/route.h"
 
@@ -109,7 +110,8 @@ static void put_examples(struct gal_buf *out, enum kind k, const struct gal_mode
 
 /* --- operations --- */
 
-static void put_request(struct gal_buf *out, enum kind k, const struct gal_model *m)
+static void put_request(struct gal_buf *out, const struct gal_route *r, enum kind k,
+                        const struct gal_model *m)
 {
     gal_doc_open(out, "requestBody", '{');
     gal_doc_raw(out, "required", k == EXPLAIN ? "false" : "true");
@@ -123,6 +125,8 @@ static void put_request(struct gal_buf *out, enum kind k, const struct gal_model
     if (m != NULL && k != EXPLAIN)
         put_examples(out, k, m);
     gal_doc_close(out, '}');
+    if (gal_event_takes(r))
+        gal_doc_event_content(out, false);
     gal_doc_close(out, '}');
     gal_doc_close(out, '}');
 }
@@ -136,10 +140,17 @@ static void put_answer(struct gal_buf *out, const struct gal_route *r, enum kind
 
     gal_doc_open(out, "200", '{');
     gal_doc_text(out, "description", r->summary);
+    if (gal_event_takes(r)) {
+        gal_doc_open(out, "headers", '{');
+        gal_doc_event_headers(out);
+        gal_doc_close(out, '}');
+    }
     gal_doc_open(out, "content", '{');
     gal_doc_open(out, "application/json", '{');
     gal_doc_ref(out, "schema", "schemas", "", schemas[k]);
     gal_doc_close(out, '}');
+    if (gal_event_takes(r))
+        gal_doc_event_content(out, true);
     gal_doc_close(out, '}');
     gal_doc_close(out, '}');
 }
@@ -159,7 +170,7 @@ bool gal_doc_tfs(struct gal_buf *out, const struct gal_route *r, const struct ga
     if (k == NONE)
         return false;
     if (r->method == GAL_METHOD_POST)
-        put_request(out, k, m);
+        put_request(out, r, k, m);
     gal_doc_open(out, "responses", '{');
     if (k != EXPLAIN)
         put_answer(out, r, k);
@@ -178,15 +189,16 @@ static void put_state_schemas(struct gal_buf *out)
         out, "V1Models",
         "{\"type\":\"object\",\"properties\":{\"models\":{\"type\":\"array\",\"items\":" TEXT
         "}},\"required\":[\"models\"]}");
-    gal_doc_raw(out, "V1ModelState",
-                "{\"type\":\"object\",\"properties\":{\"name\":" TEXT
-                ",\"ready\":{\"type\":\"boolean\"},\"model_version_status\":{\"type\":\"array\","
-                "\"items\":{\"type\":\"object\",\"properties\":{\"version\":" TEXT
-                ",\"state\":{\"enum\":[\"AVAILABLE\",\"LOADING\",\"END\"]},\"status\":{\"type\":"
-                "\"object\",\"properties\":{\"error_code\":" TEXT ",\"error_message\":" TEXT
-                "},\"required\":[\"error_code\",\"error_message\"]}},\"required\":[\"version\","
-                "\"state\",\"status\"]}}},\"required\":[\"name\",\"ready\","
-                "\"model_version_status\"]}");
+    gal_doc_raw(
+        out, "V1ModelState",
+        "{\"type\":\"object\",\"properties\":{\"name\":" TEXT
+        ",\"ready\":{\"type\":\"boolean\"},\"model_version_status\":{\"type\":\"array\","
+        "\"items\":{\"type\":\"object\",\"properties\":{\"version\":" TEXT
+        ",\"state\":{\"enum\":[\"AVAILABLE\",\"LOADING\",\"START\",\"END\"]},\"status\":{\"type\":"
+        "\"object\",\"properties\":{\"error_code\":" TEXT ",\"error_message\":" TEXT
+        "},\"required\":[\"error_code\",\"error_message\"]}},\"required\":[\"version\","
+        "\"state\",\"status\"]}}},\"required\":[\"name\",\"ready\","
+        "\"model_version_status\"]}");
     gal_doc_raw(out, "V1Metadata",
                 "{\"type\":\"object\",\"properties\":{\"model_spec\":{\"type\":\"object\","
                 "\"properties\":{\"name\":" TEXT ",\"signature_name\":" TEXT ",\"version\":" TEXT

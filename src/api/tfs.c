@@ -139,6 +139,7 @@ static void put_state(struct gal_buf *out, const struct gal_model *m)
     gal_json_put_str(out, gal_str_of(m->version));
     gal_buf_puts(out, state == GAL_MODEL_READY     ? ",\"state\":\"AVAILABLE\""
                       : state == GAL_MODEL_LOADING ? ",\"state\":\"LOADING\""
+                      : state == GAL_MODEL_IDLE    ? ",\"state\":\"START\""
                                                    : ",\"state\":\"END\"");
     gal_buf_puts(out, state == GAL_MODEL_FAILED
                           ? ",\"status\":{\"error_code\":\"INTERNAL\",\"error_message\":"
@@ -162,7 +163,7 @@ void gal_handle_v1_model(struct gal_exchange *x)
     e = gal_catalog_find(x->api->catalog, gal_str_of(m->name));
     gal_buf_puts(&x->out, "{\"name\":");
     gal_json_put_str(&x->out, gal_str_of(m->name));
-    gal_buf_puts(&x->out, gal_model_state(m) == GAL_MODEL_READY && !gal_api_stopping(x->api)
+    gal_buf_puts(&x->out, gal_model_takes(m) && !gal_api_stopping(x->api)
                               ? ",\"ready\":true,\"model_version_status\":["
                               : ",\"ready\":false,\"model_version_status\":[");
     for (size_t i = 0; i < e->version_count; i++) {

@@ -112,7 +112,8 @@ static void complete_shape(struct filler *f, const struct gal_port *port)
 {
     int64_t *shape = (int64_t *)(uintptr_t)f->t->shape; /* reserved with room for one more */
 
-    if (!port->shape_known || shape == NULL || f->t->rank + 1 != port->rank || port->shape[port->rank - 1] != 1)
+    if (!port->shape_known || shape == NULL || f->t->rank + 1 != port->rank ||
+        port->shape[port->rank - 1] != 1)
         return;
     shape[f->t->rank++] = 1;
 }

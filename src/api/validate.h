@@ -19,8 +19,12 @@ void gal_validate_nulls(const struct gal_feature *f, yyjson_val *v);
  * Called by gal_infer_run, before the response cache and the queue. */
 enum gal_status gal_validate(struct gal_exchange *x, struct gal_infer *inf, struct gal_err *err);
 
-/* Flags what the answer's confidence is too low for; called when the outputs are there. Tells of
- * flags in the header X-Galley-Review: "outlier", "confidence" or both. */
-void gal_validate_answer(struct gal_exchange *x, struct gal_infer *inf);
+/* Adds the outputs by which the answer will be judged to those that the client wants. */
+void gal_validate_extend(struct gal_exchange *x, struct gal_infer *inf);
+/* Flags what the answer is in doubt for (confidence, stability), or refuses it: INVALID, with
+ * inf->findings as of gal_validate. Called when the outputs are there. Tells of flags in the header
+ * X-Galley-Review: those of "outlier", "confidence" and "stability" that there are. */
+enum gal_status gal_validate_answer(struct gal_exchange *x, struct gal_infer *inf,
+                                    struct gal_err *err);
 
 #endif

@@ -39,6 +39,8 @@ struct gal_model_info {
     size_t input_count;
     const struct gal_port *outputs;
     size_t output_count;
+    size_t own_count; /* outputs behind output_count in outputs, which nobody is told of: the server
+                         asks for them to judge an answer (a package's stability) */
     const char *producer; /* "skl2onnx 1.17", empty when unknown */
     const char *graph_name, *description, *domain;
     int64_t model_version;       /* the file's own number, 0 when unset */
@@ -63,7 +65,12 @@ struct gal_backend_options {
     size_t memory_bytes_max; /* of the model's weights and of what its inferences take for tensors
                                 of their own, all that run at once; 0: no bound */
     struct gal_str bytes;    /* the model's own, in place of the file's; p NULL: path is the file */
-    const char *library;     /* path of the backend's shared library; NULL: search */
+    const char *place; /* the file that holds `bytes` (or path), from place_offset on, and that
+                          is never written to: large weights are mapped from it; NULL: copied */
+    uint64_t place_offset;
+    bool share_weights;  /* weights are used as they lie in `place` (or path), by all processes that
+                            map it, and not once more in an order that is quicker for batches */
+    const char *library; /* path of the backend's shared library; NULL: search */
     enum gal_graph_level graph_level;
     bool parallel;       /* operators that do not need each other run at once; also when
                             inter_op_threads is more than 1 */
@@ -90,13 +97,13 @@ struct gal_backend_ops {
     void (*free)(struct gal_session *session); /* NULL is fine; no run may be under way */
     const struct gal_model_info *(*info)(const struct gal_session *session);
     /* Runs once. inputs: input_count values in the order of info->inputs; an absent optional one
-     * has kind NONE. wanted: output_count indexes into info->outputs, none twice. outputs: filled,
-     * in the order of wanted; names and shapes from the arena, bytes the session's (behind handle)
-     * or the arena's; give each back with release_output, in any thread, before the arena is
-     * cleared. Inputs must stay until run returns. On failure nothing is to be released. Calls no
-     * allocator of galley's beyond the arena. INVALID: the engine refused the input (its words in
-     * the message); NO_MEMORY: also what memory_bytes_max does not let through, and the session
-     * serves on; INTERNAL. */
+     * has kind NONE. wanted: output_count indexes into info->outputs (own ones too), none twice.
+     * outputs: filled, in the order of wanted; names and shapes from the arena, bytes the session's
+     * (behind handle) or the arena's; give each back with release_output, in any thread, before the
+     * arena is cleared. Inputs must stay until run returns. On failure nothing is to be released.
+     * Calls no allocator of galley's beyond the arena. INVALID: the engine refused the input (its
+     * words in the message); NO_MEMORY: also what memory_bytes_max does not let through, and the
+     * session serves on; INTERNAL. */
     enum gal_status (*run)(struct gal_session *session, const struct gal_value *inputs,
                            const size_t *wanted, size_t output_count, struct gal_arena *arena,
                            struct gal_value *outputs, struct gal_err *err);

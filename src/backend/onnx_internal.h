@@ -93,6 +93,11 @@ enum gal_status gal_ort_value_out(const struct gal_ort *ort, OrtValue *value, en
                                   struct gal_err *err);
 void gal_ort_value_release(const struct gal_ort *ort, struct gal_value *v);
 
+/* The backend's slots load and free. */
+enum gal_status gal_ort_load(const char *path, const struct gal_backend_options *options,
+                             struct gal_session **out, struct gal_err *err);
+void gal_ort_free(struct gal_session *session);
+
 /* What a session is made from: bytes, or where path is not NULL the file. */
 struct gal_ort_model {
     const char *path;

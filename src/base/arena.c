@@ -3,9 +3,15 @@
 
 #include "base/mem.h"
 
-#include <sanitizer/asan_interface.h> /* its macros are empty without AddressSanitizer */
 #include <stdarg.h>
 #include <stdio.h>
+
+#if __has_include(<sanitizer/asan_interface.h>) /* clang has it in a package of its own */
+#include <sanitizer/asan_interface.h>           /* empty without AddressSanitizer */
+#else
+#define ASAN_POISON_MEMORY_REGION(at, n) ((void)(at), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(at, n) ((void)(at), (void)(n))
+#endif
 
 /* Blocks double up to this, so that many small pieces take few calls and waste stays bounded. */
 #define BLOCK_BYTES_MAX ((size_t)1 << 20)

@@ -8,8 +8,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdatomic.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -289,6 +291,31 @@ void gal_file_unmap(struct gal_str map)
 {
     if (map.n > 0)
         (void)munmap((void *)(uintptr_t)map.p, map.n);
+}
+
+void gal_file_raise_limit(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+static void on_cut_map(int number)
+{
+    static const char text[] =
+        "galley: a mapped file was cut short while it was in use, and what it held is gone: put "
+        "new files in place by renaming (mv, galley pack), not by writing over old ones (cp)\n";
+    ssize_t n = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)n;
+    (void)raise(number); /* SA_RESETHAND: this one kills */
+}
+
+void gal_file_explain_cuts(void)
+{
+    struct sigaction action = {.sa_handler = on_cut_map, .sa_flags = (int)SA_RESETHAND};
+    (void)sigaction(SIGBUS, &action, NULL);
 }
 
 char *gal_path_join(const char *dir, const char *name)

@@ -41,6 +41,12 @@ enum gal_status gal_dir_list(const char *path, char ***names, size_t *count, str
 /* Read-only map of a whole file. An empty file gives p = NULL, n = 0. */
 enum gal_status gal_file_map(const char *path, struct gal_str *out, struct gal_err *err);
 void gal_file_unmap(struct gal_str map);
+/* As many open files, connections among them, as the system lets this process have: the soft limit
+ * becomes the hard one. */
+void gal_file_raise_limit(void);
+/* From now on a map whose file is cut by somebody else (SIGBUS) ends the process with a line on
+ * standard error that says so. Once, at the start of a program. */
+void gal_file_explain_cuts(void);
 /* "a/b" from "a" and "b", owned; NULL when memory is out. */
 char *gal_path_join(const char *dir, const char *name);
 const char *gal_path_base(const char *path); /* behind the last slash */

@@ -338,7 +338,7 @@ static int remove_tree(int at, const char *name,
     while (!code && (errno = 0, e = readdir(dir)) != NULL) {
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
             continue;
-        if (unlinkat(fd, e->d_name, 0) == 0)
+        if (!gal_file_fails() && unlinkat(fd, e->d_name, 0) == 0)
             continue;
         code = errno == EISDIR || errno == EPERM ? remove_tree(fd, e->d_name, depth + 1) : errno;
     }

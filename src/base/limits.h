@@ -20,7 +20,8 @@
 #define GAL_BODY_TIMEOUT_MS 30000u  /* no byte of the body for so long; body_timeout */
 #define GAL_BODY_RATE_MIN 1024u     /* bytes a second of a body as a whole: no trickling */
 #define GAL_IDLE_TIMEOUT_MS 75000u  /* keep-alive between requests; idle_timeout */
-#define GAL_WRITE_TIMEOUT_MS 30000u /* no byte of the answer taken for so long; write_timeout */
+#define GAL_WRITE_TIMEOUT_MS 30000u /* next to nothing of the answer taken meanwhile; write_timeout */
+#define GAL_WRITE_RATE_MIN 1024u    /* bytes a second of it: less is next to nothing */
 
 /* WebSocket; a message is bounded as a body is */
 #define GAL_WS_IN_FLIGHT_MAX                                                                       \
@@ -36,6 +37,11 @@
 #define GAL_PBTXT_BYTES_MAX (1u << 20) /* a config.pbtxt */
 #define GAL_PBTXT_DEPTH_MAX 32u
 #define GAL_PBTXT_NODES_MAX 100000u
+
+/* texts that a tokenizer cuts */
+#define GAL_TOKENIZE_TEXT_BYTES_MAX (1u << 20) /* of one: the longest models take some 100 KiB */
+#define GAL_TOKENIZER_BYTES_MAX (64u << 20)    /* a tokenizer.json: XLM-R's has 17 MiB */
+#define GAL_TOKENIZER_ARENA_MAX (1ul << 30)    /* and its tree, while it is read */
 
 /* tensors */
 #define GAL_RANK_MAX 32u              /* dimensions of a tensor */

@@ -18,6 +18,7 @@ enum gal_status gal_thread_start(pthread_t *out, const char *name, void *(*run)(
 {
     sigset_t all, before;
     sigfillset(&all);
+    sigdelset(&all, SIGBUS); /* a thread's own fault, see gal_file_explain_cuts */
     pthread_sigmask(SIG_SETMASK, &all, &before); /* the new thread inherits the mask */
     int code = pthread_create(out, NULL, run, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

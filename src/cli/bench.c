@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The command: what to load, how, and what the end of it is worth as an exit code. */
+#include "base/file.h"
 #include "base/mem.h"
 #include "cli/bench.h"
 #include "net/loop.h"
@@ -7,7 +8,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define AGAINST_ARGS_MAX 64u
@@ -159,17 +159,6 @@ static int report(struct gal_bench *b)
     return verdict(b);
 }
 
-/* A connection is an open file: as many as the system lets us have. */
-static void raise_files(void)
-{
-    struct rlimit files;
-
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
-        files.rlim_cur = files.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &files);
-    }
-}
-
 /* Told before the load, not after it; the file is written at the end. */
 static enum gal_status check_html(const struct gal_bench *b, struct gal_err *err)
 {
@@ -187,7 +176,7 @@ static int bench(struct gal_bench *b)
     struct gal_err err;
     int code = GAL_EXIT_FAILURE;
 
-    raise_files();
+    gal_file_raise_limit();
     if (gal_loop_new(&b->loop, &err) != GAL_OK || lay_out(b, &err) != GAL_OK ||
         check_html(b, &err) != GAL_OK || open_sides(b, &err) != GAL_OK) {
         gal_cli_fail(b->cli, b->interrupted ? GAL_EXIT_INTERRUPTED : code, &err);

@@ -243,16 +243,34 @@ static enum gal_status read_lines(struct reader *r, struct gal_str text)
     return status;
 }
 
-/* Its first line that is not empty is JSON by itself. */
-static bool has_lines(const struct reader *r, struct gal_str text)
+/* Its first line that is not empty is JSON by itself: *out. Fails for want of memory alone. */
+static enum gal_status has_lines(const struct reader *r, struct gal_str text, bool *out)
 {
     struct gal_str line = {NULL, 0};
     yyjson_val *root;
+    enum gal_status status;
 
     while (line.n == 0 && text.n > 0)
         line = take_line(&text);
-    return gal_str_trim(text).n > 0 &&
-           gal_json_read(line, r->arena, GAL_JSON_DEPTH_MAX, &root, NULL) == GAL_OK;
+    *out = false;
+    if (gal_str_trim(text).n == 0)
+        return GAL_OK;
+    status = gal_json_read(line, r->arena, GAL_JSON_DEPTH_MAX, &root, NULL);
+    *out = status == GAL_OK;
+    return status == GAL_INVALID ? GAL_OK : status;
+}
+
+/* One document, or one on each line. */
+static enum gal_status read_file(struct reader *r, struct gal_str text, enum gal_status status,
+                                 yyjson_val *root)
+{
+    bool lines = false;
+
+    if (!status)
+        return read_text(r, text, root, "");
+    if (status == GAL_INVALID && has_lines(r, text, &lines) != GAL_OK)
+        return at(r, no_memory(r), "");
+    return lines ? read_lines(r, text) : at(r, status, "");
 }
 
 enum gal_status gal_cases_read(struct gal_str text, const char *path, const struct gal_model *m,
@@ -267,12 +285,7 @@ enum gal_status gal_cases_read(struct gal_str text, const char *path, const stru
     *out = NULL;
     if (!status && yyjson_is_arr(yyjson_obj_get(root, "cases")))
         return gal_golden_read(text, path, rtol, atol, arena, out, err);
-    if (!status)
-        status = read_text(&r, text, root, "");
-    else if (has_lines(&r, text))
-        status = read_lines(&r, text);
-    else
-        status = at(&r, status, "");
+    status = read_file(&r, text, status, root);
     if (!status && r.count == 0)
         status = at(&r, gal_fail(err, GAL_INVALID, "there are no requests in it"), "");
     *out = status ? NULL : gal_arena_small(arena, sizeof **out);

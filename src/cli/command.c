@@ -13,6 +13,7 @@ const struct gal_command *const gal_commands[] = {
 };
 
 const struct gal_command_group gal_command_groups[] = {
+    {"cache", "List and remove what was fetched by URL"},
     {"image", "Build and examine container images"},
     {NULL, NULL},
 };

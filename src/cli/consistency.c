@@ -133,12 +133,11 @@ static enum gal_status choose_outputs(const struct gal_cli *cli, struct comparis
 static enum gal_status compare(struct gal_cli *cli, const struct gal_config *config,
                                struct comparison *c, struct gal_buf *text, struct gal_err *err)
 {
-    const struct gal_fetch_options fetch = {.ca_file = gal_cli_value(cli, "ca"),
-                                            .insecure = gal_cli_has(cli, "insecure")};
-    enum gal_status status = gal_subject_open(config, &fetch, cli->operands[0], &c->a, err);
+    const char *model = gal_cli_value(cli, "model");
+    enum gal_status status = gal_subject_open(cli, config, cli->operands[0], model, &c->a, err);
 
     if (!status)
-        status = gal_subject_open(config, &fetch, cli->operands[1], &c->b, err);
+        status = gal_subject_open(cli, config, cli->operands[1], model, &c->b, err);
     if (!status)
         status = find_inputs(cli, c, text, err);
     if (!status)
@@ -237,8 +236,8 @@ static const struct gal_option options[] = {
     {"outputs", '\0', "NAME,...", "Compare these alone; else all, and both have to have them"},
     {"rtol", '\0', "NUMBER", "Relative tolerance; the cases' unless given, else 1e-5"},
     {"atol", '\0', "NUMBER", "Absolute tolerance; the cases' unless given, else 1e-6"},
-    {"ca", '\0', "FILE", "Certificates to trust for https, PEM"},
-    {"insecure", '\0', NULL, "Take any certificate of a server"},
+    {"model", '\0', "NAME", "Which model, of an image that has several"},
+    GAL_REGISTRY_OPTIONS,
     {"json", '\0', NULL, "Print one JSON object"},
 };
 static const struct gal_example examples[] = {
@@ -248,6 +247,8 @@ static const struct gal_example examples[] = {
      "Does the server answer as the package does here?"},
     {"galley consistency model.onnx quantized.onnx -i rows.jsonl --atol 0.01",
      "What did quantization cost?"},
+    {"galley consistency fraud-2.1.0.galley registry.example.com/fraud:2.1.0",
+     "Does the image that was pushed hold the model that was proved?"},
     {"galley consistency http://staging:8080/v2/models/fraud http://prod:8080/v2/models/fraud "
      "-i rows.jsonl --json",
      "Two servers, in CI: exit code 0 when they agree, 1 when they differ, 2 when one could not be "
@@ -256,14 +257,17 @@ static const struct gal_example examples[] = {
 
 const struct gal_command gal_command_consistency = {
     .name = "consistency",
-    .summary = "Run the same inputs through two models, packages or servers",
+    .summary = "Run the same inputs through two models, packages, images or servers",
     .operands = "A B",
     .words = "PATH",
     .operands_min = 2,
     .operands_max = 2,
-    .text = "A and B are each a package, a model file or directory, or a model of a running server "
+    .text = "A and B are each a package, a model file or directory, a container image (an archive, "
+            "an OCI layout, or a reference with its registry), or a model of a running server "
             "(http://HOST:PORT/v2/models/NAME, of any server that speaks the Open Inference "
-            "Protocol). Inputs go through A, then through B, and B's answers are held against A's: "
+            "Protocol). An image's model is read out of its layers, held against their digests, "
+            "and run by this galley. Inputs go through A, then through B, and B's answers are held "
+            "against A's: "
             "|b - a| <= atol + rtol * |a|; texts and whole numbers have to be equal. Files of "
             "inputs are those of `galley record`.\n\nThe exit code is 0 when they agree, 1 when "
             "they differ, 2 when one of them could not be asked.",

@@ -126,6 +126,7 @@ enum gal_status gal_flat_new(const struct gal_backend_ops *ops, struct gal_sessi
     }
     *f = (struct flat){ops, session, *info, outputs};
     f->info.outputs = outputs;
+    f->info.own_count = 0;
     *out = (struct gal_session *)f;
     return GAL_OK;
 }

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "backend/onnx.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "cli/image_engine.h"
 #include "cli/image_source.h"
 #include "cli/image_target.h"
-#include "cli/print.h"
-#include "cli/subject.h"
+#include "cli/sealing.h"
 #include "net/loop.h"
 #include "ship/image_run.h"
 
 #define LAYERS_KEPT_MAX (10ull << 30) /* of the folder of layers, after a build */
-#define MAPS_MAX (4u << 20)
 
 static const struct gal_config_row port_row = {
     .name = "port", .type = GAL_CONF_PORT, .min = 1, .max = 65535, .arg = "PORT"};
@@ -27,7 +25,8 @@ struct build {
     struct gal_ship_base base;
     struct gal_ship image;
     char layers[GAL_PATH_SIZE];
-    char galley[GAL_PATH_SIZE], engine[GAL_PATH_SIZE];
+    char galley[GAL_PATH_SIZE];
+    struct gal_image_engine engine;
 };
 
 /* --- options --- */
@@ -54,8 +53,8 @@ static enum gal_status take_labels(struct build *b, struct gal_err *err)
     size_t count;
     enum gal_status status = values_of(b->cli, "label", &texts, &count, err);
     labels = gal_arena_array(&b->cli->arena, count + 1, sizeof *labels);
-    if (!status && !labels)
-        status = gal_fail(err, GAL_NO_MEMORY, "no memory for labels");
+    if (status || !labels)
+        return status ? status : gal_fail(err, GAL_NO_MEMORY, "no memory for labels");
     for (size_t i = 0; i < count && !status; i++) {
         labels[i].value = gal_str_of(texts[i]);
         gal_str_cut(&labels[i].value, '=', &labels[i].key);
@@ -74,8 +73,8 @@ static enum gal_status take_env(struct build *b, struct gal_err *err)
     size_t count;
     enum gal_status status = values_of(b->cli, "env", &texts, &count, err);
     env = gal_arena_array(&b->cli->arena, count + 1, sizeof *env);
-    if (!status && !env)
-        status = gal_fail(err, GAL_NO_MEMORY, "no memory for the environment");
+    if (status || !env)
+        return status ? status : gal_fail(err, GAL_NO_MEMORY, "no memory for the environment");
     for (size_t i = 0; i < count && !status; i++) {
         env[i] = gal_str_of(texts[i]);
         if (!strchr(texts[i], '=') || texts[i][0] == '=')
@@ -117,6 +116,41 @@ static enum gal_status take_source(struct build *b, struct gal_err *err)
     return GAL_OK;
 }
 
+/* "interval=30s,timeout=5s,start-period=2m,retries=3", in any order, or "off". */
+static enum gal_status take_health(struct build *b, struct gal_err *err)
+{
+    static const struct gal_config_row time = {
+        .name = "health", .type = GAL_CONF_DURATION, .min = 1000000, .max = 3600000000, .arg = ""};
+    static const struct gal_config_row count = {
+        .name = "health", .type = GAL_CONF_COUNT, .min = 1, .max = 100, .arg = "N"};
+    struct gal_ship_health *h = &b->options.health;
+    struct gal_str rest = gal_str_of(gal_cli_value(b->cli, "health")), part, key;
+    enum gal_status status = GAL_OK;
+    h->is_off = gal_str_is(rest, "off");
+    while (!h->is_off && !status && rest.n && gal_str_cut(&rest, ',', &part)) {
+        struct gal_config_value value = {.number = 0};
+        char text[32];
+        gal_str_cut(&part, '=', &key);
+        snprintf(text, sizeof text, "%.*s", (int)(part.n < 31 ? part.n : 31), part.n ? part.p : "");
+        status = gal_config_parse(gal_str_is(key, "retries") ? &count : &time, text, &value, err);
+        if (gal_str_is(key, "interval"))
+            h->interval_s = value.number / 1000000;
+        else if (gal_str_is(key, "timeout"))
+            h->timeout_s = value.number / 1000000;
+        else if (gal_str_is(key, "start-period"))
+            h->start_s = value.number / 1000000;
+        else if (gal_str_is(key, "retries"))
+            h->retries = value.number;
+        else
+            status = gal_fail(err, GAL_INVALID,
+                              "'%.*s' is not interval, timeout, start-period or retries",
+                              GAL_STR_SHOWN(key));
+    }
+    if (status)
+        gal_err_place(err, "--health");
+    return status;
+}
+
 static enum gal_status take_rest(struct build *b, struct gal_err *err)
 {
     struct gal_cli *cli = b->cli;
@@ -137,6 +171,8 @@ static enum gal_status take_rest(struct build *b, struct gal_err *err)
         b->options.port = (unsigned)value.number;
     }
     b->options.runtime.root = gal_cli_value(cli, "sysroot");
+    if (!status)
+        status = take_health(b, err);
     if (!status) {
         const char **dirs;
         status = values_of(cli, "library-path", &dirs, &b->options.runtime.dir_count, err);
@@ -166,42 +202,12 @@ static enum gal_status take_options(struct build *b, struct gal_err *err)
 
 /* --- what goes in --- */
 
-/* Where the engine's library lies that this process has opened. */
-static bool opened_engine(char out[GAL_PATH_SIZE])
-{
-    struct gal_str rest, line;
-    struct gal_buf maps;
-    bool found = false;
-    if (gal_file_read("/proc/self/maps", MAPS_MAX, &maps, NULL))
-        return false;
-    rest = gal_buf_str(&maps);
-    while (!found && rest.n && gal_str_cut(&rest, '\n', &line)) {
-        const char *slash = memchr(line.p, '/', line.n);
-        struct gal_str path = {slash, slash ? (size_t)(line.p + line.n - slash) : 0};
-        found = path.n && memmem(path.p, path.n, "/libonnxruntime.so", 18) != NULL;
-        if (found)
-            snprintf(out, GAL_PATH_SIZE, "%.*s", GAL_STR_ARG(path));
-    }
-    gal_buf_release(&maps);
-    return found;
-}
-
-/* The engine that galley itself takes, unless one is named, which may be of another machine. */
 static enum gal_status find_engine(struct build *b, struct gal_err *err)
 {
-    struct gal_backend_options options = gal_cli_backend(&b->config);
-    const char *version = NULL;
-    enum gal_status status = gal_backend_onnx.version(&options, &version, err);
-    b->options.runtime.engine_version = status ? NULL : version;
-    if (options.library && options.library[0])
-        snprintf(b->engine, sizeof b->engine, "%s", options.library);
-    else if (status)
-        return status;
-    else if (!opened_engine(b->engine))
-        return gal_fail(err, GAL_NOT_FOUND,
-                        "the engine's library was not found in /proc/self/maps");
-    b->options.runtime.engine = b->engine;
-    return GAL_OK;
+    enum gal_status status = gal_image_engine_find(&b->config, &b->engine, err);
+    b->options.runtime.engine = b->engine.path;
+    b->options.runtime.engine_version = b->engine.version[0] ? b->engine.version : NULL;
+    return status;
 }
 
 static enum gal_status find_galley(struct build *b, struct gal_err *err)
@@ -244,7 +250,8 @@ static enum gal_status open_base(struct build *b, struct gal_err *err)
     if (!status)
         status =
             gal_view_open(b->base_source.layout, b->base_source.name, platform, &b->base_view, err);
-    b->base = (struct gal_ship_base){.view = &b->base_view, .name = gal_str_of(text)};
+    b->base = (struct gal_ship_base){.view = &b->base_view,
+                                     .name = gal_str_of(b->base_source.fetched ? text : NULL)};
     b->options.base = &b->base;
     if (status && err && !err->place[0])
         gal_err_place(err, "--base");
@@ -256,27 +263,6 @@ static void on_layer(const struct gal_cargo *cargo, const struct gal_layer *laye
     struct build *b = ctx;
     gal_progress_done(b->target.transfer.progress, layer->path, cargo->name,
                       layer->was_there ? "there already" : "packed", layer->size);
-}
-
-/* A package that nobody has sealed proves itself, as galley pack has it: its image is the one that
- * packing it first would give. */
-static enum gal_status prove(struct build *b, struct gal_err *err)
-{
-    const char *path = b->cli->operand_count ? b->cli->operands[0] : NULL;
-    struct gal_subject subject = {.text = path};
-    struct gal_golden *golden = NULL;
-    struct gal_proof proof;
-    if (!path || !gal_package_is(path))
-        return GAL_OK;
-    enum gal_status status = gal_subject_package(path, &subject, err);
-    if (!status && !subject.package->is_sealed) {
-        status = gal_subject_load(&b->config, &subject, err);
-        if (!status)
-            status = gal_subject_prove(&subject, &b->cli->arena, &golden, &proof, err);
-        b->options.models.proved = !status && golden;
-    }
-    gal_subject_close(&subject);
-    return status;
 }
 
 static enum gal_status build(struct build *b, struct gal_err *err)
@@ -294,7 +280,8 @@ static enum gal_status build(struct build *b, struct gal_err *err)
     if (!status)
         status = open_base(b, err);
     if (!status)
-        status = prove(b, err);
+        status = gal_image_engine_prove(b->cli, &b->config, &b->engine, b->cli->operands[0],
+                                        &b->options.models.proved, err);
     if (!status)
         status = gal_ship_build(&b->options, &b->image, err);
     if (!status)
@@ -353,6 +340,9 @@ static const struct gal_option options[] = {
     {"env", 'e', "NAME=VALUE", "A variable more; several times"},
     {"user", '\0', "UID[:GID]", "Who it runs as [65532:65532]"},
     {"port", '\0', "PORT", "Where it listens [8080]"},
+    {"health", '\0', "LIST|off",
+     "When Docker and podman ask for its health "
+     "[interval=30s,timeout=10s,start-period=60s,retries=3]"},
     {"compression", '\0', "gzip|zstd|none",
      "Of layers [gzip]; weights that do not shrink have none"},
     {"galley", '\0', "FILE", "The galley that goes in [this one]"},

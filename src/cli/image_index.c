@@ -47,7 +47,9 @@ static enum gal_status open_one(struct joined *j, const char *text, struct gal_e
             gal_err_place(err, "%s", text);
         return status;
     }
-    *d = (struct gal_oci_descriptor){.media_type = GAL_STR(GAL_OCI_MANIFEST), .size = v->top.size};
+    *d = (struct gal_oci_descriptor){.media_type = v->manifest.media_type, .size = v->top.size};
+    if (d->media_type.n == 0)
+        d->media_type = GAL_STR(GAL_OCI_MANIFEST);
     memcpy(d->digest, v->top.digest, sizeof d->digest);
     d->platform = (struct gal_oci_platform){
         .os = v->os, .architecture = v->architecture, .variant = v->top.platform.variant};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/mem.h"
 #include "cli/image_target.h"
+#include "cli/sealing.h"
 #include "net/loop.h"
 #include "ship/image_run.h"
 #include "ship/modelcar.h"

@@ -24,12 +24,13 @@ static enum gal_status fetch(const struct gal_cli *cli, const char *text,
                              const struct gal_oci_platform *platform, const char *dir,
                              struct gal_err *err)
 {
-    const struct gal_registry_options options = gal_cli_registry(cli);
+    struct gal_registry_options options = gal_cli_registry(cli);
     struct gal_reference ref;
     struct gal_registry *registry = NULL;
     struct gal_transfer moved;
     enum gal_status status = gal_reference_parse(gal_str_of(text), &ref, err);
 
+    options.reads = true;
     if (!status)
         status = gal_registry_open(&ref, &options, &registry, err);
     if (!status)

@@ -23,18 +23,6 @@ static const char *env_of(const struct gal_cli *cli, const char *name)
     return NULL;
 }
 
-enum gal_status gal_cli_epoch(const struct gal_cli *cli, int64_t *out, struct gal_err *err)
-{
-    const char *text = env_of(cli, "SOURCE_DATE_EPOCH");
-    *out = 0;
-    if (!text)
-        return GAL_OK;
-    if (gal_str_i64(gal_str_of(text), out) == GAL_OK && *out >= 0 && *out < INT64_C(253402300800))
-        return GAL_OK;
-    return gal_fail(err, GAL_INVALID,
-                    "SOURCE_DATE_EPOCH: '%.64s' is not a number of seconds since 1970", text);
-}
-
 enum gal_status gal_platform_parse(const char *text, struct gal_oci_platform *out,
                                    struct gal_err *err)
 {

@@ -36,8 +36,6 @@ enum gal_status gal_image_deliver(struct gal_image_target *t, const struct gal_s
 /* Uploads the layout at t->path. */
 enum gal_status gal_image_target_push(struct gal_image_target *t,
                                       const struct gal_oci_descriptor *top, struct gal_err *err);
-/* SOURCE_DATE_EPOCH; 0 when it is not set. INVALID: not a number. */
-enum gal_status gal_cli_epoch(const struct gal_cli *cli, int64_t *out, struct gal_err *err);
 /* "linux/arm64/v8"; the texts are borrowed. INVALID. */
 enum gal_status gal_platform_parse(const char *text, struct gal_oci_platform *out,
                                    struct gal_err *err);

@@ -173,6 +173,26 @@ static void apply_hints(struct gal_init *in)
     }
 }
 
+/* The tokenizer of a language model usually lies beside it: it goes along, and the draft says how
+ * it is used. */
+static enum gal_status take_tokenizer(struct gal_init *in, struct gal_err *err)
+{
+    static const char *const names[] = {"tokenizer.json", "vocab.txt"};
+    const char *dir = dir_of(in, in->model);
+    size_t tokens = 0;
+
+    for (size_t i = 0; i < in->draft.feature_count; i++)
+        tokens += gal_str_is(in->draft.features[i].name, "input_ids") ||
+                  gal_str_is(in->draft.features[i].name, "attention_mask");
+    for (size_t i = 0; tokens == 2 && i < sizeof(names) / sizeof(names[0]); i++) {
+        if (!gal_init_exists(in, dir, names[i]))
+            continue;
+        in->draft.tokenizer = gal_str_of(names[i]);
+        return gal_init_add(in, gal_init_path(in, dir, names[i]), in->draft.tokenizer, err);
+    }
+    return GAL_OK;
+}
+
 /* As the reader of manifests takes it: what it refuses would be our own mistake. */
 static enum gal_status write_manifest(struct gal_init *in, struct gal_buf *yaml,
                                       struct gal_err *err)
@@ -204,8 +224,14 @@ static enum gal_status describe(struct gal_init *in, struct gal_err *err)
     if (status == GAL_OK)
         status = gal_draft_from_model(&in->draft, gal_backend_onnx.info(session), in->names,
                                       in->name_count, &in->arena, err);
+    if (status == GAL_OK)
+        status = take_tokenizer(in, err);
     if (status == GAL_OK) {
         apply_hints(in);
+        if (gal_cli_has(in->cli, "data"))
+            status = gal_init_data(in, gal_cli_value(in->cli, "data"), err);
+    }
+    if (status == GAL_OK) {
         status = in->proven ? gal_init_prove(in, session, err)
                  : in->rows ? gal_init_record(in, session, err)
                             : GAL_OK;
@@ -306,6 +332,7 @@ static const struct gal_option options[] = {
     {"name", '\0', "NAME", "Name of the package; untold: found from the path"},
     {"version", '\0', "VERSION", "Its version; 1.0.0 untold"},
     {"inputs", '\0', "FILE", "Rows (JSON) from which golden cases are made"},
+    {"data", '\0', "FILE.csv", "Training data with a header: the bounds of outliers"},
     {"convert", '\0', NULL, "Turn another framework's file into ONNX, in an isolated process"},
     {"python", '\0', "PROGRAM", "The Python that has the framework; python3 untold"},
     {"class", '\0', "FILE.py:CLASS", "PyTorch: the class whose parameters a state_dict holds"},
@@ -324,6 +351,8 @@ static const struct gal_example examples[] = {
     {"galley init model.onnx", "galley.yaml beside the model, from what the model says of itself."},
     {"galley init model.onnx -o fraud --inputs rows.json",
      "A package directory of its own, with golden cases recorded from the rows."},
+    {"galley init model.onnx -o fraud --data train.csv",
+     "Values beyond the 1st and 99th percentile of the training data are outliers."},
     {"galley init mlruns/1/models/m-123/artifacts -o fraud",
      "An MLflow model directory: signature, input example, environment."},
     {"galley init models/resnet50", "A Triton model directory: config.pbtxt becomes galley.yaml."},

@@ -84,6 +84,11 @@ enum gal_status gal_init_prove(struct gal_init *in, struct gal_session *session,
 enum gal_status gal_init_record(struct gal_init *in, struct gal_session *session,
                                 struct gal_err *err);
 
+/* Training data, a CSV file whose first line names its columns: of each feature of one number that
+ * is a column, what one row in a hundred is below or above becomes an outlier (init_data.c).
+ * INVALID: no column is a feature, or a number is none, with the line. */
+enum gal_status gal_init_data(struct gal_init *in, const char *path, struct gal_err *err);
+
 /* Opens what was written as a server does and runs its golden cases (init_check.c). */
 enum gal_status gal_init_check(struct gal_init *in, struct gal_err *err);
 

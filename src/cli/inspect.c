@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/inspect_package.h"
 #include "cli/loaded.h"
+#include "cli/place.h"
 #include "cli/print.h"
 #include "model/catalog.h"
 #include "text/json.h"
@@ -18,6 +19,7 @@
 /* One model file, described without serving it. */
 struct report {
     const struct gal_model *model;  /* borrowed */
+    const struct gal_place *place;  /* what it was fetched for; NULL: it was not; borrowed */
     struct gal_session *session;    /* owned; NULL when it is broken, or the model has it */
     struct gal_model_config config; /* as it was before the load */
     const struct gal_model_info *info;
@@ -239,6 +241,8 @@ static void print_report(FILE *out, const struct report *r)
     char size[32], exact[96];
 
     fprintf(out, "%s version %s\n", r->model->name, r->model->version);
+    if (r->place)
+        print_fact(out, "source", gal_str_of(gal_place_origin(r->place)));
     print_fact(out, "file", gal_str_of(r->model->path));
     gal_humane_bytes(r->bytes, size, sizeof(size));
     if (r->bytes < 1024)
@@ -331,6 +335,8 @@ static void put_report(struct gal_buf *out, const struct report *r)
     gal_json_put_key(out, "name");
     gal_json_put_str(out, gal_str_of(r->model->name));
     put_member(out, "version", gal_str_of(r->model->version));
+    if (r->place)
+        put_member(out, "source", gal_str_of(gal_place_origin(r->place)));
     put_member(out, "file", gal_str_of(r->model->path));
     gal_buf_puts(out, ",\"bytes\":");
     gal_json_put_u64(out, r->bytes);
@@ -356,12 +362,14 @@ static int broken(struct gal_cli *cli, const struct report *r)
 
     if (!err.place[0])
         gal_err_place(&err, "%s", r->model->path);
+    if (r->place)
+        gal_place_explain(r->place, &err);
     return gal_cli_fail(cli, GAL_EXIT_FAILURE, &err);
 }
 
 /* All versions of all models, by name, newest first. */
 static int inspect_all(struct gal_cli *cli, const struct gal_config *config,
-                       const struct gal_catalog *catalog)
+                       const struct gal_catalog *catalog, const struct gal_places *places)
 {
     bool as_json = gal_cli_has(cli, "json");
     int code = GAL_EXIT_OK;
@@ -374,6 +382,7 @@ static int inspect_all(struct gal_cli *cli, const struct gal_config *config,
         for (size_t v = 0; v < catalog->entries[i].version_count; v++, shown++) {
             struct report r;
             describe(catalog->entries[i].versions[v], config, &r);
+            r.place = gal_places_find(places, r.model->path);
             fputs(!as_json && shown ? "\n" : "", cli->out);
             gal_buf_puts(&json, shown ? "," : "");
             if (as_json)
@@ -392,27 +401,38 @@ static int inspect_all(struct gal_cli *cli, const struct gal_config *config,
     return code;
 }
 
+static int fail(struct gal_cli *cli, const struct gal_places *places, struct gal_err *err)
+{
+    for (size_t i = 0; i < places->count; i++)
+        gal_place_explain(&places->all[i], err);
+    return gal_cli_fail(cli, GAL_EXIT_FAILURE, err);
+}
+
 static int run_inspect(struct gal_cli *cli)
 {
     struct gal_model **models = NULL;
     size_t count = 0;
     struct gal_catalog *catalog = NULL;
+    struct gal_places places = {.count = 0};
     struct gal_config config;
     struct gal_err err;
     int code;
 
     gal_config_init(&config);
     if (gal_cli_config(cli, &config, &err) != GAL_OK ||
-        gal_cli_scan(&config, cli->operands, cli->operand_count, &models, &count, &err) != GAL_OK ||
+        gal_places_open(cli, &config, &places, &err) != GAL_OK ||
+        gal_cli_scan(&config, (const char *const *)places.scans, places.count, &models, &count,
+                     &err) != GAL_OK ||
         gal_catalog_new(models, count, &catalog, &err) != GAL_OK)
-        code = gal_cli_fail(cli, GAL_EXIT_FAILURE, &err);
+        code = fail(cli, &places, &err);
     else
-        code = inspect_all(cli, &config, catalog);
+        code = inspect_all(cli, &config, catalog, &places);
     if (catalog)
         gal_catalog_unref(catalog);
     for (size_t i = 0; i < count; i++)
         gal_model_unref(models[i]);
     gal_free(models);
+    gal_places_close(&places);
     gal_config_release(&config);
     return code;
 }
@@ -423,6 +443,7 @@ static const struct gal_option options[] = {
 static const struct gal_example examples[] = {
     {"galley inspect model.onnx", "What the model takes and gives, who made it, its digest."},
     {"galley inspect fraud-2.1.0.galley", "A package: its features, steps and golden cases too."},
+    {"galley inspect oci://registry.example.com/models/fraud:2.1.0", "One in a registry."},
     {"galley inspect models/", "All models of a directory; the exit code is 1 when one is broken."},
     {"galley inspect --json model.onnx | jq '.models[0].inputs'", "The inputs, for a script."},
 };
@@ -430,7 +451,7 @@ static const struct gal_example examples[] = {
 const struct gal_command gal_command_inspect = {
     .name = "inspect",
     .summary = "Show what a model takes and gives",
-    .operands = "PATH...",
+    .operands = "SOURCE...",
     .words = "PATH",
     .operands_min = 1,
     .operands_max = SIZE_MAX,
@@ -438,10 +459,10 @@ const struct gal_command gal_command_inspect = {
         "Inputs and outputs with datatype and shape, operator sets, producer, metadata, size "
         "and digest, and what of its configuration is not galley's default: a config.pbtxt is "
         "read and compared with the model. Of a package also its features, steps, outputs, golden "
-        "cases and metadata. The model is loaded but not run.",
+        "cases and metadata. The model is loaded but not run.\n\n" GAL_PLACE_HELP,
     .options = options,
     .option_count = sizeof(options) / sizeof(options[0]),
-    .keys = GAL_KEYS(GAL_KEY_ONNXRUNTIME),
+    .keys = GAL_KEYS(GAL_KEY_ONNXRUNTIME, GAL_PLACE_KEYS),
     .examples = examples,
     .example_count = sizeof(examples) / sizeof(examples[0]),
     .run = run_inspect,

@@ -200,6 +200,27 @@ static void print_outputs(FILE *out, const struct gal_manifest *m)
     }
 }
 
+/* When an answer is in doubt, and what becomes of it. */
+static void print_doubts(FILE *out, const struct gal_manifest *m)
+{
+    static const char *const ends[] = {
+        [GAL_DOUBT_FLAG] = "flagged", [GAL_DOUBT_REFUSE] = "refused"};
+    const struct gal_stability *s = &m->stability;
+
+    if (m->confidence_of.n) {
+        fprintf(out, "  %s when ", ends[m->confidence_action]);
+        gal_print_text(out, m->confidence_of);
+        fprintf(out, " is below %g\n", m->confidence_min);
+    }
+    if (s->output.n) {
+        fprintf(out, "  %s when ", ends[s->action]);
+        gal_print_text(out, s->output);
+        fprintf(out,
+                " stays in less than %g %% of %llu copies whose numbers are up to %g %% other\n",
+                s->agreement_min * 100, (unsigned long long)s->samples, s->noise * 100);
+    }
+}
+
 static void print_golden(FILE *out, struct gal_package *p)
 {
     const struct gal_manifest *m = p->manifest;
@@ -231,6 +252,7 @@ void gal_inspect_print_package(FILE *out, struct gal_package *p)
     print_steps(out, "before the model", m->before);
     print_steps(out, "behind the model", m->after);
     print_outputs(out, m);
+    print_doubts(out, m);
     print_golden(out, p);
     if (m->require_cuda)
         fputs("  requires     cuda\n", out);

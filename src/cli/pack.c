@@ -2,7 +2,7 @@
 #include "cli/command.h"
 #include "cli/print.h"
 #include "cli/progress.h"
-#include "cli/subject.h"
+#include "cli/sealing.h"
 #include "package/pack.h"
 #include "text/json.h"
 
@@ -10,7 +10,6 @@
 
 #define JSON_BYTES_MAX (8u << 20)
 #define ARENA_MAX (64u << 20)
-#define YEAR_9999_END INT64_C(253402300799)
 
 struct packing {
     struct gal_cli *cli;
@@ -57,27 +56,14 @@ static size_t print_findings(const struct packing *k)
 
 /* --- the proof --- */
 
-/* Runs the golden cases of a package that nobody has sealed: what was sealed keeps the lock that it
- * has. The model is loaded as it is to be served. */
+/* Of a package that nobody has sealed: what was sealed keeps the lock that it has. */
 static enum gal_status prove(struct packing *k)
 {
-    struct gal_cli *cli = k->cli;
-    struct gal_subject subject = {.text = cli->operands[0]};
     struct gal_config config;
-    struct gal_golden *golden = NULL;
-    struct gal_proof proof;
     gal_config_init(&config);
-    enum gal_status status = gal_cli_config(cli, &config, &k->err);
+    enum gal_status status = gal_cli_config(k->cli, &config, &k->err);
     if (!status)
-        status = gal_subject_package(cli->operands[0], &subject, &k->err);
-    if (!status)
-        status = gal_subject_load(&config, &subject, &k->err);
-    if (!status)
-        status = gal_subject_golden(&subject, &cli->arena, &golden, &k->err);
-    if (!status && golden)
-        status =
-            gal_golden_prove(golden, subject.ops, subject.session, &cli->arena, &proof, &k->err);
-    k->options.proved = !status && golden;
+        status = gal_seal_prove(k->cli, &config, k->cli->operands[0], &k->options.proved, &k->err);
     if (status) {
         struct gal_err inner = k->err;
         (void)gal_fail(&k->err, status, "not packed: %s", inner.message);
@@ -85,27 +71,11 @@ static enum gal_status prove(struct packing *k)
         gal_err_hint(&k->err, "%s",
                      inner.hint[0] ? inner.hint : "--no-verify packs it all the same");
     }
-    gal_subject_close(&subject);
     gal_config_release(&config);
     return status;
 }
 
 /* --- options --- */
-
-static enum gal_status read_epoch(struct packing *k)
-{
-    static const char name[] = "SOURCE_DATE_EPOCH=";
-    for (char *const *e = k->cli->env; e && *e; e++) {
-        uint64_t v;
-        if (strncmp(*e, name, sizeof name - 1) != 0)
-            continue;
-        if (gal_str_u64(gal_str_of(*e + sizeof name - 1), &v) != GAL_OK || v > YEAR_9999_END)
-            return gal_fail(&k->err, GAL_INVALID,
-                            "SOURCE_DATE_EPOCH: seconds since 1970 are expected");
-        k->options.epoch = (int64_t)v;
-    }
-    return GAL_OK;
-}
 
 static enum gal_status choose_path(struct packing *k)
 {
@@ -179,7 +149,7 @@ static enum gal_status write_file(struct packing *k)
 static enum gal_status pack(struct packing *k)
 {
     struct gal_cli *cli = k->cli;
-    enum gal_status status = read_epoch(k);
+    enum gal_status status = gal_cli_epoch(cli, &k->options.epoch, &k->err);
     if (!status)
         status = gal_package_open(cli->operands[0], &k->package, &k->err);
     if (!status)

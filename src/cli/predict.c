@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "cli/command.h"
 #include "cli/loaded.h"
+#include "cli/place.h"
 #include "cli/print.h"
 #include "cli/read.h"
 #include "http/url.h"
@@ -18,13 +19,13 @@
 /* --- input --- */
 
 /* -d TEXT, -d @FILE, -d @- or, without -d, standard input. out is owned by the caller. */
-/* What stands behind PATH; NULL: nothing. */
+/* What stands behind SOURCE; NULL: nothing. */
 static const char *behind_path(const struct gal_cli *cli)
 {
     return cli->operand_count > 1 ? cli->operands[1] : NULL;
 }
 
-/* What -d says, or stands behind PATH; NULL: standard input. */
+/* What -d says, or stands behind SOURCE; NULL: standard input. */
 static const char *data_of(const struct gal_cli *cli)
 {
     return gal_cli_has(cli, "data") ? gal_cli_value(cli, "data") : behind_path(cli);
@@ -184,11 +185,30 @@ static int predict(struct gal_cli *cli, struct gal_catalog *catalog, const struc
     return code;
 }
 
+/* Fetches when it has to. place is to be closed in any case. */
+static enum gal_status load(struct gal_cli *cli, const struct gal_config *config,
+                            struct gal_place *place, struct gal_catalog **catalog,
+                            struct gal_model **model, struct gal_err *err)
+{
+    struct gal_loading what = {.name = gal_str_of(gal_cli_value(cli, "model")),
+                               .version = gal_str_of(gal_cli_value(cli, "version"))};
+    char *scan = NULL;
+    enum gal_status status = gal_place_open(cli, config, cli->operands[0], place, err);
+
+    if (!status)
+        status = gal_place_scan(place, &scan, err);
+    what.path = scan;
+    if (!status)
+        status = gal_cli_load(config, &what, catalog, model, err);
+    if (status)
+        gal_place_explain(place, err);
+    gal_free(scan);
+    return status;
+}
+
 static int run_predict(struct gal_cli *cli)
 {
-    const struct gal_loading what = {.path = cli->operands[0],
-                                     .name = gal_str_of(gal_cli_value(cli, "model")),
-                                     .version = gal_str_of(gal_cli_value(cli, "version"))};
+    struct gal_place place = {.text = NULL};
     struct gal_catalog *catalog = NULL;
     struct gal_model *model = NULL;
     struct gal_config config;
@@ -204,12 +224,13 @@ static int run_predict(struct gal_cli *cli)
     gal_config_init(&config);
     gal_buf_init(&body, PREDICT_BODY_BYTES_MAX);
     if (gal_cli_config(cli, &config, &err) != GAL_OK || read_body(cli, &body, &err) != GAL_OK ||
-        gal_cli_load(&config, &what, &catalog, &model, &err) != GAL_OK)
+        load(cli, &config, &place, &catalog, &model, &err) != GAL_OK)
         gal_cli_fail(cli, code, &err);
     else
         code = predict(cli, catalog, model, gal_buf_str(&body));
     if (catalog)
         gal_catalog_unref(catalog);
+    gal_place_close(&place);
     gal_buf_release(&body);
     gal_config_release(&config);
     return code;
@@ -217,7 +238,7 @@ static int run_predict(struct gal_cli *cli)
 
 static const struct gal_option options[] = {
     {"data", 'd', "JSON", "The request; @FILE reads a file, @- standard input (the default)"},
-    {"model", 'm', "NAME", "Which model, when PATH holds several"},
+    {"model", 'm', "NAME", "Which model, when SOURCE holds several"},
     {"version", '\0', "VERSION", "Which version; the newest unless given"},
     {"raw", '\0', NULL, "Print the answer as it would be sent, on a terminal too"},
 };
@@ -230,22 +251,23 @@ static const struct gal_example examples[] = {
      "One of several models, with a request from a file. An Open Inference Protocol request "
      "works too."},
     {"galley predict models/iris @request.json", "The same without -d."},
+    {"galley predict models:/fraud@champion @request.json", "A model of an MLflow server."},
     {"jq -c .row data.json | galley predict model.onnx | jq .predictions", "In a pipe."},
 };
 
 const struct gal_command gal_command_predict = {
     .name = "predict",
     .summary = "Ask a model once, without a server",
-    .operands = "PATH [@FILE|JSON]",
+    .operands = "SOURCE [@FILE|JSON]",
     .words = "PATH",
     .operands_min = 1,
     .operands_max = 2,
     .text = "The request is what /v1/models/NAME/predict takes, or /v2/models/NAME/infer when it "
             "has \"inputs\"; the answer is the server's. The exit code is 0 for an answer, 1 for "
-            "an error.",
+            "an error.\n\n" GAL_PLACE_HELP,
     .options = options,
     .option_count = sizeof(options) / sizeof(options[0]),
-    .keys = GAL_KEYS(GAL_KEY_ONNXRUNTIME, GAL_KEY_INTRA_OP_THREADS),
+    .keys = GAL_KEYS(GAL_KEY_ONNXRUNTIME, GAL_KEY_INTRA_OP_THREADS, GAL_PLACE_KEYS),
     .examples = examples,
     .example_count = sizeof(examples) / sizeof(examples[0]),
     .run = run_predict,

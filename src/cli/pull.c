@@ -171,6 +171,7 @@ static enum gal_status pull(struct gal_cli_transfer *t, const struct gal_referen
     /* What an older version has in common with this one does not move. */
     if (!target->is_dir)
         (void)gal_layout_open(target->path, &t->options.have, NULL);
+    t->options.reads = true;
     status = gal_registry_open(ref, &t->options, &registry, err);
     if (!status)
         status = gal_registry_pull(registry, gal_reference_name(ref), platform, target->stage,

@@ -2,6 +2,7 @@
 /* A package, or whatever lies in an OCI layout, to a registry. */
 #include "base/file_write.h"
 #include "base/mem.h"
+#include "cli/sealing.h"
 #include "cli/transfer.h"
 #include "package/pack.h"
 
@@ -14,36 +15,67 @@ struct pushed {
     char path[128]; /* of the file in it */
 };
 
-/* A directory that was unpacked becomes the file that it came from, to the byte. */
-static enum gal_status pack_sealed(const char *path, struct pushed *p, struct gal_err *err)
+static enum gal_status make_room(struct pushed *p, struct gal_err *err)
+{
+    const char *tmp = getenv("TMPDIR");
+    snprintf(p->dir, sizeof p->dir, "%s/galley-push-XXXXXX",
+             tmp && tmp[0] && strlen(tmp) < 32 ? tmp : "/tmp");
+    if (!mkdtemp(p->dir)) {
+        gal_fail(err, GAL_IO, "%s: no temporary directory can be made", p->dir);
+        p->dir[0] = '\0';
+        return GAL_IO;
+    }
+    snprintf(p->path, sizeof p->path, "%s/package.galley", p->dir);
+    return GAL_OK;
+}
+
+/* What `galley pack` has to know of a directory that nobody has packed: the time, and that its
+ * golden cases are reproduced. */
+static enum gal_status prove(struct gal_cli *cli, const char *path, struct gal_pack_options *o,
+                             struct gal_err *err)
+{
+    struct gal_config config;
+    gal_config_init(&config);
+    enum gal_status status = gal_cli_epoch(cli, &o->epoch, err);
+    if (!status)
+        status = gal_cli_config(cli, &config, err);
+    if (!status)
+        status = gal_seal_prove(cli, &config, path, &o->proved, err);
+    if (status) {
+        struct gal_err inner = *err;
+        (void)gal_fail(err, status, "not pushed: %s", inner.message);
+        gal_err_place(err, "%s", inner.place);
+        gal_err_hint(err, "%s",
+                     inner.hint[0] ? inner.hint
+                                   : "galley pack --no-verify packs it all the same; push that");
+    }
+    gal_config_release(&config);
+    return status;
+}
+
+/* A package's directory becomes the file that it came from, to the byte, or the one that
+ * `galley pack` would make. */
+static enum gal_status pack(struct gal_cli *cli, const char *path, struct pushed *p,
+                            struct gal_err *err)
 {
     struct gal_package *package = NULL;
+    struct gal_pack_options options = {.proved = false};
     struct gal_pack_report report;
-    const char *tmp = getenv("TMPDIR");
     enum gal_status status = gal_package_open(path, &package, err);
-    if (!status && !package->is_sealed) {
-        status = gal_fail(err, GAL_INVALID, "%s is a package that nobody has packed yet", path);
-        gal_err_hint(err, "galley pack %s -o NAME.galley proves and packs it; push that", path);
-    }
-    if (!status) {
-        snprintf(p->dir, sizeof p->dir, "%s/galley-push-XXXXXX",
-                 tmp && tmp[0] && strlen(tmp) < 32 ? tmp : "/tmp");
-        if (!mkdtemp(p->dir)) {
-            status = gal_fail(err, GAL_IO, "%s: no temporary directory can be made", p->dir);
-            p->dir[0] = '\0';
-        }
-    }
-    if (!status) {
-        snprintf(p->path, sizeof p->path, "%s/package.galley", p->dir);
-        status = gal_pack(package, p->path, NULL, &report, err);
-    }
+    if (!status && !package->is_sealed)
+        status = prove(cli, path, &options, err);
+    if (!status)
+        status = make_room(p, err);
+    if (!status)
+        status = gal_pack(package, p->path, &options, &report, err);
     gal_package_close(package);
     return status ? status : gal_layout_open(p->path, &p->layout, err);
 }
 
-static enum gal_status open_source(const char *path, struct pushed *p, struct gal_err *err)
+static enum gal_status open_source(struct gal_cli *cli, const char *path, struct pushed *p,
+                                   struct gal_err *err)
 {
-    struct gal_file_info info;
+    struct gal_file_info info = {.kind = GAL_FILE_NONE};
     char *manifest = gal_path_join(path, "galley.yaml");
     enum gal_status status = manifest ? gal_file_stat(manifest, &info, err)
                                       : gal_fail(err, GAL_NO_MEMORY, "out of memory");
@@ -51,7 +83,7 @@ static enum gal_status open_source(const char *path, struct pushed *p, struct ga
     if (status)
         return status;
     if (info.kind == GAL_FILE_REGULAR)
-        return pack_sealed(path, p, err);
+        return pack(cli, path, p, err);
     return gal_layout_open(path, &p->layout, err);
 }
 
@@ -89,12 +121,12 @@ static int push(struct gal_cli_transfer *t, const struct gal_reference *ref, str
     struct gal_registry *registry = NULL;
     struct gal_transfer result;
     const struct gal_oci_descriptor *top = NULL;
-    enum gal_status status = open_source(cli->operands[0], &source, err);
+    enum gal_status status = open_source(cli, cli->operands[0], &source, err);
     if (!status) {
         top = choose(source.layout, gal_cli_value(cli, "name"), ref, err);
         status = top ? GAL_OK : err->code;
     }
-    if (!status && ref->digest[0] && strcmp(ref->digest, top->digest) != 0)
+    if (top && ref->digest[0] && strcmp(ref->digest, top->digest) != 0)
         status = gal_fail(err, GAL_INVALID, "%s has the digest %s, not the reference's",
                           cli->operands[0], top->digest);
     if (!status)
@@ -150,15 +182,18 @@ const struct gal_command gal_command_push = {
     .words = "PATH",
     .operands_min = 2,
     .operands_max = 2,
-    .text = "FILE is a .galley file, an image that galley built, or any other OCI image layout: a "
-            "tar of it or its directory. A directory that galley unpack or galley pull made is "
-            "one too. REFERENCE is [HOST[:PORT]/]REPOSITORY[:TAG].\n\n"
-            "Only blobs that the registry does not have move, several at once; an upload that was "
-            "cut goes on where it stands, if the registry remembers it. Credentials are those of "
-            "docker and podman, their helpers included; galley login keeps them. The last line of "
-            "output is the reference with its digest.",
+    .text =
+        "FILE is a .galley file, an image that galley built, or any other OCI image layout: a "
+        "tar of it or its directory. A package's directory is packed on the way, as galley pack "
+        "does it: one that nobody has packed proves its golden cases first. REFERENCE is "
+        "[HOST[:PORT]/]REPOSITORY[:TAG].\n\n"
+        "Only blobs that the registry does not have move, several at once; an upload that was "
+        "cut goes on where it stands, if the registry remembers it. Credentials are those of "
+        "docker and podman, their helpers included; galley login keeps them. The last line of "
+        "output is the reference with its digest.",
     .options = options,
     .option_count = sizeof(options) / sizeof(options[0]),
+    .keys = GAL_KEYS(GAL_KEY_ONNXRUNTIME),
     .examples = examples,
     .example_count = sizeof(examples) / sizeof(examples[0]),
     .run = run_push,

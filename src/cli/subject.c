@@ -6,10 +6,12 @@
 #include "cli/loaded.h"
 #include "cli/remote.h"
 
-static enum gal_status open_remote(const struct gal_fetch_options *fetch, struct gal_subject *s,
+static enum gal_status open_remote(const struct gal_cli *cli, struct gal_subject *s,
                                    struct gal_err *err)
 {
-    enum gal_status status = gal_remote_new(s->text, fetch, &s->session, err);
+    const struct gal_fetch_options fetch = {.ca_file = gal_cli_value(cli, "ca"),
+                                            .insecure = gal_cli_has(cli, "insecure")};
+    enum gal_status status = gal_remote_new(s->text, &fetch, &s->session, err);
     const struct gal_model_info *info;
     bool batch = true;
 
@@ -35,7 +37,7 @@ enum gal_status gal_subject_package(const char *text, struct gal_subject *out, s
 enum gal_status gal_subject_load(const struct gal_config *config, struct gal_subject *s,
                                  struct gal_err *err)
 {
-    const struct gal_loading what = {.path = s->text, .unproven = true};
+    const struct gal_loading what = {.path = s->path ? s->path : s->text, .unproven = true};
     struct gal_model *model;
     enum gal_status status = gal_cli_load(config, &what, &s->catalog, &model, err);
 
@@ -48,15 +50,25 @@ enum gal_status gal_subject_load(const struct gal_config *config, struct gal_sub
     return GAL_OK;
 }
 
-enum gal_status gal_subject_open(const struct gal_config *config,
-                                 const struct gal_fetch_options *fetch, const char *text,
-                                 struct gal_subject *out, struct gal_err *err)
+enum gal_status gal_subject_open(const struct gal_cli *cli, const struct gal_config *config,
+                                 const char *text, const char *model, struct gal_subject *out,
+                                 struct gal_err *err)
 {
-    *out = (struct gal_subject){.text = text};
+    enum gal_status status = GAL_OK;
+    *out = (struct gal_subject){.text = text, .path = text};
     if (gal_remote_is(text))
-        return open_remote(fetch, out, err);
-    enum gal_status status = gal_package_is(text) ? gal_subject_package(text, out, err) : GAL_OK;
-    return status ? status : gal_subject_load(config, out, err);
+        return open_remote(cli, out, err);
+    if (gal_stored_is(text)) {
+        status = gal_stored_open(cli, text, model, &out->stored, err);
+        out->path = out->stored.path;
+    }
+    if (!status && gal_package_is(out->path))
+        status = gal_package_open(out->path, &out->package, err);
+    if (!status)
+        status = gal_subject_load(config, out, err);
+    if (status && out->path != text) /* a temporary path tells nothing */
+        gal_err_place(err, "%s", text);
+    return status;
 }
 
 void gal_subject_close(struct gal_subject *s)
@@ -66,6 +78,7 @@ void gal_subject_close(struct gal_subject *s)
     if (s->catalog)
         gal_catalog_unref(s->catalog);
     gal_package_close(s->package);
+    gal_stored_close(&s->stored);
     s->session = NULL;
     s->catalog = NULL;
     s->package = NULL;

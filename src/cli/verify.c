@@ -2,6 +2,7 @@
 /* Does a package hold what it promises? The same proof that a server asks for at load. */
 #include "base/thread.h"
 #include "cli/command.h"
+#include "cli/place.h"
 #include "cli/print.h"
 #include "cli/progress.h"
 #include "cli/proof_table.h"
@@ -16,7 +17,7 @@
 
 /* One package. */
 struct verdict {
-    const char *path;
+    struct gal_place place;
     struct gal_subject subject;
     struct gal_golden *golden; /* NULL: none */
     struct gal_proof proof;
@@ -48,15 +49,15 @@ static enum gal_status check_digests(struct gal_cli *cli, struct verdict *v)
 /* From the cheapest to the dearest; the first that fails ends it. */
 static void verify(struct gal_cli *cli, const struct gal_config *config, struct verdict *v)
 {
-    enum gal_status status = GAL_OK;
+    enum gal_status status = gal_place_open(cli, config, v->place.text, &v->place, &v->err);
 
-    if (!gal_package_is(v->path)) {
-        status = gal_fail(&v->err, GAL_INVALID, "%.200s is no package", v->path);
+    if (!status && !gal_package_is(v->place.path)) {
+        status = gal_fail(&v->err, GAL_INVALID, "%.200s is no package", v->place.text);
         gal_err_hint(&v->err, "a package is a directory with a galley.yaml or a .galley file; "
                               "`galley init` writes a first galley.yaml");
     }
     if (!status)
-        status = gal_subject_package(v->path, &v->subject, &v->err);
+        status = gal_subject_package(v->place.path, &v->subject, &v->err);
     if (!status)
         status = check_digests(cli, v);
     if (!status)
@@ -66,7 +67,9 @@ static void verify(struct gal_cli *cli, const struct gal_config *config, struct 
         status = gal_subject_prove(&v->subject, &v->arena, &v->golden, &v->proof, &v->err);
     v->proven = status == GAL_OK;
     if (status && !v->err.place[0])
-        gal_err_place(&v->err, "%s", v->path);
+        gal_err_place(&v->err, "%s", v->place.text);
+    if (status)
+        gal_place_explain(&v->place, &v->err);
 }
 
 /* --- text --- */
@@ -96,18 +99,19 @@ static void print_verdict(FILE *out, const struct verdict *v)
 {
     const struct gal_package *p = v->subject.package;
     const struct gal_manifest *m = p ? p->manifest : NULL;
+    const char *origin = gal_place_origin(&v->place);
 
     if (m) {
         gal_print_text(out, m->name);
         fputc(' ', out);
         gal_print_text(out, m->version);
-        fprintf(out, "  %s%s%s\n", p->digest, p->digest[0] ? "  " : "", v->path);
+        fprintf(out, "  %s%s%s\n", p->digest, p->digest[0] ? "  " : "", origin);
     } else {
-        fprintf(out, "%s\n", v->path);
+        fprintf(out, "%s\n", origin);
     }
-    if (v->digests_hold)
+    if (p && v->digests_hold)
         print_digests(out, v);
-    if (v->loads)
+    if (m && v->loads)
         fprintf(out, "  schema    %zu features, %zu steps before the model, %zu behind it\n",
                 m->feature_count, steps_of(m->before), steps_of(m->after));
     if (v->golden)
@@ -137,7 +141,9 @@ static void put_verdict(struct gal_buf *out, const struct verdict *v)
 {
     const struct gal_package *p = v->subject.package;
 
-    put_member(out, "{", "path", gal_str_of(v->path));
+    put_member(out, "{", "path", gal_str_of(v->place.path));
+    if (v->place.source)
+        put_member(out, ",", "source", gal_str_of(gal_place_origin(&v->place)));
     if (p) {
         put_member(out, ",", "name", p->manifest->name);
         put_member(out, ",", "version", p->manifest->version);
@@ -170,7 +176,7 @@ static int verify_all(struct gal_cli *cli, const struct gal_config *config)
     gal_buf_init(&json, JSON_BYTES_MAX);
     gal_buf_puts(&json, "{\"packages\":[");
     for (size_t i = 0; i < cli->operand_count; i++) {
-        struct verdict v = {.path = cli->operands[i]};
+        struct verdict v = {.place = {.text = cli->operands[i]}};
         gal_err_clear(&v.err);
         gal_arena_init(&v.arena, 65536, 0, GOLDEN_BYTES_MAX);
         verify(cli, config, &v);
@@ -182,6 +188,7 @@ static int verify_all(struct gal_cli *cli, const struct gal_config *config)
         if (v.err.code != GAL_OK)
             code = gal_cli_fail(cli, GAL_EXIT_FAILURE, &v.err);
         gal_subject_close(&v.subject);
+        gal_place_close(&v.place);
         gal_arena_release(&v.arena);
     }
     gal_buf_puts(&json, code == GAL_EXIT_OK ? "],\"verified\":true}" : "],\"verified\":false}");
@@ -212,13 +219,15 @@ static const struct gal_option options[] = {
 static const struct gal_example examples[] = {
     {"galley verify fraud/", "A package that is being written: schema and golden cases."},
     {"galley verify fraud-2.1.0.galley", "A packed one: its digests too."},
+    {"galley verify oci://registry.example.com/models/fraud:2.1.0",
+     "What a registry hands out, before it is deployed."},
     {"galley verify --json *.galley | jq .verified", "In CI; the exit code says it as well."},
 };
 
 const struct gal_command gal_command_verify = {
     .name = "verify",
     .summary = "Hold a package against its digests and golden cases",
-    .operands = "PKG...",
+    .operands = "SOURCE...",
     .words = "PATH",
     .operands_min = 1,
     .operands_max = SIZE_MAX,
@@ -228,10 +237,10 @@ const struct gal_command gal_command_verify = {
         "was recorded, within its tolerance (rtol * |expected| + atol). The table has a row an "
         "output: its values, how many are beyond tolerance, the worst absolute and relative "
         "difference.\n\nA server asks for the same when it loads a package. The exit code is 1 "
-        "when one package fails.",
+        "when one package fails.\n\n" GAL_PLACE_HELP,
     .options = options,
     .option_count = sizeof(options) / sizeof(options[0]),
-    .keys = GAL_KEYS(GAL_KEY_ONNXRUNTIME, GAL_KEY_INTRA_OP_THREADS),
+    .keys = GAL_KEYS(GAL_KEY_ONNXRUNTIME, GAL_KEY_INTRA_OP_THREADS, GAL_PLACE_KEYS),
     .examples = examples,
     .example_count = sizeof(examples) / sizeof(examples[0]),
     .run = run_verify,

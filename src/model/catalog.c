@@ -145,7 +145,7 @@ static void hint_versions(const struct gal_catalog_entry *e, struct gal_err *err
 static struct gal_model *newest(const struct gal_catalog_entry *e)
 {
     for (size_t i = 0; i < e->version_count; i++) {
-        if (gal_model_state(e->versions[i]) == GAL_MODEL_READY)
+        if (gal_model_takes(e->versions[i]))
             return e->versions[i];
     }
     return e->versions[0];
@@ -204,7 +204,7 @@ bool gal_catalog_ready(const struct gal_catalog *c, struct gal_err *reason)
     for (size_t i = 0; i < c->count; i++) {
         const struct gal_model *m = c->entries[i].versions[0];
         enum gal_model_state state = gal_model_state(m);
-        if (state == GAL_MODEL_READY)
+        if (state == GAL_MODEL_READY || m->on_demand)
             continue;
         if (state == GAL_MODEL_FAILED)
             gal_fail(reason, GAL_UNAVAILABLE, "model '%.100s' version %.40s failed to load: %s",

@@ -30,8 +30,9 @@ struct gal_catalog *gal_catalog_ref(struct gal_catalog *c);
 void gal_catalog_unref(struct gal_catalog *c);
 /* NULL when there is none. */
 const struct gal_catalog_entry *gal_catalog_find(const struct gal_catalog *c, struct gal_str name);
-/* version empty: the newest READY one, or the newest when none is. Borrowed: take a reference to
- * keep it beyond the turn. NOT_FOUND: "unknown model 'x'" / "unknown version". */
+/* version empty: the newest that takes requests (gal_model_takes), or the newest when none does.
+ * Borrowed: take a reference to keep it beyond the turn. NOT_FOUND: "unknown model 'x'" / "unknown
+ * version". */
 enum gal_status gal_catalog_model(const struct gal_catalog *c, struct gal_str name,
                                   struct gal_str version, struct gal_model **out,
                                   struct gal_err *err);
@@ -39,7 +40,8 @@ enum gal_status gal_catalog_model(const struct gal_catalog *c, struct gal_str na
  * hint that lists the names when there are several. */
 enum gal_status gal_catalog_default(const struct gal_catalog *c, struct gal_str preferred,
                                     struct gal_model **out, struct gal_err *err);
-/* True when every name has a READY newest version and there is a name, or may_be_empty. The reason
+/* True when every name has a newest version that is READY, or is its first request's to load, and
+ * there is a name, or may_be_empty. The reason
  * names the first that has not. */
 bool gal_catalog_ready(const struct gal_catalog *c, struct gal_err *reason);
 

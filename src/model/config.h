@@ -125,6 +125,7 @@ struct gal_model_config {
     struct gal_image_config image; /* encoded images as an input */
     struct gal_cache_config cache;
     enum gal_verify verify;
+    bool lazy;           /* loaded by its first request, not before */
     uint64_t timeout_us; /* deadline of a request that brings none; 0: the server's */
     enum gal_version_choice versions;
     bool versions_told;      /* false: `versions` is nobody's wish */

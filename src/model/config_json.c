@@ -88,6 +88,7 @@ static void put_backend(struct gal_buf *out, const struct gal_backend_options *b
     put_u64(out, "intra_op_threads", b->intra_op_threads);
     put_u64(out, "inter_op_threads", b->inter_op_threads);
     put_u64(out, "model_memory_limit", b->memory_bytes_max);
+    put_bool(out, "share_weights", b->share_weights);
     put_text(out, "graph_optimization", gal_str_of(levels[b->graph_level]));
     put_bool(out, "parallel_execution", b->parallel || b->inter_op_threads > 1);
     put_bool(out, "mem_pattern", !b->no_mem_pattern);
@@ -182,6 +183,7 @@ void gal_model_config_json(struct gal_buf *out, const struct gal_model_config *c
     put_policy(out, &c->policy);
     put_text(out, "schedule", gal_str_of(modes[c->mode]));
     put_text(out, "verify", gal_str_of(verifies[c->verify]));
+    put_text(out, "load", c->lazy ? GAL_STR("lazy") : GAL_STR("eager"));
     put_u64(out, "workers", c->workers);
     put_u64(out, "inline_limit", c->inline_us_max);
     put_backend(out, &c->backend);

@@ -12,11 +12,14 @@
 #include "model/reshape.h"
 #include "model/rows.h"
 #include "model/warmup.h"
+#include "package/session.h"
 
 #include <stdatomic.h>
 
 #define SAMPLE_BYTES_MAX (256ul << 20)
 #define FULL_CALL_US_MAX 1000000u
+#define WARMUP_RUNS_MIN 3u          /* which are always made where they are asked for */
+#define WARMUP_US_MAX 250000u       /* with these behind it a model is warm */
 #define MODEL_BYTES_MAX (16u << 20) /* of names and metadata, not of weights */
 
 /* ---- life ---- */
@@ -203,7 +206,8 @@ static enum gal_status run_samples(struct gal_model *m, const struct gal_probe_t
     return status;
 }
 
-/* The first run pays for what the engine puts off: it counts only when there is no other. */
+/* The first run pays for what the engine puts off: it counts only when there is no other. A model
+ * that takes long is warm after a few. */
 static enum gal_status warm_up(struct gal_model *m, const struct gal_model_options *o,
                                struct gal_err *err)
 {
@@ -214,10 +218,14 @@ static enum gal_status warm_up(struct gal_model *m, const struct gal_model_optio
     if (o->config.warmup_runs == 0)
         return GAL_OK;
     enum gal_status status = find_input(m, &t, &cost_us, err);
+    uint64_t spent_us = cost_us;
     if (!status && o->config.warmup_runs == 1)
         gal_sched_observe(m->sched, 1, cost_us * 1000);
     for (unsigned i = 1; !status && i < o->config.warmup_runs; i++) {
+        if (i >= WARMUP_RUNS_MIN && spent_us >= WARMUP_US_MAX)
+            break;
         status = run_probe(m, &t, &cost_us, NULL, 0, err);
+        spent_us += cost_us;
         if (!status)
             gal_sched_observe(m->sched, 1, cost_us * 1000);
     }
@@ -274,14 +282,21 @@ static enum gal_status make_sched(struct gal_model *m, const struct gal_model_op
     return gal_sched_new(&sched, &m->sched, err);
 }
 
+/* Do steps make rows as long as the longest of a call? What stands around them hides it. */
+static bool may_pad(const struct gal_model *m)
+{
+    return m->ops != &gal_packed_ops || gal_packed_pads(m->session);
+}
+
 /* May requests share a call? The user may say so; else the model shows it. */
 static bool may_stack(const struct gal_model *m, const struct gal_model_config *c)
 {
     if (!m->batch_dim || c->policy.rows_max == 1)
         return false;
     return c->rows_told ||
-           (m->engine_session /* the steps work row by row */
-                ? gal_rows_are_apart(m->engine_ops, m->engine_session, 1)
+           (m->engine_session /* the steps work row by row, but for those that fill rows up */
+                ? gal_rows_are_apart(m->engine_ops, m->engine_session, 1) &&
+                      (!may_pad(m) || gal_rows_bear_padding(m->ops, m->session))
                 : gal_rows_are_apart(m->ops, m->session, gal_probe_open_size(m->probe_try)));
 }
 

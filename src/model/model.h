@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A loaded model version: session, scheduler, what it is called, where it stands.
  *
- * States: LOADING -> READY  [gal_model_load: session made, warm-up inferences answered]
+ * States: IDLE -> LOADING    [server/lazy.c: its first request is here; what is loaded is another
+ *                            object, which takes its place]
+ *         LOADING -> READY  [gal_model_load: session made, warm-up inferences answered]
  *         LOADING -> FAILED [gal_model_load: the reason is kept]
  * A model that is replaced or removed just loses its references; the last one frees it
  * (gal_model_unref), so a request in flight never meets a model that is gone. Immutable once READY
@@ -16,7 +18,7 @@
 #include "package/package.h"
 #include "sched/sched.h"
 
-enum gal_model_state { GAL_MODEL_LOADING, GAL_MODEL_READY, GAL_MODEL_FAILED };
+enum gal_model_state { GAL_MODEL_LOADING, GAL_MODEL_READY, GAL_MODEL_FAILED, GAL_MODEL_IDLE };
 
 struct gal_model_options {
     const struct gal_backend_ops *ops;
@@ -61,6 +63,7 @@ struct gal_model {
     struct gal_arena arena; /* what the fields above borrow */
     void (*on_gone)(void *ctx); /* the model has been freed; NULL: nobody asks */
     void *gone_ctx;
+    bool on_demand;  /* its first request loads it: IDLE before, and tried again once FAILED */
     bool overridden; /* loaded with a configuration or files of a request's own */
     unsigned index;  /* number in the process, from 0, never given twice: for metrics slots */
     _Atomic uint32_t refs;
@@ -88,6 +91,12 @@ void gal_model_unref(struct gal_model *m); /* NULL is fine */
 static inline enum gal_model_state gal_model_state(const struct gal_model *m)
 {
     return (enum gal_model_state)m->state;
+}
+/* Requests for it are answered, the first of them perhaps after a load. */
+static inline bool gal_model_takes(const struct gal_model *m)
+{
+    enum gal_model_state state = gal_model_state(m);
+    return state == GAL_MODEL_READY || (m->on_demand && state != GAL_MODEL_FAILED);
 }
 
 #endif

@@ -81,6 +81,10 @@ static enum gal_status load_model(struct gal_model *m, const struct gal_model_op
     enum gal_status status = GAL_OK;
 
     m->file_bytes = file->size;
+    if (m->package->is_sealed) {
+        options.place = file->path;
+        options.place_offset = file->offset;
+    }
     if (m->package->is_dir && file->offset == 0)
         return o->ops->load(file->path, &options, &m->session, err);
     if (manifest->model_file_count == 0) {
@@ -114,18 +118,38 @@ static enum gal_status check_format(const struct gal_manifest *m, struct gal_err
     return GAL_OK;
 }
 
+/* What was checked, what the engine has mapped and what is open here are one file. */
+static enum gal_status check_same(const char *path, const struct gal_file_info *before,
+                                  struct gal_err *err)
+{
+    struct gal_file_info now;
+    enum gal_status status = gal_file_stat(path, &now, err);
+
+    if (status)
+        return status;
+    if (now.inode != before->inode || now.bytes != before->bytes ||
+        now.mtime_ns != before->mtime_ns)
+        return gal_fail(err, GAL_CONFLICT, "%s was changed while it was loaded", path);
+    return GAL_OK;
+}
+
 static enum gal_status load_beside_check(struct gal_model *m, const struct gal_model_options *o,
                                          const struct gal_package_file *file, struct gal_err *err)
 {
     struct checking c = {.package = m->package, .skip = m->config.verify != GAL_VERIFY_BEFORE};
-    enum gal_status status = gal_thread_start(&c.thread, "galley-check", check, &c, err);
+    struct gal_file_info before;
+    enum gal_status status = gal_file_stat(file->path, &before, err);
 
+    if (!status)
+        status = gal_thread_start(&c.thread, "galley-check", check, &c, err);
     if (status)
         return status;
     status = load_model(m, o, file, err);
     pthread_join(c.thread, NULL);
     if (c.status && err) /* a damaged file is why the engine may have refused it */
         *err = c.err;
+    if (!status && !c.status)
+        status = check_same(file->path, &before, err);
     return c.status ? c.status : status;
 }
 
@@ -136,11 +160,12 @@ enum gal_status gal_packaged_open(struct gal_model *m, const struct gal_model_op
     const struct gal_package_file *file = gal_package_find(m->package, manifest->model_file);
     enum gal_status status = check_format(manifest, err);
 
-    if (!status && !file)
-        status = gal_fail(err, GAL_NOT_FOUND, "the package holds no file %.*s, its model",
-                          GAL_STR_SHOWN(manifest->model_file));
-    if (!status)
-        status = load_beside_check(m, o, file, err);
+    if (status)
+        return status;
+    if (!file)
+        return gal_fail(err, GAL_NOT_FOUND, "the package holds no file %.*s, its model",
+                        GAL_STR_SHOWN(manifest->model_file));
+    status = load_beside_check(m, o, file, err);
     if (status)
         return status;
     snprintf(m->package_digest, sizeof m->package_digest, "%s", m->package->digest);

@@ -243,6 +243,7 @@ enum gal_status gal_reshape_wrap(const struct gal_model_config *c,
     }
     v->info.inputs = v->inputs;
     v->info.outputs = v->outputs;
+    v->info.own_count = 0;
     v->session = *session;
     *session = (struct gal_session *)v;
     *ops = &view_ops;

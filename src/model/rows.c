@@ -10,6 +10,7 @@
 #define ABSOLUTE 1e-5
 #define ROW_BYTES_MAX (1u << 20)
 #define TRIAL_BYTES_MAX (64u << 20)
+#define TEN(s) s s s s s s s s s s
 
 struct trial {
     const struct gal_backend_ops *ops;
@@ -21,6 +22,7 @@ struct trial {
     struct gal_value *outputs[ROWS + 1]; /* of each row alone, then of all */
     bool has_run[ROWS + 1];
     uint64_t least; /* of integers: they are this or one more; booleans are true from 1 on */
+    bool words;     /* texts of one word, of ten, of a hundred */
 };
 
 static bool is_plain_input(const struct gal_port *p)
@@ -74,23 +76,24 @@ static void put_element(enum gal_dtype t, void *data, size_t i, float scale, uin
 }
 
 /* A text that the model knows, where it tells one: encoders may refuse any other. */
-static void put_text(const struct gal_port *p, struct gal_str *text, size_t i, size_t row)
+static void put_text(const struct gal_port *p, struct gal_str *text, size_t i, size_t row,
+                     bool words)
 {
-    static const char *const made_up[ROWS] = {"1", "2", "3"};
+    static const char *const made_up[2][ROWS] = {{"1", "2", "3"}, {"1", TEN("2 "), TEN(TEN("3 "))}};
     size_t known = p->value_count < GAL_PORT_VALUES_MAX ? p->value_count : GAL_PORT_VALUES_MAX;
-    *text = p->values && known > 0 ? p->values[(i + row) % known] : gal_str_of(made_up[row]);
+    *text = p->values && known > 0 ? p->values[(i + row) % known] : gal_str_of(made_up[words][row]);
 }
 
-static void fill(const struct gal_port *p, void *data, size_t count, uint64_t least)
+static void fill(const struct trial *t, const struct gal_port *p, void *data, size_t count)
 {
     /* A model that scales by the largest of all rows shows it only on rows of different size. */
     static const float scales[ROWS] = {0.125f, 1, 8};
     for (size_t i = 0; i < count; i++) {
         size_t row = i / (count / ROWS);
         if (p->dtype == GAL_DT_BYTES)
-            put_text(p, (struct gal_str *)data + i, i, row);
+            put_text(p, (struct gal_str *)data + i, i, row, t->words);
         else
-            put_element(p->dtype, data, i, scales[row], least);
+            put_element(p->dtype, data, i, scales[row], t->least);
     }
 }
 
@@ -109,7 +112,7 @@ static bool make_input(struct trial *t, const struct gal_port *p, struct gal_val
     char *data = gal_arena_array(&t->arena, count, gal_dtype_size(p->dtype));
     if (!data)
         return false;
-    fill(p, data, count, t->least);
+    fill(t, p, data, count);
     *v = (struct gal_value){.kind = GAL_KIND_TENSOR,
                             .tensor = {p->name, p->dtype, p->rank, shape, count, data}};
     return true;
@@ -294,6 +297,19 @@ bool gal_rows_are_apart(const struct gal_backend_ops *ops, struct gal_session *s
         apart = try_rows(&t);
         end_try(&t);
     }
+    gal_arena_release(&t.arena);
+    return apart;
+}
+
+bool gal_rows_bear_padding(const struct gal_backend_ops *ops, struct gal_session *session)
+{
+    struct trial t = {
+        .ops = ops, .session = session, .info = ops->info(session), .open_size = 1, .words = true};
+    if (!is_plain_model(t.info))
+        return false;
+    gal_arena_init(&t.arena, GAL_ARENA_FIRST_BYTES, 0, TRIAL_BYTES_MAX);
+    bool apart = try_rows(&t);
+    end_try(&t);
     gal_arena_release(&t.arena);
     return apart;
 }

@@ -288,6 +288,14 @@ bool gal_stream_write(struct gal_stream *s, const struct gal_str *parts, size_t 
     return s->secure ? gal_secure_write(s) : push(s);
 }
 
+size_t gal_stream_unsent(const struct gal_stream *s)
+{
+    size_t bytes = uv_stream_get_write_queue_size((const uv_stream_t *)&s->tcp);
+    for (unsigned i = s->part; i < s->part_count; i++)
+        bytes += s->parts[i].len;
+    return bytes;
+}
+
 void gal_stream_finish(struct gal_stream *s)
 {
     if (s->closing || s->close_soon || s->finishing)

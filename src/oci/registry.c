@@ -3,6 +3,8 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "oci/credentials.h"
+#include "oci/mirror.h"
 #include "oci/registry_impl.h"
 #include "text/json.h"
 
@@ -54,9 +56,9 @@ static enum gal_status find_scheme(struct gal_registry *r, struct gal_err *err)
     return status;
 }
 
-enum gal_status gal_registry_open(const struct gal_reference *ref,
-                                  const struct gal_registry_options *options,
-                                  struct gal_registry **out, struct gal_err *err)
+static enum gal_status open_at(const struct gal_reference *ref,
+                               const struct gal_registry_options *options,
+                               struct gal_registry **out, struct gal_err *err)
 {
     struct gal_registry *r = gal_calloc(1, sizeof *r);
     struct gal_registry_shared *s = gal_calloc(1, sizeof *s);
@@ -86,6 +88,24 @@ enum gal_status gal_registry_open(const struct gal_reference *ref,
     else
         *out = r;
     return status;
+}
+
+enum gal_status gal_registry_open(const struct gal_reference *ref,
+                                  const struct gal_registry_options *options,
+                                  struct gal_registry **out, struct gal_err *err)
+{
+    const char *setting =
+        options->reads ? gal_credentials_env(options->env, GAL_MIRRORS_ENV) : NULL;
+    struct gal_reference mirror;
+    bool there = false;
+    enum gal_status status = gal_mirror_of(setting, ref, &mirror, &there, err);
+    *out = NULL;
+    if (status)
+        return status;
+    /* Where nobody answers, the registry itself is asked. */
+    if (there && open_at(&mirror, options, out, err) == GAL_OK)
+        return GAL_OK;
+    return open_at(ref, options, out, err);
 }
 
 enum gal_status gal_registry_clone(struct gal_registry *r, struct gal_registry **out,

@@ -27,8 +27,9 @@ struct gal_registry_options {
     const char *password;
     char *const *env;  /* DOCKER_CONFIG, REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, HOME; may be NULL */
     unsigned parallel; /* blobs at once; 0: 4 */
-    uint64_t chunk_bytes;    /* of an upload at most in one request; 0: all (32 MiB where a server
-                                refuses that) */
+    uint64_t chunk_bytes; /* of an upload at most in one request; 0: all (32 MiB where a server
+                             refuses that) */
+    bool reads; /* nothing is written: a mirror of the host (oci/mirror.h, by env) is asked first */
     const char *mount_from;  /* repository of the same registry that may have blobs already; NULL */
     struct gal_layout *have; /* its blobs are not fetched by gal_registry_pull; NULL */
     /* Calls come one at a time, from any thread. */

@@ -2,7 +2,6 @@
 /* An inference's columns against the manifest: what is wrong, in words. */
 #include "package/check_impl.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -84,9 +83,10 @@ static size_t rows_of(const struct gal_tensor *t)
     return t->rank > 0 ? (size_t)t->shape[0] : 1;
 }
 
-static void add(struct gal_findings *out, size_t feature, size_t row, size_t element,
-                enum gal_verdict v, const char *message, bool flag)
+void gal_check_add(struct gal_findings *out, struct gal_finding finding)
 {
+    bool flag = finding.flag;
+
     out->flagged += flag;
     out->refused += !flag;
     if (out->count == GAL_FINDINGS_MAX) {
@@ -95,7 +95,13 @@ static void add(struct gal_findings *out, size_t feature, size_t row, size_t ele
             return;
         out->count--; /* the first that is refused is told, come what may */
     }
-    out->at[out->count++] = (struct gal_finding){feature, row, element, types[v], message, flag};
+    out->at[out->count++] = finding;
+}
+
+static void add(struct gal_findings *out, size_t feature, size_t row, size_t element,
+                enum gal_verdict v, const char *message, bool flag)
+{
+    gal_check_add(out, (struct gal_finding){feature, row, element, types[v], message, flag});
 }
 
 static void check_column(const struct gal_manifest *m, size_t feature, const struct gal_tensor *t,
@@ -117,74 +123,6 @@ static void check_column(const struct gal_manifest *m, size_t feature, const str
     }
 }
 
-/* --- rules --- */
-
-static bool holds(enum gal_rule_op op, int order)
-{
-    switch (op) {
-    case GAL_RULE_LT:
-        return order < 0;
-    case GAL_RULE_LE:
-        return order <= 0;
-    case GAL_RULE_GT:
-        return order > 0;
-    case GAL_RULE_GE:
-        return order >= 0;
-    case GAL_RULE_EQ:
-        return order == 0;
-    case GAL_RULE_NE:
-        return order != 0;
-    }
-    return true;
-}
-
-static bool is_big(const struct gal_tensor *t)
-{
-    return t && t->dtype == GAL_DT_INT64;
-}
-
-/* Null is neither less nor more: the rule holds. */
-static bool row_holds(const struct gal_rule *r, const struct gal_tensor *left,
-                      const struct gal_tensor *right, size_t row)
-{
-    if (is_big(left) && is_big(right)) {
-        int64_t a = ((const int64_t *)left->data)[row], b = ((const int64_t *)right->data)[row];
-        return holds(r->op, (a > b) - (a < b));
-    }
-    double a = gal_check_number(left, row), b = right ? gal_check_number(right, row) : r->number;
-    if (isnan(a) || isnan(b))
-        return true;
-    return holds(r->op, (a > b) - (a < b));
-}
-
-/* A value that is wrong by itself breaks no rule. */
-static bool is_wrong(const struct gal_findings *out, size_t feature, size_t row)
-{
-    for (size_t i = 0; i < out->count; i++) {
-        if (out->at[i].feature == feature && out->at[i].row == row && !out->at[i].flag)
-            return true;
-    }
-    return false;
-}
-
-static void check_rule(const struct gal_manifest *m, const struct gal_rule *r,
-                       const struct gal_value *values, struct gal_findings *out)
-{
-    const struct gal_tensor *left = &values[r->left].tensor, *right = NULL;
-    bool is_there = values[r->left].kind == GAL_KIND_TENSOR;
-    if (r->right != SIZE_MAX) {
-        right = &values[r->right].tensor;
-        is_there =
-            is_there && values[r->right].kind == GAL_KIND_TENSOR && right->count == left->count;
-    }
-    for (size_t row = 0; is_there && row < left->count; row++) {
-        if (!row_holds(r, left, right, row) && !is_wrong(out, r->left, row) &&
-            !is_wrong(out, r->right, row))
-            add(out, gal_manifest_feature(m, r->field), row, 0, GAL_VERDICT_RULE, r->message,
-                false);
-    }
-}
-
 /* --- all --- */
 
 static int by_row(const void *a, const void *b)
@@ -198,7 +136,7 @@ static int by_row(const void *a, const void *b)
 }
 
 /* "instance 3: a must be ...; instance 4: ..." as far as there is room. */
-static enum gal_status tell(const struct gal_findings *f, size_t rows, struct gal_err *err)
+enum gal_status gal_check_tell(const struct gal_findings *f, size_t rows, struct gal_err *err)
 {
     char text[sizeof err->message];
     size_t n = 0, told = 0;
@@ -246,37 +184,10 @@ enum gal_status gal_check_features(const struct gal_manifest *m, const struct ga
         check_column(m, i, t, arena, out);
     }
     for (size_t i = 0; i < m->rule_count; i++)
-        check_rule(m, &m->rules[i], values, out);
+        gal_check_rule(m, &m->rules[i], values, out);
     if (out->count > 1)
         qsort(out->at, out->count, sizeof *out->at, by_row);
-    return out->refused ? tell(out, first ? rows_of(first) : 1, err) : GAL_OK;
-}
-
-/* --- answers --- */
-
-size_t gal_check_confidence(const struct gal_manifest *m, const struct gal_tensor *output,
-                            struct gal_arena *arena, struct gal_findings *out)
-{
-    size_t rows = rows_of(output), a_row = rows ? output->count / rows : 0, low = 0;
-    const char *message = NULL;
-    for (size_t row = 0; row < rows && a_row > 0; row++) {
-        double best = gal_check_number(output, row * a_row);
-        for (size_t i = 1; i < a_row; i++)
-            best = fmax(best, gal_check_number(output, row * a_row + i));
-        if (best >= m->confidence_min)
-            continue;
-        if (!message)
-            message =
-                gal_arena_printf(arena, "%s is below %g", m->confidence_of.p, m->confidence_min);
-        low++;
-        out->flagged++;
-        if (out->count < GAL_FINDINGS_MAX)
-            out->at[out->count++] = (struct gal_finding){
-                SIZE_MAX, row, 0, "confidence", message ? message : "low confidence", true};
-        else
-            out->more = true;
-    }
-    return low;
+    return out->refused ? gal_check_tell(out, first ? rows_of(first) : 1, err) : GAL_OK;
 }
 
 /* --- defaults --- */

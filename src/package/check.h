@@ -9,14 +9,18 @@
 
 #define GAL_FINDINGS_MAX 64u
 
+/* In the place of a feature: of an answer. */
+#define GAL_FINDING_CONFIDENCE SIZE_MAX
+#define GAL_FINDING_STABILITY (SIZE_MAX - 1)
+
 struct gal_finding {
-    size_t feature;      /* index in the manifest; SIZE_MAX: of the confidence's output */
+    size_t feature;      /* index in the manifest, or GAL_FINDING_... */
     size_t row, element; /* element: within the row, 0 of a scalar */
-    const char *type;    /* range, length, value, pattern, null, type, outlier, rule, confidence;
-                            static */
+    const char *type;    /* range, length, value, pattern, null, type, outlier, rule, confidence,
+                            stability; static */
     const char *message; /* a sentence that names the feature: "hour_of_day must be at most 23";
                             arena's or the manifest's */
-    bool flag;           /* an outlier that is flagged, not refused */
+    bool flag;           /* it is flagged, not refused */
 };
 
 struct gal_findings {
@@ -40,9 +44,19 @@ enum gal_status gal_check_fill(const struct gal_manifest *m, size_t rows, struct
 void gal_check_put(const struct gal_feature *f, const struct gal_literal *v, void *out);
 
 /* Rows whose confidence (manifest.confidence: the largest value of a row of the output) is below
- * its minimum become flags of type confidence behind out's others. Returns how many rows are. */
+ * its minimum become findings of type confidence behind out's others, flags or refusals as the
+ * manifest says. Returns how many rows are. */
 size_t gal_check_confidence(const struct gal_manifest *m, const struct gal_tensor *output,
                             struct gal_arena *arena, struct gal_findings *out);
+/* The same of rows whose decision changes too often when numbers move a little: shares is the
+ * output `stability` of the package's session (package/stability.h). */
+size_t gal_check_stability(const struct gal_manifest *m, const struct gal_tensor *shares,
+                           struct gal_arena *arena, struct gal_findings *out);
+/* What findings refuse, in one sentence ("instance 3: a is ...; ..."), of a request of so many
+ * rows. Returns INVALID. */
+enum gal_status gal_check_tell(const struct gal_findings *f, size_t rows, struct gal_err *err);
+/* The feature or output that a finding is about. */
+struct gal_str gal_check_field(const struct gal_manifest *m, const struct gal_finding *f);
 
 /* For the reader of manifests: readies f->check, and holds values, default and example against the
  * feature's own bounds. INVALID without a place; *field says which of the fields is wrong. */

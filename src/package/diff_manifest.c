@@ -17,23 +17,15 @@ static enum gal_section section_of(struct gal_str key)
         const char *key;
         enum gal_section section;
     } rows[] = {
-        {"name", GAL_SECTION_PACKAGE},
-        {"version", GAL_SECTION_PACKAGE},
-        {"description", GAL_SECTION_PACKAGE},
-        {"galley", GAL_SECTION_PACKAGE},
-        {"features", GAL_SECTION_SCHEMA},
-        {"unknown_features", GAL_SECTION_SCHEMA},
-        {"rules", GAL_SECTION_SCHEMA},
-        {"outputs", GAL_SECTION_SCHEMA},
-        {"confidence", GAL_SECTION_SCHEMA},
-        {"before", GAL_SECTION_STEPS},
-        {"after", GAL_SECTION_STEPS},
-        {"model", GAL_SECTION_WEIGHTS},
-        {"golden", GAL_SECTION_GOLDEN},
-        {"serving", GAL_SECTION_SERVING},
-        {"require", GAL_SECTION_SERVING},
-        {"resources", GAL_SECTION_SERVING},
-        {"provenance", GAL_SECTION_ENVIRONMENT},
+        {"name", GAL_SECTION_PACKAGE},        {"version", GAL_SECTION_PACKAGE},
+        {"description", GAL_SECTION_PACKAGE}, {"galley", GAL_SECTION_PACKAGE},
+        {"features", GAL_SECTION_SCHEMA},     {"unknown_features", GAL_SECTION_SCHEMA},
+        {"rules", GAL_SECTION_SCHEMA},        {"outputs", GAL_SECTION_SCHEMA},
+        {"confidence", GAL_SECTION_SCHEMA},   {"stability", GAL_SECTION_SCHEMA},
+        {"before", GAL_SECTION_STEPS},        {"after", GAL_SECTION_STEPS},
+        {"model", GAL_SECTION_WEIGHTS},       {"golden", GAL_SECTION_GOLDEN},
+        {"serving", GAL_SECTION_SERVING},     {"require", GAL_SECTION_SERVING},
+        {"resources", GAL_SECTION_SERVING},   {"provenance", GAL_SECTION_ENVIRONMENT},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (gal_str_is(key, rows[i].key))

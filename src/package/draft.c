@@ -4,6 +4,7 @@
 #include "text/json.h"
 
 #include <ctype.h>
+#include <math.h>
 
 #define COMMENT_COLUMN 36u
 #define VALUES_SHOWN 64u /* of a suggestion; what counts is written whole */
@@ -163,12 +164,33 @@ static void put_values(struct gal_buf *out, const struct gal_draft_feature *f)
                     : "what the model's encoder knows; take it out to let others through");
 }
 
+static bool is_float(const struct gal_draft_feature *f)
+{
+    return gal_str_starts(gal_str_of(f->type), GAL_STR("FP")) || strcmp(f->type, "float") == 0 ||
+           strcmp(f->type, "double") == 0 || strcmp(f->type, "half") == 0 ||
+           strcmp(f->type, "BF16") == 0;
+}
+
+/* Six digits are enough for a percentile; of whole numbers the bounds are whole. */
+static void put_outlier(struct gal_buf *out, const struct gal_draft_feature *f)
+{
+    size_t start = out->n;
+
+    if (is_float(f))
+        gal_buf_printf(out, "    outlier: {below: %.6g, above: %.6g, action: flag}",
+                       f->outlier_below, f->outlier_above);
+    else
+        gal_buf_printf(out, "    outlier: {below: %.0f, above: %.0f, action: flag}",
+                       floor(f->outlier_below), ceil(f->outlier_above));
+    put_comment(out, start, f->outlier_note);
+}
+
 static void put_feature(struct gal_buf *out, const struct gal_draft_feature *f, bool first)
 {
     size_t start;
     bool is_number = strcmp(f->type, "text") != 0 && strcmp(f->type, "bool") != 0;
 
-    if (f->like_before && !f->values && !f->nullable && f->example.n == 0) {
+    if (f->like_before && !f->values && !f->nullable && f->example.n == 0 && !f->has_outlier) {
         gal_buf_puts(out, "  - {name: ");
         gal_draft_put_scalar(out, f->name);
         gal_buf_printf(out, ", type: %s}\n", f->type);
@@ -195,13 +217,17 @@ static void put_feature(struct gal_buf *out, const struct gal_draft_feature *f, 
         gal_buf_put_str(out, f->example);
         put_comment(out, start, first ? "for documents and the playground" : NULL);
     }
+    if (f->has_outlier)
+        put_outlier(out, f);
     if (first && is_number && f->rank == 0)
-        gal_buf_puts(out,
-                     "    # ge: 0                         # bounds: gt ge lt le; beyond: 422\n"
-                     "    # outlier: {above: 1000, action: flag}   # or refuse\n"
-                     "    # default: 0                    # stands for the feature where it is "
-                     "left out\n"
-                     "    # description: ...              # and unit: for people\n");
+        gal_buf_printf(
+            out,
+            "    # ge: 0                         # bounds: gt ge lt le; beyond: 422\n"
+            "%s"
+            "    # default: 0                    # stands for the feature where it is "
+            "left out\n"
+            "    # description: ...              # and unit: for people\n",
+            f->has_outlier ? "" : "    # outlier: {above: 1000, action: flag}   # or refuse\n");
 }
 
 static void put_features(struct gal_buf *out, const struct gal_draft *d)
@@ -228,6 +254,17 @@ static void put_features(struct gal_buf *out, const struct gal_draft *d)
                      "# before:\n"
                      "#   - image: {feature: NAME, width: 224, height: 224, layout: nchw, to: "
                      "NAME}\n");
+    if (d->tokenizer.n) {
+        gal_buf_puts(
+            out, "\n# Texts instead of tokens: let the one feature be {name: text, type: text}, "
+                 "and cut it:\n# before:\n#   - tokenize: {feature: text, file: ");
+        gal_draft_put_scalar(out, d->tokenizer);
+        gal_buf_puts(out, "}\n# A vector of each token becomes the text's one:\n# after:\n"
+                          "#   - pool: {output: ");
+        gal_draft_put_scalar(out, d->output_count ? d->outputs[0].name : GAL_STR("NAME"));
+        gal_buf_puts(out, ", method: mean, to: embedding}\n"
+                          "#   - normalize: {output: embedding}\n");
+    }
 }
 
 static void put_after(struct gal_buf *out, const struct gal_draft *d)
@@ -259,7 +296,9 @@ static void put_after(struct gal_buf *out, const struct gal_draft *d)
     gal_buf_puts(out, ", index: 1, to: probability}\n"
                       "#  - threshold: {output: probability, above: 0.5, to: decision}\n"
                       "#  - bands: {output: probability, to: confidence, bands: [{above: 0.9, is: "
-                      "high}, {below: 0.1, is: high}], else: medium}\n");
+                      "high}, {below: 0.1, is: high}], else: medium}\n"
+                      "# stability: {output: decision, noise: 0.01}   # flags decisions that turn "
+                      "when numbers move a little\n");
 }
 
 static void put_outputs(struct gal_buf *out, const struct gal_draft *d)

@@ -24,6 +24,9 @@ struct gal_draft_feature {
     bool like_before;       /* explained by the feature before: written without comments */
     const char *note;       /* where it was found; NULL: nothing to say */
     struct gal_str example; /* a literal as YAML takes it; empty: none */
+    bool has_outlier;
+    double outlier_below, outlier_above;
+    const char *outlier_note; /* where the two come from */
 };
 
 struct gal_draft_output {
@@ -60,6 +63,7 @@ struct gal_draft {
     size_t output_count;
     struct gal_str probabilities; /* the output that decisions may be made from; empty: none */
     bool has_image;               /* an input looks like a picture */
+    struct gal_str tokenizer;     /* a file beside a model that takes tokens; empty: none */
     struct gal_str golden_file;   /* empty: none */
     const char *golden_note;      /* where the cases come from */
     double rtol, atol;

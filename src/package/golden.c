@@ -214,17 +214,18 @@ enum gal_status gal_golden_read(struct gal_str json, const char *path, double rt
         gal_fail(err, GAL_INVALID, "unknown key '%.64s'; there is only cases", odd);
     if (!yyjson_is_arr(cases) || odd)
         return at(&r, GAL_INVALID, "%s", "cases");
-    *out = gal_arena_small(arena, sizeof **out);
+    struct gal_golden *g = gal_arena_small(arena, sizeof *g);
     list = gal_arena_array(arena, yyjson_arr_size(cases) + 1, sizeof *list);
-    if (!*out || !list)
+    if (!g || !list)
         return no_memory(&r);
-    **out = (struct gal_golden){list, yyjson_arr_size(cases)};
+    *g = (struct gal_golden){list, yyjson_arr_size(cases)};
     yyjson_arr_foreach(cases, i, n, item)
     {
         status = read_case(&r, i, item, &list[i]);
         if (status)
             return status;
     }
+    *out = g;
     return GAL_OK;
 }
 

@@ -15,6 +15,11 @@ size_t gal_manifest_feature(const struct gal_manifest *m, struct gal_str name)
     return SIZE_MAX;
 }
 
+bool gal_feature_moves(const struct gal_feature *f)
+{
+    return f->type == GAL_FEATURE_NUMBER && f->value_count == 0;
+}
+
 /* An error about `field` of entry `index` of a list. */
 static enum gal_status fail_in(struct gal_manifest_reader *r, const struct gal_yaml *root,
                                const char *list, size_t index, const char *field, const char *what)
@@ -43,6 +48,18 @@ static enum gal_status check_features(struct gal_manifest_reader *r, const struc
     return GAL_OK;
 }
 
+/* The output that `section` looks at is one of those that are answered. */
+static enum gal_status check_judged(struct gal_manifest_reader *r, const struct gal_yaml *root,
+                                    const struct gal_manifest *m, const struct gal_map *names,
+                                    const char *section, struct gal_str output)
+{
+    if (m->output_count == 0 || output.n == 0 || gal_map_get(names, output))
+        return GAL_OK;
+    const struct gal_yaml *n = gal_yaml_get(gal_yaml_get(root, section), "output");
+    gal_manifest_enter(r, gal_str_of(section), GAL_NO_INDEX);
+    return gal_manifest_fail(r, n, "'%.*s' is none of the outputs", GAL_STR_SHOWN(output));
+}
+
 static enum gal_status check_outputs(struct gal_manifest_reader *r, const struct gal_yaml *root,
                                      const struct gal_manifest *m)
 {
@@ -55,29 +72,86 @@ static enum gal_status check_outputs(struct gal_manifest_reader *r, const struct
         else if (gal_map_set(&names, m->outputs[i].name, r))
             status = gal_manifest_no_memory(r);
     }
-    if (!status && m->output_count && m->confidence_of.n &&
-        !gal_map_get(&names, m->confidence_of)) {
-        const struct gal_yaml *n = gal_yaml_get(gal_yaml_get(root, "confidence"), "output");
-        gal_manifest_enter(r, GAL_STR("confidence"), GAL_NO_INDEX);
-        status = gal_manifest_fail(r, n, "'%.*s' is none of the outputs",
-                                   GAL_STR_SHOWN(m->confidence_of));
-    }
+    if (!status)
+        status = check_judged(r, root, m, &names, "confidence", m->confidence_of);
+    if (!status)
+        status = check_judged(r, root, m, &names, "stability", m->stability.output);
     gal_map_release(&names);
     return status;
 }
 
+/* --- stability --- */
+
+/* Nothing but a number may move, and not one of a list. */
+static const char *immovable(const struct gal_feature *f)
+{
+    if (!f)
+        return "is no feature";
+    return gal_feature_moves(f) ? NULL : "is not a number that may move";
+}
+
+static enum gal_status check_stability(struct gal_manifest_reader *r, const struct gal_yaml *root,
+                                       const struct gal_manifest *m, const struct gal_map *names)
+{
+    const struct gal_yaml *node = gal_yaml_get(root, "stability");
+    size_t moving = m->stability.feature_count;
+    if (!node)
+        return GAL_OK;
+    for (size_t i = 0; i < m->stability.feature_count; i++) {
+        struct gal_str name = m->stability.features[i];
+        const char *problem = immovable(gal_map_get(names, name));
+        if (!problem)
+            continue;
+        gal_manifest_enter(r, GAL_STR("stability"), GAL_NO_INDEX);
+        return gal_manifest_fail(r, gal_yaml_get(node, "features"), "'%.*s' %s",
+                                 GAL_STR_SHOWN(name), problem);
+    }
+    for (size_t i = 0; moving == 0 && i < m->feature_count; i++)
+        moving += gal_feature_moves(&m->features[i]);
+    return moving > 0 ? GAL_OK
+                      : gal_manifest_fail(r, node, "there is no feature whose number may move");
+}
+
 /* --- rules --- */
 
-/* A feature by name that is one number a row; SIZE_MAX with an error. */
-static const struct gal_feature *operand(const struct gal_map *names, struct gal_str name,
-                                         const char **problem)
+struct rule_names {
+    const struct gal_manifest *m;
+    const struct gal_map *names;
+};
+
+/* A feature by name that is one number a row. */
+static size_t find_operand(void *ctx, struct gal_str name, const char **problem)
 {
-    const struct gal_feature *f = gal_map_get(names, name);
-    if (!f)
-        *problem = "is no feature";
-    else if (f->rank > 0 || f->type == GAL_FEATURE_TEXT || f->type == GAL_FEATURE_IMAGE)
-        *problem = "is not a feature of one number";
-    return *problem ? NULL : f;
+    const struct rule_names *n = ctx;
+    const struct gal_feature *f = gal_map_get(n->names, name);
+    *problem = !f ? "is no feature"
+               : f->rank > 0 || f->type == GAL_FEATURE_TEXT || f->type == GAL_FEATURE_IMAGE
+                   ? "is not a feature of one number"
+                   : NULL;
+    return *problem ? SIZE_MAX : (size_t)(f - n->m->features);
+}
+
+static enum gal_status read_side(struct gal_manifest_reader *r, const struct gal_yaml *root,
+                                 const struct rule_names *names, struct gal_str text, size_t index,
+                                 const char *side, struct gal_expression *out)
+{
+    struct gal_err err;
+    gal_err_clear(&err);
+    enum gal_status status =
+        gal_expression_read(text, find_operand, (void *)(uintptr_t)names, r->arena, out, &err);
+    if (status == GAL_INVALID)
+        return fail_in(r, root, "rules", index, side, err.message);
+    return status ? gal_manifest_no_memory(r) : GAL_OK;
+}
+
+/* The first feature of a side; empty: it has none. */
+static struct gal_str first_feature(const struct gal_manifest *m, const struct gal_expression *e)
+{
+    for (size_t i = 0; i < e->count; i++) {
+        if (e->terms[i].kind == GAL_TERM_FEATURE)
+            return m->features[e->terms[i].feature].name;
+    }
+    return (struct gal_str){NULL, 0};
 }
 
 static enum gal_status settle_rule(struct gal_manifest_reader *r, const struct gal_yaml *root,
@@ -85,23 +159,23 @@ static enum gal_status settle_rule(struct gal_manifest_reader *r, const struct g
                                    const struct gal_rule_draft *draft, struct gal_rule *rule,
                                    size_t index)
 {
-    const char *problem = NULL;
-    const struct gal_feature *left = operand(names, draft->left, &problem), *right = NULL;
-    if (problem)
-        return fail_in(r, root, "rules", index, "left", problem);
-    bool is_number =
-        !gal_map_get(names, draft->right) && gal_manifest_number(draft->right, &rule->number);
-    if (!is_number)
-        right = operand(names, draft->right, &problem);
-    if (problem)
-        return fail_in(r, root, "rules", index, "right", problem);
-    rule->left = (size_t)(left - m->features);
-    rule->right = right ? (size_t)(right - m->features) : SIZE_MAX;
+    const struct rule_names known = {m, names};
+    enum gal_status status = read_side(r, root, &known, draft->left, index, "left", &rule->left);
+    if (!status)
+        status = read_side(r, root, &known, draft->right, index, "right", &rule->right);
+    if (status)
+        return status;
     rule->op = draft->op;
     rule->line = draft->line;
-    rule->field = draft->field.n ? draft->field : draft->left;
-    if (!gal_map_get(names, rule->field))
+    rule->field = draft->field;
+    if (rule->field.n && !gal_map_get(names, rule->field))
         return fail_in(r, root, "rules", index, "field", "is no feature");
+    if (rule->field.n == 0)
+        rule->field = first_feature(m, &rule->left);
+    if (rule->field.n == 0)
+        rule->field = first_feature(m, &rule->right);
+    if (!first_feature(m, &rule->left).n && !first_feature(m, &rule->right).n)
+        return fail_in(r, root, "rules", index, "left", "a rule needs a feature");
     rule->message = draft->message;
     if (!rule->message) {
         static const char *const words[] = {
@@ -169,6 +243,8 @@ static enum gal_status settle(struct gal_manifest_reader *r, const struct gal_ya
     enum gal_status status = check_features(r, root, &d->m, &names);
     if (!status)
         status = settle_rules(r, root, d, &names);
+    if (!status)
+        status = check_stability(r, root, &d->m, &names);
     gal_map_release(&names);
     if (!status)
         status = check_outputs(r, root, &d->m);
@@ -194,10 +270,12 @@ enum gal_status gal_manifest_read(struct gal_str text, const char *path, struct 
     struct gal_manifest_draft *d = gal_arena_small(arena, sizeof *d);
     if (!d)
         return gal_manifest_no_memory(&r);
-    *d = (struct gal_manifest_draft){.m = {.model_format = GAL_STR("onnx"),
-                                           .rtol = 1e-5,
-                                           .atol = 1e-6,
-                                           .confidence_min = (double)NAN}};
+    *d = (struct gal_manifest_draft){
+        .m = {.model_format = GAL_STR("onnx"),
+              .rtol = 1e-5,
+              .atol = 1e-6,
+              .confidence_min = (double)NAN,
+              .stability = {.noise = 0.01, .samples = 16, .agreement_min = 1}}};
     d->m.path = gal_arena_strdup(arena, gal_str_of(path));
     if (!d->m.path)
         return gal_manifest_no_memory(&r);

@@ -7,6 +7,7 @@
 #define GAL_PACKAGE_MANIFEST_H
 
 #include "base/buf.h"
+#include "package/expression.h"
 #include "tensor/tensor.h"
 #include "text/yaml.h"
 
@@ -16,6 +17,7 @@ struct gal_step_kind;
 #define GAL_MANIFEST_FILE "galley.yaml"
 #define GAL_FEATURES_MAX 4096u
 #define GAL_RULES_MAX 1024u
+#define GAL_STABILITY_SAMPLES_MAX 256u
 #define GAL_MANIFEST_PAIRS_MAX 1024u /* resources, metadata, provenance: each */
 
 /* What a user writes as `type:`. */
@@ -27,6 +29,9 @@ enum gal_feature_type {
 };
 
 enum gal_outlier_action { GAL_OUTLIER_NONE, GAL_OUTLIER_REFUSE, GAL_OUTLIER_FLAG };
+
+/* What becomes of an answer that is in doubt (VAL-08). */
+enum gal_doubt_action { GAL_DOUBT_FLAG, GAL_DOUBT_REFUSE };
 
 /* A value of a feature: number, text or bool by the feature's type. */
 struct gal_literal {
@@ -64,12 +69,10 @@ struct gal_feature {
     unsigned line;
 };
 
-/* Rules over several features: `rules:` (VAL-05): LEFT OP RIGHT, each a feature or a number. */
+/* Rules over several features: `rules:` (VAL-05): LEFT OP RIGHT. */
 enum gal_rule_op { GAL_RULE_LT, GAL_RULE_LE, GAL_RULE_GT, GAL_RULE_GE, GAL_RULE_EQ, GAL_RULE_NE };
 struct gal_rule {
-    size_t left;  /* index of a feature */
-    size_t right; /* SIZE_MAX: `number` */
-    double number;
+    struct gal_expression left, right; /* one feature at least in the two */
     enum gal_rule_op op;
     const char *message;
     struct gal_str field; /* that the error is about; a feature's name */
@@ -87,6 +90,18 @@ struct gal_output {
 struct gal_pair {
     struct gal_str key, value;
     unsigned line;
+};
+
+/* `stability:` (VAL-08): does a decision stand when numbers are a little other? */
+struct gal_stability {
+    struct gal_str output; /* the decision; empty: nothing is looked at */
+    double noise;          /* of a number's size, at most */
+    uint64_t samples;      /* moved copies a row */
+    double agreement_min;  /* share of the copies that decide as the row does */
+    enum gal_doubt_action action;
+    const char *message;            /* NULL: galley's own words */
+    const struct gal_str *features; /* that move; NULL: all numbers that may */
+    size_t feature_count;
 };
 
 enum gal_unknown { GAL_UNKNOWN_REFUSE, GAL_UNKNOWN_IGNORE };
@@ -110,8 +125,11 @@ struct gal_manifest {
     const struct gal_yaml *serving; /* keys of a model in galley's configuration
                                        (docs/configuration.md), for model/; NULL: none */
     bool require_cuda;
-    double confidence_min;        /* VAL-08, REG-11: below it an answer is flagged; NaN: none */
+    double confidence_min;        /* VAL-08, REG-11: below it an answer is in doubt; NaN: none */
     struct gal_str confidence_of; /* the output that is looked at */
+    enum gal_doubt_action confidence_action;
+    const char *confidence_message; /* NULL: galley's own words */
+    struct gal_stability stability;
     const struct gal_pair *resources, *metadata, *provenance; /* texts, flattened: "metrics.auc" */
     size_t resource_count, metadata_count, provenance_count;
     struct gal_str freeze_file; /* provenance.freeze: a requirements list in the package; empty */
@@ -140,6 +158,8 @@ struct gal_manifest_parts {
 void gal_manifest_schema(struct gal_buf *out, const struct gal_manifest_parts *parts);
 /* All fields as text for people. */
 void gal_manifest_describe(struct gal_buf *out, const struct gal_manifest_parts *parts);
+/* A number that `stability` may change a little: no list says which values there are. */
+bool gal_feature_moves(const struct gal_feature *f);
 /* Index of a feature; SIZE_MAX: none. */
 size_t gal_manifest_feature(const struct gal_manifest *m, struct gal_str name);
 

@@ -13,7 +13,7 @@ static const char *form_of(const struct gal_field *f, char out[96])
         [GAL_FIELD_LINE] = "text",
         [GAL_FIELD_NAME] = "name",
         [GAL_FIELD_COLUMN] = "name",
-        [GAL_FIELD_OPERAND] = "name or number",
+        [GAL_FIELD_OPERAND] = "expression",
         [GAL_FIELD_VERSION] = "version",
         [GAL_FIELD_PATH] = "path",
         [GAL_FIELD_PATHS] = "list of paths",
@@ -85,6 +85,7 @@ void gal_manifest_describe(struct gal_buf *out, const struct gal_manifest_parts 
     put_object(out, GAL_OBJECT_OUTPUT, "outputs[], where it is a mapping");
     put_object(out, GAL_OBJECT_GOLDEN, "golden, where it is a mapping");
     put_object(out, GAL_OBJECT_CONFIDENCE, "confidence");
+    put_object(out, GAL_OBJECT_STABILITY, "stability");
     if (parts->step_count > 0) {
         put_steps(out, parts, true);
         put_steps(out, parts, false);

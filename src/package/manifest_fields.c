@@ -5,6 +5,7 @@
 #define AT_MODEL(member) offsetof(struct gal_manifest_draft, member)
 #define AT_GOLDEN(member) offsetof(struct gal_manifest_draft, member)
 #define AT_CONFIDENCE(member) offsetof(struct gal_manifest_draft, member)
+#define AT_STABILITY(member) offsetof(struct gal_manifest_draft, member)
 #define AT_FEATURE(member) offsetof(struct gal_feature, member)
 #define AT_OUTLIER(member) offsetof(struct gal_feature, member)
 #define AT_RULE(member) offsetof(struct gal_rule_draft, member)

@@ -7,7 +7,8 @@
 #include "base/limits.h"
 #include "package/manifest.h"
 
-/* Mappings of the file. MODEL, GOLDEN and CONFIDENCE fill TOP's struct, OUTLIER fills FEATURE's. */
+/* Mappings of the file. MODEL, GOLDEN, CONFIDENCE and STABILITY fill TOP's struct, OUTLIER fills
+ * FEATURE's. */
 enum gal_object {
     GAL_OBJECT_NONE,
     GAL_OBJECT_TOP,
@@ -18,6 +19,7 @@ enum gal_object {
     GAL_OBJECT_OUTPUT,
     GAL_OBJECT_GOLDEN,
     GAL_OBJECT_CONFIDENCE,
+    GAL_OBJECT_STABILITY,
     GAL_OBJECT_COUNT
 };
 
@@ -27,7 +29,7 @@ enum gal_field_kind {
     GAL_FIELD_LINE,     /* (const char *) one line of min..max characters */
     GAL_FIELD_NAME,     /* (gal_str) letters, digits, - _ . */
     GAL_FIELD_COLUMN,   /* (gal_str) any text without control characters, min..max bytes */
-    GAL_FIELD_OPERAND,  /* (gal_str) a COLUMN or a number */
+    GAL_FIELD_OPERAND,  /* (gal_str) an expression (package/expression.h) of min..max bytes */
     GAL_FIELD_VERSION,  /* (gal_str) */
     GAL_FIELD_PATH,     /* (gal_str) within the package */
     GAL_FIELD_PATHS,    /* (const gal_str *, size_t) at most max */

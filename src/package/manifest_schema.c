@@ -23,6 +23,7 @@ static const char *const object_names[GAL_OBJECT_COUNT] = {
     [GAL_OBJECT_OUTPUT] = "output",
     [GAL_OBJECT_GOLDEN] = "golden",
     [GAL_OBJECT_CONFIDENCE] = "confidence",
+    [GAL_OBJECT_STABILITY] = "stability",
 };
 
 static void put_words(struct gal_buf *out, const char *words)

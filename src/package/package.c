@@ -316,6 +316,7 @@ void gal_package_close(struct gal_package *p)
     }
     gal_layout_close(o->layout);
     gal_file_abandon(o->scratch);
+    gal_file_abandon(o->aligned);
     gal_free(o->files);
     gal_arena_release(&o->arena);
     pthread_mutex_destroy(&o->lock);

@@ -32,6 +32,8 @@ struct gal_opened {
     bool one_by_one;                 /* each file has a layer of its own */
     struct gal_file_writer *scratch; /* what came out of compressed layers; NULL: none */
     uint64_t scratch_bytes;
+    struct gal_file_writer *aligned; /* the model as packing writes it; NULL: as it is */
+    uint64_t aligned_bytes;
     struct gal_package_map *maps;
     pthread_mutex_t lock; /* maps */
 };

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "package/plan.h"
 
+#include "backend/onnx_weights.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "package/digests.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #define DOCUMENT_MAX (16u << 20) /* the lock, the SBOM: some hundred bytes a file and package */
@@ -12,6 +14,55 @@
 static enum gal_status no_memory(const struct gal_opened *o, struct gal_err *err)
 {
     return gal_package_no_memory(o, err);
+}
+
+/* --- the model, ready to be mapped --- */
+
+struct aligning {
+    struct gal_opened *o;
+    struct gal_err *err;
+};
+
+static enum gal_status write_piece(struct gal_str piece, void *ctx)
+{
+    const struct aligning *a = ctx;
+    a->o->aligned_bytes += piece.n;
+    return gal_file_write(a->o->aligned, piece, a->err);
+}
+
+/* Large weights of a model in one file are moved to where they can be used as they lie. The model
+ * with them is a file of its own while the package is open. */
+static enum gal_status align_model(struct gal_opened *o, struct gal_err *err)
+{
+    const struct gal_manifest *m = o->package.manifest;
+    const struct gal_package_file *f = gal_package_find(&o->package, m->model_file);
+    struct gal_str bytes;
+    if (!f || o->aligned || (m->model_format.n > 0 && !gal_str_is(m->model_format, "onnx")))
+        return GAL_OK;
+    enum gal_status status = gal_package_bytes(&o->package, f, &bytes, err);
+    if (status || !gal_onnx_is_ragged(bytes, GAL_ONNX_WEIGHTS_MIN))
+        return status;
+    struct aligning a = {o, err};
+    status = gal_file_create_scratch(f->path, &o->aligned, err);
+    if (!status)
+        status = gal_onnx_align(bytes, GAL_ONNX_WEIGHTS_MIN, write_piece, &a);
+    if (status)
+        gal_err_hint(err,
+                     "the model is written once more to move its weights: %" PRIu64
+                     " bytes, beside it or in /tmp",
+                     f->size);
+    return status;
+}
+
+static struct gal_package_file file_to_pack(const struct gal_opened *o, size_t i)
+{
+    struct gal_package_file f = o->package.files[i];
+    if (o->aligned && gal_str_eq(f.name, o->package.manifest->model_file)) {
+        f.path = gal_file_writer_path(o->aligned);
+        f.offset = 0;
+        f.size = o->aligned_bytes;
+    }
+    return f;
 }
 
 /* --- digests of what is there --- */
@@ -25,14 +76,16 @@ static enum gal_status digest_files(struct gal_opened *o, const struct gal_pack_
     if (!jobs)
         return no_memory(o, err);
     for (size_t i = 0; i < count; i++) {
-        const struct gal_package_file *f = &o->package.files[i];
-        jobs[i] = (struct gal_digest_job){
-            .label = f->path, .path = f->path, .offset = f->offset, .size = f->size};
+        plan->files[i] = (struct gal_plan_file){.file = file_to_pack(o, i)};
+        const struct gal_package_file *f = &plan->files[i].file;
+        jobs[i] = (struct gal_digest_job){.label = o->package.files[i].path,
+                                          .path = f->path,
+                                          .offset = f->offset,
+                                          .size = f->size};
     }
     status = gal_digest_all(jobs, count, true, options->threads, options->on_progress, options->ctx,
                             err);
     for (size_t i = 0; i < count && !status; i++) {
-        plan->files[i] = (struct gal_plan_file){.file = o->package.files[i]};
         (void)snprintf(plan->files[i].file.digest, GAL_DIGEST_SIZE, "sha256:%s", jobs[i].sha256);
         memcpy(plan->files[i].sha1, jobs[i].sha1, GAL_SHA1_HEX_SIZE);
     }
@@ -140,7 +193,9 @@ enum gal_status gal_plan_make(struct gal_opened *o, const struct gal_pack_option
     if (!out->files)
         return no_memory(o, err);
     gal_buf_init(&text, GAL_OCI_JSON_BYTES_MAX);
-    enum gal_status status = digest_files(o, options, out, err);
+    enum gal_status status = align_model(o, err);
+    if (!status)
+        status = digest_files(o, options, out, err);
     if (!status)
         status = check_manifest(o, out, err);
     if (!status)

@@ -7,7 +7,7 @@
 #include "package/check.h"
 #include "package/session_impl.h"
 
-#define DESCRIPTION_BYTES_MAX (64u << 20)
+#define DESCRIPTION_BYTES_MAX (256u << 20) /* vocabularies are most of it */
 
 /* What the model has answered, kept while an output that may borrow from it is held. */
 struct held {
@@ -61,8 +61,7 @@ static enum gal_status no_memory(struct gal_err *err)
     return gal_fail(err, GAL_NO_MEMORY, "no memory for the request");
 }
 
-/* Rows of the first input that is there; false: none is, or another has other rows. */
-static bool find_rows(const struct gal_value *inputs, size_t count, size_t *rows)
+bool gal_packed_rows(const struct gal_value *inputs, size_t count, size_t *rows)
 {
     bool found = false;
 
@@ -79,16 +78,17 @@ static bool find_rows(const struct gal_value *inputs, size_t count, size_t *rows
     return true;
 }
 
-/* The request's inputs as the model's. */
+/* The request's inputs as the model's, and the columns that they were made of. */
 static enum gal_status go_in(const struct gal_packed *p, const struct gal_value *inputs,
                              struct gal_arena *arena, const struct gal_value **out,
-                             struct gal_err *err)
+                             const struct gal_value **before, struct gal_err *err)
 {
     size_t n = p->info.input_count, rows;
     struct gal_value *filled, *columns, *fed;
     enum gal_status status = GAL_OK;
 
     *out = inputs;
+    *before = NULL;
     if (!p->bindings)
         return GAL_OK;
     filled = gal_arena_array(arena, n + 1, sizeof *filled);
@@ -97,7 +97,7 @@ static enum gal_status go_in(const struct gal_packed *p, const struct gal_value 
     if (!filled || !columns || !fed)
         return no_memory(err);
     memcpy(filled, inputs, n * sizeof *filled);
-    if (!find_rows(filled, n, &rows))
+    if (!gal_packed_rows(filled, n, &rows))
         return gal_fail(err, GAL_INVALID, "the inputs have different numbers of rows");
     if (p->manifest->feature_count)
         status = gal_check_fill(p->manifest, rows, filled, arena, err);
@@ -106,6 +106,7 @@ static enum gal_status go_in(const struct gal_packed *p, const struct gal_value 
     if (!status)
         status = gal_packed_feed(p, columns, rows, arena, fed, err);
     *out = fed;
+    *before = columns;
     return status;
 }
 
@@ -136,17 +137,20 @@ static void let_go(const struct gal_packed *p, struct gal_value *outputs, size_t
         p->ops->release_output(p->inner, &outputs[i]);
 }
 
-/* The model's outputs through the steps after it. */
-static enum gal_status come_out(const struct gal_packed *p, struct held *held, const size_t *wanted,
-                                size_t count, struct gal_arena *arena, struct gal_value *outputs,
+/* The model's outputs, with the columns before it, through the steps after it. */
+static enum gal_status come_out(const struct gal_packed *p, struct held *held,
+                                const struct gal_value *before, const size_t *wanted, size_t count,
+                                struct gal_arena *arena, struct gal_value *outputs,
                                 struct gal_err *err)
 {
-    struct gal_value *in = gal_arena_array(arena, held->count + 1, sizeof *in);
+    struct gal_value *in = gal_arena_array(arena, held->count + p->carried_count + 1, sizeof *in);
     struct gal_value *columns = gal_arena_array(arena, p->after_count + 1, sizeof *columns);
     enum gal_status status = in && columns ? GAL_OK : no_memory(err);
 
     if (!status)
         status = as_columns(p, held->outputs, arena, in, err);
+    for (size_t i = 0; !status && i < p->carried_count; i++)
+        in[held->count + i] = before[p->carried[i]];
     if (!status)
         status = gal_steps_run(p->after, in, arena, columns, err);
     if (status)
@@ -174,14 +178,12 @@ static enum gal_status run_through(const struct gal_packed *p, const struct gal_
     return p->ops->run(p->inner, inputs, inner, count, arena, outputs, err);
 }
 
-static enum gal_status packed_run(struct gal_session *session, const struct gal_value *inputs,
-                                  const size_t *wanted, size_t output_count,
-                                  struct gal_arena *arena, struct gal_value *outputs,
-                                  struct gal_err *err)
+enum gal_status gal_packed_ask(const struct gal_packed *p, const struct gal_value *inputs,
+                               const size_t *wanted, size_t output_count, struct gal_arena *arena,
+                               struct gal_value *outputs, struct gal_err *err)
 {
-    const struct gal_packed *p = own(session);
-    const struct gal_value *fed;
-    enum gal_status status = go_in(p, inputs, arena, &fed, err);
+    const struct gal_value *fed, *before;
+    enum gal_status status = go_in(p, inputs, arena, &fed, &before, err);
 
     if (status)
         return status;
@@ -197,24 +199,44 @@ static enum gal_status packed_run(struct gal_session *session, const struct gal_
     status = p->ops->run(p->inner, fed, p->all_outputs, all, arena, held->outputs, err);
     if (status)
         return status;
-    status = come_out(p, held, wanted, output_count, arena, outputs, err);
+    status = come_out(p, held, before, wanted, output_count, arena, outputs, err);
     if (status || output_count == 0)
         let_go(p, held->outputs, all);
     return status;
 }
 
-static void packed_release_output(struct gal_session *session, struct gal_value *output)
+static enum gal_status packed_run(struct gal_session *session, const struct gal_value *inputs,
+                                  const size_t *wanted, size_t output_count,
+                                  struct gal_arena *arena, struct gal_value *outputs,
+                                  struct gal_err *err)
 {
-    struct gal_packed *p = own(session);
+    const struct gal_packed *p = own(session);
+
+    for (size_t i = 0; p->info.own_count > 0 && i < output_count; i++) {
+        if (wanted[i] == p->info.output_count)
+            return gal_packed_judge(p, inputs, wanted, output_count, arena, outputs, err);
+    }
+    return gal_packed_ask(p, inputs, wanted, output_count, arena, outputs, err);
+}
+
+void gal_packed_release(const struct gal_packed *p, struct gal_value *output)
+{
     struct held *held = output->handle;
 
     if (!p->after) {
         p->ops->release_output(p->inner, output);
         return;
     }
+    if (!held) /* the stability, which is the arena's */
+        return;
     if (atomic_fetch_sub_explicit(&held->refs, 1, memory_order_acq_rel) == 1)
         let_go(p, held->outputs, held->count);
     output->handle = NULL;
+}
+
+static void packed_release_output(struct gal_session *session, struct gal_value *output)
+{
+    gal_packed_release(own(session), output);
 }
 
 static void packed_trim(struct gal_session *session)
@@ -235,6 +257,13 @@ const struct gal_backend_ops gal_packed_ops = {
     .release_output = packed_release_output,
     .trim = packed_trim,
 };
+
+bool gal_packed_pads(const struct gal_session *session)
+{
+    const struct gal_packed *p = (const struct gal_packed *)session;
+
+    return p->before && gal_steps_pads(p->before);
+}
 
 enum gal_status gal_packed_new(struct gal_package *package, const struct gal_backend_ops *inner_ops,
                                struct gal_session *inner, struct gal_session **out,

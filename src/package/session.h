@@ -21,5 +21,7 @@ extern const struct gal_backend_ops gal_packed_ops;
 enum gal_status gal_packed_new(struct gal_package *package, const struct gal_backend_ops *inner_ops,
                                struct gal_session *inner, struct gal_session **out,
                                struct gal_err *err);
+/* Of such a session: its steps make rows as long as the longest of a call. */
+bool gal_packed_pads(const struct gal_session *session);
 
 #endif

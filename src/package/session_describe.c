@@ -2,6 +2,7 @@
 /* What a package looks like from outside, and its steps between that and the model. */
 #include "base/limits.h"
 #include "package/session_impl.h"
+#include "package/stability.h"
 
 static enum gal_status no_memory(struct gal_err *err)
 {
@@ -176,6 +177,69 @@ static const char *list_names(struct gal_packed *p, const struct gal_port *ports
     return text ? text : "";
 }
 
+/* --- what an answer is judged by --- */
+
+static enum gal_status fail_judged(const struct gal_packed *p, const char *section,
+                                   struct gal_str output, const char *what, struct gal_err *err)
+{
+    gal_fail(err, GAL_INVALID, "%s.output: %.*s %s", section, GAL_STR_SHOWN(output), what);
+    gal_err_place(err, "%s", p->manifest->path);
+    return GAL_INVALID;
+}
+
+static enum gal_status check_confidence(const struct gal_packed *p, struct gal_err *err)
+{
+    struct gal_str name = p->manifest->confidence_of;
+    size_t i = gal_port_find(p->info.outputs, p->info.output_count, name);
+
+    if (name.n == 0)
+        return GAL_OK;
+    if (i == SIZE_MAX)
+        return fail_judged(p, "confidence", name, "is none of the outputs", err);
+    if (p->info.outputs[i].kind != GAL_KIND_TENSOR || p->info.outputs[i].dtype == GAL_DT_BYTES)
+        return fail_judged(p, "confidence", name, "is not of numbers", err);
+    return GAL_OK;
+}
+
+/* Elements of a row; 0: not known. */
+static size_t width_of(const struct gal_port *port)
+{
+    size_t width = 1;
+
+    for (size_t d = 1; port->shape_known && d < port->rank; d++) {
+        if (port->shape[d] < 0 || __builtin_mul_overflow(width, (size_t)port->shape[d], &width))
+            return 0;
+    }
+    return port->shape_known ? width : 0;
+}
+
+/* The output of the server's own, behind the last that is answered: a share of copies a row. */
+static enum gal_status add_stability(struct gal_packed *p, struct gal_port *own,
+                                     struct gal_err *err)
+{
+    const struct gal_model_info *inner = p->inner_info;
+    struct gal_str name = p->manifest->stability.output;
+    size_t i = gal_port_find(p->info.outputs, p->info.output_count, name);
+
+    p->info.own_count = 0;
+    if (name.n == 0)
+        return GAL_OK;
+    if (i == SIZE_MAX)
+        return fail_judged(p, "stability", name, "is none of the outputs", err);
+    if (p->info.outputs[i].kind != GAL_KIND_TENSOR ||
+        !gal_stability_decides(p->info.outputs[i].dtype, width_of(&p->info.outputs[i])))
+        return fail_judged(p, "stability", name,
+                           "is no decision: name a label, a truth, or the scores of all classes "
+                           "(`threshold`, `bands` and `argmax` make decisions)",
+                           err);
+    p->decision = i;
+    for (size_t k = 0; k < inner->input_count; k++)
+        p->rows_fixed |= inner->inputs[k].shape_known && inner->inputs[k].rank > 0 &&
+                         inner->inputs[k].shape[0] >= 0;
+    p->info.own_count = 1;
+    return make_port(p, GAL_STR("stability"), GAL_DT_FP32, NULL, 0, own, err);
+}
+
 /* Which of `ports` are answered, by the manifest's `outputs`. */
 static enum gal_status choose(struct gal_packed *p, const struct gal_port *ports, size_t count,
                               struct gal_err *err)
@@ -200,7 +264,8 @@ static enum gal_status choose(struct gal_packed *p, const struct gal_port *ports
     p->chosen = chosen;
     p->info.outputs = out;
     p->info.output_count = n;
-    return GAL_OK;
+    enum gal_status status = check_confidence(p, err);
+    return status ? status : add_stability(p, &out[n], err);
 }
 
 /* A column as a port: what `unzip` has not taken stays a sequence of maps, with its own port. */
@@ -218,20 +283,47 @@ static enum gal_status port_of(struct gal_packed *p, const struct gal_column *c,
     return GAL_OK;
 }
 
+/* What stands before the model is there for the steps after it (the mask of `pool`), but for names
+ * that the model's outputs have. */
+static enum gal_status carry(struct gal_packed *p, const struct gal_column *outputs,
+                             struct gal_column **in, size_t *count, struct gal_err *err)
+{
+    size_t n = p->inner_info->output_count, room = n + p->column_count + 1;
+    struct gal_column *all = gal_arena_array(&p->arena, room, sizeof *all);
+    size_t *carried = gal_arena_array(&p->arena, p->column_count + 1, sizeof *carried);
+
+    if (!all || !carried)
+        return no_memory(err);
+    memcpy(all, outputs, n * sizeof *all);
+    for (size_t i = 0; i < p->column_count; i++) {
+        if (gal_port_find(p->inner_info->outputs, n, p->columns[i].name) != SIZE_MAX)
+            continue;
+        all[n + p->carried_count] = p->columns[i];
+        all[n + p->carried_count].aside = true;
+        carried[p->carried_count++] = i;
+    }
+    p->carried = carried;
+    *in = all;
+    *count = n + p->carried_count;
+    return GAL_OK;
+}
+
 static enum gal_status describe_after(struct gal_packed *p, struct gal_err *err)
 {
     const struct gal_model_info *inner = p->inner_info;
-    struct gal_column *in;
+    struct gal_column *outputs, *in;
     const struct gal_column *columns;
     struct gal_port *ports;
     enum gal_status status;
+    size_t in_count = 0;
 
     if (!p->manifest->after)
         return choose(p, inner->outputs, inner->output_count, err);
-    status = columns_of(p, inner->outputs, inner->output_count, &in, err);
+    status = columns_of(p, inner->outputs, inner->output_count, &outputs, err);
     if (!status)
-        status = compile(p, p->manifest->after, GAL_STEPS_AFTER, in, inner->output_count, &p->after,
-                         err);
+        status = carry(p, outputs, &in, &in_count, err);
+    if (!status)
+        status = compile(p, p->manifest->after, GAL_STEPS_AFTER, in, in_count, &p->after, err);
     if (status)
         return status;
     columns = gal_steps_columns(p->after, &p->after_count);

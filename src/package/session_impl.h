@@ -31,7 +31,11 @@ struct gal_packed {
     struct gal_binding *bindings; /* one a model input; NULL: inputs go through as they are */
     const size_t *chosen;         /* info.outputs[i] is this column after, or this model output */
     size_t after_count;           /* columns after the last step */
-    size_t *all_outputs;          /* 0, 1, ... of the model's */
+    const size_t *carried;        /* columns before the model that the steps after may read */
+    size_t carried_count;
+    size_t *all_outputs; /* 0, 1, ... of the model's */
+    size_t decision;     /* info.outputs that has to stay, where own_count is 1 */
+    bool rows_fixed;     /* the model takes so many rows and no others */
     struct gal_arena arena;
 };
 
@@ -42,5 +46,17 @@ enum gal_status gal_packed_bind(struct gal_packed *p, struct gal_err *err);
 enum gal_status gal_packed_feed(const struct gal_packed *p, const struct gal_value *columns,
                                 size_t rows, struct gal_arena *arena, struct gal_value *out,
                                 struct gal_err *err);
+
+/* A run without outputs of the server's own. */
+enum gal_status gal_packed_ask(const struct gal_packed *p, const struct gal_value *inputs,
+                               const size_t *wanted, size_t count, struct gal_arena *arena,
+                               struct gal_value *outputs, struct gal_err *err);
+void gal_packed_release(const struct gal_packed *p, struct gal_value *output);
+/* A run for which the stability of the decision is wanted too: wanted[i] is info.output_count. */
+enum gal_status gal_packed_judge(const struct gal_packed *p, const struct gal_value *inputs,
+                                 const size_t *wanted, size_t count, struct gal_arena *arena,
+                                 struct gal_value *outputs, struct gal_err *err);
+/* Rows of the first input that is there; false: another has other rows. */
+bool gal_packed_rows(const struct gal_value *inputs, size_t count, size_t *rows);
 
 #endif

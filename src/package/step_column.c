@@ -130,6 +130,8 @@ enum gal_status gal_step_rename(struct gal_step_compiler *c, struct gal_str from
     if (there != NULL)
         there->slot = SIZE_MAX;
     source->name = (struct gal_str){copy, to.n};
+    if (source->slot != SIZE_MAX)
+        c->slots[source->slot].column.aside = false;
     if (gal_map_set(&c->by_name, source->name, (void *)(uintptr_t)(source - c->names + 1)) !=
         GAL_OK)
         return gal_fail(c->err, GAL_NO_MEMORY, "no memory for the names of columns");
@@ -165,6 +167,7 @@ enum gal_status gal_step_make(struct gal_step_compiler *c, const struct gal_colu
     c->slots = items;
     copy.name = (struct gal_str){name, column->name.n};
     copy.shape = shape;
+    copy.aside = false;
     if (column->labels == NULL)
         copy.label_count = 0;
     c->slots[c->slot_count] = (struct gal_step_slot){copy, c->shape_count, true};

@@ -44,6 +44,7 @@ struct gal_steps {
     const size_t *column_slots;
     size_t column_count;
     const bool *reads; /* in_count */
+    bool pads;
 };
 
 /* A name that is, or was, a column's. */
@@ -68,6 +69,7 @@ struct gal_step_compiler {
     size_t name_count, name_cap;
     struct gal_map by_name; /* to names' indexes plus one */
     bool *reads;
+    bool pads; /* a step has made rows as long as the longest of the batch */
 };
 
 /* --- errors --- */
@@ -167,11 +169,13 @@ enum gal_status gal_step_make_one_hot(struct gal_step_compiler *c);
 enum gal_status gal_step_make_ordinal(struct gal_step_compiler *c);
 enum gal_status gal_step_make_hash(struct gal_step_compiler *c);
 enum gal_status gal_step_make_image(struct gal_step_compiler *c);
+enum gal_status gal_step_make_tokenize(struct gal_step_compiler *c);
 enum gal_status gal_step_make_constant(struct gal_step_compiler *c);
 enum gal_status gal_step_make_cast(struct gal_step_compiler *c);
 enum gal_status gal_step_make_assemble(struct gal_step_compiler *c);
 enum gal_status gal_step_make_rename(struct gal_step_compiler *c);
 enum gal_status gal_step_make_unzip(struct gal_step_compiler *c);
+enum gal_status gal_step_make_pool(struct gal_step_compiler *c);
 enum gal_status gal_step_make_softmax(struct gal_step_compiler *c);
 enum gal_status gal_step_make_sigmoid(struct gal_step_compiler *c);
 enum gal_status gal_step_make_pick(struct gal_step_compiler *c);

@@ -138,6 +138,18 @@ static const struct gal_step_param image[] = {
     TO,
     {"type", "type", false, "FP32, FP16 or UINT8; untold FP32"},
 };
+static const struct gal_step_param tokenize[] = {
+    FEATURE,
+    {"file", "text", true, "A tokenizer.json or a vocab.txt of the package"},
+    {"max_length", "integer", false, "Tokens of a text, special ones too; untold as the file says"},
+    {"length", "integer", false, "Tokens of every row; untold as the file says, or the longest's"},
+    {"multiple", "integer", false, "Rows are a multiple of it long"},
+    {"pad_token", "text", false, "What fills short rows; untold as the file says, [PAD] or <pad>"},
+    {"cased", "bool", false, "Of a vocab.txt: neither lower case nor accents taken off"},
+    {"ids", "column", false, "Name of the tokens' numbers; untold input_ids"},
+    {"mask", "column", false, "Name of 1 for a token, 0 for filling; untold attention_mask"},
+    {"types", "column", false, "Name of the tokens' types; untold token_type_ids"},
+};
 static const struct gal_step_param constant[] = {
     {"to", "column", true, "Name of the result"},
     {"value", "text", true, "The value of every row"},
@@ -161,6 +173,14 @@ static const struct gal_step_param unzip[] = {
     OUTPUT,
     TO,
     {"labels", "texts", false, "The classes, in the order of the places; untold the model's"},
+};
+static const struct gal_step_param pool[] = {
+    OUTPUT,
+    {"method", "mean|cls|max", false, "Of all tokens, or the first one's; untold mean"},
+    {"mask", "text", false,
+     "Column that says what counts, before the model or behind it; untold attention_mask"},
+    TO,
+    FLOAT,
 };
 static const struct gal_step_param output_to[] = {OUTPUT, TO};
 static const struct gal_step_param outputs_to[] = {
@@ -224,11 +244,13 @@ static const struct gal_step_kind kinds[] = {
     STEP("ordinal", "A category as its number", ordinal, true, false),
     STEP("hash", "A text as the number of a bucket", hash, true, false),
     STEP("image", "Encoded images as tensors", image, true, false),
+    STEP("tokenize", "A text as tokens of a vocabulary", tokenize, true, false),
     STEP("constant", "A column of one value", constant, true, true),
     STEP("cast", "Another datatype", cast, true, true),
     STEP("assemble", "Columns side by side", assemble, true, true),
     STEP("rename", "Another name", rename_params, true, true),
     STEP("unzip", "ZipMap's maps as a tensor", unzip, false, true),
+    STEP("pool", "The tokens' vectors as the text's one", pool, false, true),
     STEP("softmax", "Scores to probabilities over the last axis", output_to, false, true),
     STEP("sigmoid", "Scores to probabilities one by one", outputs_to, false, true),
     STEP("pick", "One place of the last axis", pick, true, true),
@@ -241,16 +263,16 @@ static const struct gal_step_kind kinds[] = {
 };
 
 static enum gal_status (*const makers[])(struct gal_step_compiler *) = {
-    gal_step_make_impute,    gal_step_make_missing,  gal_step_make_text,
-    gal_step_make_clip,      gal_step_make_log,      gal_step_make_exp,
-    gal_step_make_power,     gal_step_make_scale,    gal_step_make_normalize,
-    gal_step_make_bucketize, gal_step_make_one_hot,  gal_step_make_ordinal,
-    gal_step_make_hash,      gal_step_make_image,    gal_step_make_constant,
-    gal_step_make_cast,      gal_step_make_assemble, gal_step_make_rename,
-    gal_step_make_unzip,     gal_step_make_softmax,  gal_step_make_sigmoid,
-    gal_step_make_pick,      gal_step_make_round,    gal_step_make_threshold,
-    gal_step_make_bands,     gal_step_make_argmax,   gal_step_make_labels,
-    gal_step_make_top_k,
+    gal_step_make_impute,    gal_step_make_missing,   gal_step_make_text,
+    gal_step_make_clip,      gal_step_make_log,       gal_step_make_exp,
+    gal_step_make_power,     gal_step_make_scale,     gal_step_make_normalize,
+    gal_step_make_bucketize, gal_step_make_one_hot,   gal_step_make_ordinal,
+    gal_step_make_hash,      gal_step_make_image,     gal_step_make_tokenize,
+    gal_step_make_constant,  gal_step_make_cast,      gal_step_make_assemble,
+    gal_step_make_rename,    gal_step_make_unzip,     gal_step_make_pool,
+    gal_step_make_softmax,   gal_step_make_sigmoid,   gal_step_make_pick,
+    gal_step_make_round,     gal_step_make_threshold, gal_step_make_bands,
+    gal_step_make_argmax,    gal_step_make_labels,    gal_step_make_top_k,
 };
 _Static_assert(COUNT(kinds) == COUNT(makers), "a maker a kind");
 

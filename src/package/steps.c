@@ -85,6 +85,7 @@ static enum gal_status add_inputs(struct gal_step_compiler *c, const struct gal_
         if (st != GAL_OK)
             return st;
         c->slots[slot].made = false;
+        c->slots[slot].column.aside = in[i].aside;
     }
     c->in_count = count;
     c->shape_count = 0;
@@ -100,7 +101,7 @@ static enum gal_status finish(const struct gal_step_compiler *c, struct gal_step
     if (s == NULL || columns == NULL || slots == NULL)
         return gal_step_no_memory(c->arena, c->err);
     for (size_t i = 0; i < c->name_count; i++) {
-        if (c->names[i].slot == SIZE_MAX)
+        if (c->names[i].slot == SIZE_MAX || c->slots[c->names[i].slot].column.aside)
             continue;
         slots[n] = c->names[i].slot;
         columns[n] = c->slots[slots[n]].column;
@@ -115,7 +116,8 @@ static enum gal_status finish(const struct gal_step_compiler *c, struct gal_step
                             .columns = columns,
                             .column_slots = slots,
                             .column_count = n,
-                            .reads = c->reads};
+                            .reads = c->reads,
+                            .pads = c->pads};
     *out = s;
     return GAL_OK;
 }
@@ -154,6 +156,11 @@ const struct gal_column *gal_steps_columns(const struct gal_steps *s, size_t *co
 bool gal_steps_reads(const struct gal_steps *s, size_t in)
 {
     return in < s->in_count && s->reads[in];
+}
+
+bool gal_steps_pads(const struct gal_steps *s)
+{
+    return s->pads;
 }
 
 /* --- running --- */

@@ -21,6 +21,7 @@ struct gal_column {
                              [rows,1]; passed on as it came */
     const int64_t *shape; /* of a row; -1: open */
     bool encoded;         /* BYTES that are an image file */
+    bool aside;           /* for steps to read: not among the columns behind the last step */
     const struct gal_str *labels; /* names of the last axis's places or of the classes; NULL */
     size_t label_count;
 };
@@ -50,6 +51,8 @@ const struct gal_column *gal_steps_columns(const struct gal_steps *s, size_t *co
 /* Which of the columns that came in the steps read at all: bit by index, for errors about features
  * that nobody uses. */
 bool gal_steps_reads(const struct gal_steps *s, size_t in);
+/* A row's values depend on its company: it is filled up to the longest of the batch. */
+bool gal_steps_pads(const struct gal_steps *s);
 /* Fills out (the columns' count) from in; both in the order of their columns. Bytes of out lie in
  * the arena or are in's. INVALID carries what is wrong with a row ("merchant_category[3]"). */
 enum gal_status gal_steps_run(const struct gal_steps *s, const struct gal_value *in,

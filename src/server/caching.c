@@ -4,6 +4,8 @@
 #include "api/cached.h"
 #include "base/mem.h"
 
+#include <stdatomic.h>
+
 enum gal_status gal_caching_new(const struct gal_caching_options *options, struct gal_caching **out,
                                 struct gal_err *err)
 {
@@ -43,19 +45,17 @@ static void on_change(void *ctx, bool up, bool was_up, const char *reason)
 
     if (up) {
         gal_gauge_add(c->o.metrics, c->connections, 1);
-        if (c->is_down)
+        if (atomic_exchange(&c->is_down, false))
             gal_log_msg(c->o.log, GAL_LOG_INFO, "redis_back", "Redis at %s:%u answers again",
                         c->o.redis->host, (unsigned)c->o.redis->port);
-        c->is_down = false;
         return;
     }
     if (was_up)
         gal_gauge_add(c->o.metrics, c->connections, -1);
-    if (!c->is_down)
+    if (!atomic_exchange(&c->is_down, true))
         gal_log_msg(c->o.log, GAL_LOG_WARN, "redis_lost",
                     "Redis at %s:%u: %s; answers are cached in memory alone until it is back",
                     c->o.redis->host, (unsigned)c->o.redis->port, reason);
-    c->is_down = true;
 }
 
 enum gal_status gal_caching_join(struct gal_caching *c, struct gal_api *api, struct gal_err *err)

@@ -27,7 +27,7 @@ static void come_home(struct gal_task *task)
     r->on_done(r);
 }
 
-static void answer(struct gal_control_request *r, enum gal_status st)
+void gal_server_answer(struct gal_control_request *r, enum gal_status st)
 {
     r->status = st;
     r->task.run = come_home;
@@ -36,7 +36,7 @@ static void answer(struct gal_control_request *r, enum gal_status st)
 
 static void refuse(struct gal_control_request *r)
 {
-    answer(r, gal_fail(&r->err, GAL_UNAVAILABLE, "Service shutting down"));
+    gal_server_answer(r, gal_fail(&r->err, GAL_UNAVAILABLE, "Service shutting down"));
 }
 
 static struct gal_control_request *take_first(struct gal_server *s)
@@ -61,8 +61,8 @@ static void note(struct gal_server *s, struct gal_str name, struct gal_str versi
 
 /* --- what is coming --- */
 
-/* Takes the reference. */
-static enum gal_status add_coming(struct gal_server *s, struct gal_model *m, struct gal_err *err)
+enum gal_status gal_server_add_coming(struct gal_server *s, struct gal_model *m,
+                                      struct gal_err *err)
 {
     struct gal_model **grown =
         gal_realloc(s->coming, (s->coming_count + 1) * sizeof(struct gal_model *));
@@ -86,7 +86,7 @@ static enum gal_status keep_others(struct gal_server *s, struct gal_str name, st
 
         for (size_t v = 0; v < e->version_count && st == GAL_OK; v++)
             if (!gal_str_eq(e->name, name))
-                st = add_coming(s, gal_model_ref(e->versions[v]), err);
+                st = gal_server_add_coming(s, gal_model_ref(e->versions[v]), err);
     }
     return st;
 }
@@ -103,9 +103,10 @@ static enum gal_status pick(struct gal_server *s, const struct gal_control_reque
 
         if (gal_str_eq(name, r->model) && st == GAL_OK) {
             found[i]->overridden = is_own;
+            found[i]->state = GAL_MODEL_LOADING; /* who asks for it does not mean later */
             if (!is_own)
                 gal_server_keep_unchanged(s, &found[i]);
-            st = add_coming(s, found[i], err);
+            st = gal_server_add_coming(s, found[i], err);
             continue;
         }
         if (gal_catalog_find(s->catalog, name) == NULL &&
@@ -161,7 +162,7 @@ static enum gal_status scan_repository(struct gal_server *s, const struct gal_co
     size_t count;
     enum gal_status st =
         gal_model_keys_scan(s->settings->config, s->settings->name, &s->settings->model_base, &how,
-                            s->settings->sources, &found, &count, err);
+                            s->settings->sources, NULL, &found, &count, err);
 
     return st == GAL_OK ? pick(s, r, found, count, err) : st;
 }
@@ -234,7 +235,7 @@ static void end_load(struct gal_server *s, struct gal_control_request *r, enum g
     if (st != GAL_OK)
         gal_log_msg(s->log, GAL_LOG_WARN, "load_refused", "%s%s", r->err.message,
                     is_served ? "; what was served before serves on" : "");
-    answer(r, st);
+    gal_server_answer(r, st);
 }
 
 static void on_loaded(struct gal_loader *l, void *ctx)
@@ -292,7 +293,7 @@ static void unload(struct gal_server *s, struct gal_control_request *r)
         if (!gal_repository_knows(s->repository, r->model))
             st = gal_fail(&r->err, GAL_NOT_FOUND, "failed to unload '%.*s': there is no such model",
                           GAL_STR_ARG(r->model));
-        answer(r, st);
+        gal_server_answer(r, st);
         return;
     }
     st = keep_others(s, r->model, &r->err);
@@ -305,7 +306,7 @@ static void unload(struct gal_server *s, struct gal_control_request *r)
                     GAL_STR_ARG(r->model));
     }
     gal_server_drop_coming(s);
-    answer(r, st);
+    gal_server_answer(r, st);
 }
 
 /* --- the queue --- */
@@ -316,7 +317,9 @@ void gal_server_control_next(struct gal_server *s)
            s->state < GAL_SERVER_DRAINING) {
         struct gal_control_request *r = take_first(s);
 
-        if (r->action == GAL_CONTROL_LOAD)
+        if (r->action == GAL_CONTROL_DEMAND)
+            gal_server_demand(s, r);
+        else if (r->action == GAL_CONTROL_LOAD)
             load(s, r);
         else
             unload(s, r);
@@ -405,7 +408,7 @@ static enum gal_status keep_overridden(struct gal_server *s, struct gal_err *err
 
         for (size_t v = 0; v < e->version_count && st == GAL_OK; v++)
             if (e->versions[v]->overridden)
-                st = add_coming(s, gal_model_ref(e->versions[v]), err);
+                st = gal_server_add_coming(s, gal_model_ref(e->versions[v]), err);
     }
     return st;
 }
@@ -436,10 +439,14 @@ enum gal_status gal_server_control_filter(struct gal_server *s, struct gal_err *
     return st == GAL_OK ? keep_overridden(s, err) : st;
 }
 
-enum gal_status gal_server_control_new(struct gal_server *s, struct gal_err *err)
+void gal_server_control_init(struct gal_server *s)
 {
     s->waiting_end = &s->waiting;
     s->control = (struct gal_control_ops){submit, s};
+}
+
+enum gal_status gal_server_control_new(struct gal_server *s, struct gal_err *err)
+{
     s->repository = gal_repository_new();
     return s->repository != NULL ? GAL_OK
                                  : gal_fail(err, GAL_NO_MEMORY, "no memory for model control");

@@ -96,6 +96,7 @@ enum gal_status gal_front_new(const struct gal_front_setup *setup, struct gal_fr
     f->api.catalog = gal_catalog_ref(setup->catalog);
     f->api.control = setup->control;
     f->api.repository = setup->repository;
+    f->api.lazy = setup->lazy;
     f->api.shm = setup->shm;
     f->api.trace = setup->trace;
     f->no_request.method = GAL_METHOD_OTHER;
@@ -227,6 +228,15 @@ void gal_front_refuse(struct gal_front *f)
     gal_listener_free(f->rpc);
     f->listener = f->secure = f->rpc = NULL;
     gal_loop_drain_streams(f->loop);
+}
+
+bool gal_front_write_goes_on(const struct gal_front *f, size_t unsent, size_t *before)
+{
+    uint64_t least = f->options->write_timeout_us * GAL_WRITE_RATE_MIN / 1000000;
+    bool more = unsent > *before || (unsent < *before && *before - unsent >= least);
+
+    *before = unsent;
+    return more;
 }
 
 struct gal_str gal_front_date(struct gal_front *f)

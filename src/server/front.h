@@ -66,12 +66,16 @@ struct gal_front_setup {
     /* may be NULL: see struct gal_api */
     const struct gal_control_ops *control;
     struct gal_repository *repository;
+    const struct gal_control_ops *lazy;
     struct gal_shm *shm;
     struct gal_trace *trace;
 };
 
 enum gal_status gal_front_new(const struct gal_front_setup *setup, struct gal_front **out,
                               struct gal_err *err);
+/* An answer has been on its way for a write_timeout since the last look: does it go on? `unsent` of
+ * it is left now, *before was then; that it is more means that the next part has begun. */
+bool gal_front_write_goes_on(const struct gal_front *f, size_t unsent, size_t *before);
 enum gal_status gal_front_listen(struct gal_front *f, const char *host, uint16_t port,
                                  struct gal_err *err);
 /* The same over TLS; connections end up at the same place. tls->on_handshake is gal_front_shaken.

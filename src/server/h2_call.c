@@ -3,13 +3,11 @@
  *
  *   its body      [on_head]      until body_timeout, as HTTP/1.1's
  *   its exchange  [on_request, reject]  until the job's own deadline
- *   its way out   [on_finished]  until write_timeout and a second for each 64 KiB
+ *   its way out   [on_finished]  a look each write_timeout whether it goes on
  *   its claimer   [on_head, claimed]    for ever: the claimer has its own
  * The stream may end before its job [on_close]: then the slot is without a connection, the job is
  * cancelled, and on_finished gives the slot back. */
 #include "server/h2_conn.h"
-
-#define WRITE_BYTES_PER_S 65536u
 
 static struct gal_slot *slot_of(struct gal_call *call)
 {
@@ -76,8 +74,8 @@ static void on_finished(struct gal_exchange *x)
     gal_shard_add(f->api.shard, f->sent, bytes);
     if (x->outcome == GAL_NO_MEMORY && !x->submitted)
         gal_shard_add(f->api.shard, f->refused_memory, 1);
-    s->due_us = gal_loop_turn_us(f->loop) + f->options->write_timeout_us +
-                bytes * 1000000 / WRITE_BYTES_PER_S;
+    s->unsent = bytes;
+    s->due_us = gal_loop_turn_us(f->loop) + f->options->write_timeout_us;
     gal_h2_arm(c, s->due_us);
     gal_http2_answer(&s->call, &x->resp, gal_front_date(f));
     if (f->api.process->draining && !c->told_drain) {
@@ -220,12 +218,26 @@ static uint64_t due_of(const struct gal_h2_conn *c, struct gal_call *call)
     return call->ended || call->faulted ? 0 : body_due(c, call);
 }
 
+/* Of a unary answer's body: what the client's windows have not let through yet. */
+static size_t unsent_of(const struct gal_slot *s)
+{
+    const struct gal_call *call = &s->call;
+    const struct gal_http_response *r = &s->x.resp;
+    size_t sent = call->part_at;
+
+    for (size_t i = 0; i < call->part && i < r->part_count; i++)
+        sent += r->parts[i].n;
+    return r->body_bytes > sent ? r->body_bytes - sent : 0;
+}
+
 static void end_due(struct gal_h2_conn *c, struct gal_call *call)
 {
     struct gal_slot *s = slot_of(call);
     struct gal_err err;
 
-    if (call->answered) {
+    if (call->answered && gal_front_write_goes_on(c->front, unsent_of(s), &s->unsent)) {
+        s->due_us = gal_loop_turn_us(c->front->loop) + c->front->options->write_timeout_us;
+    } else if (call->answered) {
         gal_call_reset(call, GAL_CALL_CANCEL);
     } else if (s->x.job_running) {
         gal_exchange_expire(&s->x);

@@ -13,7 +13,6 @@
 #include "base/mem.h"
 
 #define INPUT_BYTES (128u << 10) /* one buffer for all connections of a loop */
-#define WRITE_BYTES_PER_S 65536u
 
 void gal_h2_arm(struct gal_h2_conn *c, uint64_t at_us)
 {
@@ -66,16 +65,14 @@ static void on_rest_end(void *conn)
 static void flush(struct gal_h2_conn *c)
 {
     struct gal_str parts[GAL_HTTP2_PARTS_MAX];
-    size_t n, bytes = 0;
+    size_t n;
 
     while ((n = gal_http2_gather(c->http2, parts)) > 0) {
         if (!gal_stream_write(c->stream, parts, n)) {
-            for (size_t i = 0; i < n; i++)
-                bytes += parts[i].n;
             c->writing = true;
-            c->write_due_us = gal_loop_turn_us(c->front->loop) +
-                              c->front->options->write_timeout_us +
-                              bytes * 1000000 / WRITE_BYTES_PER_S;
+            c->unsent = gal_stream_unsent(c->stream);
+            c->write_due_us =
+                gal_loop_turn_us(c->front->loop) + c->front->options->write_timeout_us;
             gal_h2_arm(c, c->write_due_us);
             return;
         }
@@ -171,8 +168,11 @@ static void on_deadline(void *user)
 
     c->deadline_us = 0;
     if (c->writing && c->write_due_us <= now_us) {
-        close_now(c);
-        return;
+        if (!gal_front_write_goes_on(c->front, gal_stream_unsent(c->stream), &c->unsent)) {
+            close_now(c);
+            return;
+        }
+        c->write_due_us = now_us + o->write_timeout_us;
     }
     if (head_us != 0 && head_us + o->head_timeout_us <= now_us) {
         gal_shard_add(c->front->api.shard, c->front->refused_slow, 1);

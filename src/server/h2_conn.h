@@ -17,6 +17,7 @@ struct gal_h2_conn {
     uint64_t deadline_us;   /* the stream's: of the first thing that may be due; 0: none */
     uint64_t idle_since_us; /* no call is open since then, when none is */
     uint64_t write_due_us;  /* of the write that is pending */
+    size_t unsent;          /* of it, at the last look */
     uint64_t rest_us;       /* pause behind the present answers */
     bool reading;           /* gal_http2_feed is on the stack */
     bool writing; /* the kernel has not taken all: gal_stream_write's on_written follows */

@@ -2,8 +2,6 @@
 /* The answers of a connection that speaks HTTP/1.1 (the states are http_conn.c's). */
 #include "server/http_conn.h"
 
-#define WRITE_BYTES_PER_S 65536u
-
 /* On to the next request; what has been read of it is in the slot, which is NULL when that is
  * nothing. */
 static void go_on(struct gal_conn *c)
@@ -179,7 +177,7 @@ void gal_conn_on_finished(struct gal_exchange *x)
     gal_shard_add(f->api.shard, f->sent, head_bytes + x->resp.body_bytes);
     if (x->outcome == GAL_NO_MEMORY && !x->submitted)
         gal_shard_add(f->api.shard, f->refused_memory, 1);
-    gal_conn_deadline_in(c, f->options->write_timeout_us +
-                                x->resp.body_bytes * 1000000 / WRITE_BYTES_PER_S);
+    c->unsent = head_bytes + x->resp.body_bytes;
+    gal_conn_deadline_in(c, f->options->write_timeout_us);
     gal_outbox_add(&f->outbox, &c->outbox, 1, x->resp.body_bytes);
 }

@@ -9,8 +9,7 @@
  *   READING  part of a request is here               deadline: head_timeout from its first byte,
  *                                                    body_timeout from the last byte
  *   HANDLING the exchange has it                     the job's own
- *   WRITING  the answer is on its way                deadline: write_timeout and a second for each
- *                                                    64 KiB
+ *   WRITING  the answer is on its way                a look each write_timeout whether it goes on
  *   RESTING  a request was refused, and the loop refuses enough already: nothing is read for a
  *            while (server/pace.h)              the front's timer
  *   CLOSING  only on_close is left
@@ -197,7 +196,7 @@ static bool step(struct gal_conn *c)
         c->handling = true;
         gal_api_handle(&s->x);
         c->handling = false;
-        if (c->state == CONN_HANDLING && s->x.submitted)
+        if (c->state == CONN_HANDLING && (s->x.submitted || s->x.job_running))
             gal_stream_deadline(c->stream, s->x.job.expires_us);
         return true;
     case GAL_HTTP1_ERROR:
@@ -376,6 +375,9 @@ static void on_deadline(void *user)
         reject(c, &c->front->no_request, &err, c->front->refused_slow);
     } else if (c->state == CONN_HANDLING) {
         gal_exchange_expire(&c->slot->x);
+    } else if (c->state == CONN_WRITING &&
+               gal_front_write_goes_on(c->front, gal_stream_unsent(c->stream), &c->unsent)) {
+        gal_conn_deadline_in(c, c->front->options->write_timeout_us);
     } else {
         gal_conn_close_now(c);
     }

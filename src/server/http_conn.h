@@ -34,6 +34,7 @@ struct gal_conn {
     bool head_sent;         /* of the answer */
     size_t parts_sent;      /* of the answer's body */
     bool in_flight;         /* counted in the process's requests in flight */
+    size_t unsent;          /* of the answer, at the last look */
     uint64_t rest_us;       /* pause behind the present answer */
 };
 

@@ -27,12 +27,14 @@ void gal_loader_show(struct gal_metrics *metrics, const struct gal_model *m, boo
     gal_series load = gal_metrics_series(metrics, GAL_METRIC_MODEL_LOAD, labels);
     gal_series ready = gal_metrics_series(metrics, GAL_METRIC_MODEL_READY, labels);
 
-    if (gone) {
+    if (gone || gal_model_state(m) == GAL_MODEL_IDLE) /* nothing was loaded */
         gal_gauge_hide(metrics, load);
+    if (gone) {
         gal_gauge_hide(metrics, ready);
         return;
     }
-    gal_gauge_set(metrics, load, (double)m->load_us / 1e6);
+    if (gal_model_state(m) != GAL_MODEL_IDLE)
+        gal_gauge_set(metrics, load, (double)m->load_us / 1e6);
     gal_gauge_set(metrics, ready, gal_model_state(m) == GAL_MODEL_READY);
 }
 

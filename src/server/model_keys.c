@@ -111,6 +111,14 @@ static enum gal_status set_verify(struct gal_model_config *c, const struct gal_c
     return GAL_OK;
 }
 
+static enum gal_status set_load(struct gal_model_config *c, const struct gal_config_value *v,
+                                struct gal_err *err)
+{
+    (void)err;
+    c->lazy = strcmp(v->text, "lazy") == 0;
+    return GAL_OK;
+}
+
 static enum gal_status set_timeout(struct gal_model_config *c, const struct gal_config_value *v,
                                    struct gal_err *err)
 {
@@ -151,6 +159,7 @@ static const struct {
     {GAL_KEY_INTRA_OP_THREADS, UNSIGNED, PLACE(backend.intra_op_threads), NULL},
     {GAL_KEY_MODEL_MEMORY_LIMIT, SIZE, PLACE(backend.memory_bytes_max), NULL},
     {GAL_KEY_GRAPH_OPTIMIZATION, CALL, 0, set_graph},
+    {GAL_KEY_SHARE_WEIGHTS, FLAG, PLACE(backend.share_weights), NULL},
     {GAL_KEY_SCHEDULE, CALL, 0, set_schedule},
     {GAL_KEY_INLINE_LIMIT, U64, PLACE(inline_us_max), NULL},
     {GAL_KEY_BATCHING, FLAG, PLACE(batching), NULL},
@@ -170,6 +179,7 @@ static const struct {
     {GAL_KEY_RESPONSE_CACHE, FLAG, PLACE(cache.on), NULL},
     {GAL_KEY_RESPONSE_CACHE_TTL, U64, PLACE(cache.ttl_us), NULL},
     {GAL_KEY_VERIFY, CALL, 0, set_verify},
+    {GAL_KEY_LOAD, CALL, 0, set_load},
     {GAL_KEY_VERSIONS, CALL, 0, set_versions},
     {GAL_KEY_VERSION_LABELS, CALL, 0, set_labels},
     {GAL_KEY_REQUEST_TIMEOUT, CALL, 0, set_timeout}, /* the server's stays the server's */
@@ -319,11 +329,19 @@ enum gal_status gal_model_keys_base(const struct gal_config *c, struct gal_model
     return status;
 }
 
+static bool lies_in(const char *path, const char *dir)
+{
+    size_t n = strlen(dir);
+    while (n > 1 && dir[n - 1] == '/')
+        n--;
+    return strncmp(path, dir, n) == 0 && (path[n] == '\0' || path[n] == '/');
+}
+
 enum gal_status gal_model_keys_scan(const struct gal_config *c, const char *name,
                                     const struct gal_model_config *base,
                                     const struct gal_scan_options *how,
-                                    const struct gal_sources *sources, struct gal_model ***models,
-                                    size_t *count, struct gal_err *err)
+                                    const struct gal_sources *sources, const char *within,
+                                    struct gal_model ***models, size_t *count, struct gal_err *err)
 {
     struct gal_scan_path *paths = gal_calloc(c->path_count ? c->path_count : 1, sizeof(*paths));
     struct gal_scan_options o = how ? *how : (struct gal_scan_options){.name = NULL};
@@ -336,16 +354,19 @@ enum gal_status gal_model_keys_scan(const struct gal_config *c, const char *name
     o.paths = paths;
     o.serving = gal_model_keys_serving;
     o.serving_ctx = c;
-    o.path_count = c->path_count;
     o.name = name;
     o.base = base;
     for (size_t i = 0; i < c->path_count; i++) {
-        paths[i] = (struct gal_scan_path){.path = gal_sources_place(sources, c, i),
-                                          .name = c->paths[i].name};
+        const char *place = gal_sources_place(sources, c, i);
+        struct gal_scan_path *p = &paths[o.path_count];
+        if (within && !lies_in(within, place))
+            continue;
+        *p = (struct gal_scan_path){.path = place, .name = c->paths[i].name};
         if (has_own(&c->paths[i])) {
-            paths[i].configure = apply_own;
-            paths[i].ctx = &c->paths[i];
+            p->configure = apply_own;
+            p->ctx = &c->paths[i];
         }
+        o.path_count++;
     }
     status = gal_catalog_scan(&o, models, count, err);
     gal_free(paths);

@@ -19,11 +19,12 @@ enum gal_status gal_model_keys_serving(const struct gal_yaml *serving, const cha
                                        struct gal_model_config *c, const void *ctx,
                                        struct gal_err *err);
 /* gal_catalog_scan over the configuration's paths, each with its own keys. how: its may_be_empty
- * and override count, the rest is filled here; NULL: neither. */
+ * and override count, the rest is filled here; NULL: neither. within: a model's path; only the
+ * paths of the configuration that it lies in are looked at. NULL: all. */
 enum gal_status gal_model_keys_scan(const struct gal_config *c, const char *name,
                                     const struct gal_model_config *base,
                                     const struct gal_scan_options *how,
-                                    const struct gal_sources *sources, struct gal_model ***models,
-                                    size_t *count, struct gal_err *err);
+                                    const struct gal_sources *sources, const char *within,
+                                    struct gal_model ***models, size_t *count, struct gal_err *err);
 
 #endif

@@ -136,14 +136,27 @@ static void keep_old_for_failed(struct gal_server *s)
     }
 }
 
+static size_t count_idle(const struct gal_catalog *c)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < c->count; i++)
+        count += gal_model_state(c->entries[i].versions[0]) == GAL_MODEL_IDLE;
+    return count;
+}
+
 static void log_loaded(struct gal_server *s)
 {
+    size_t idle = count_idle(s->catalog), loaded = s->catalog->count - idle;
     struct gal_err reason;
+    char more[64] = "";
     uint64_t us = gal_loop_now_us(s->loop) - s->load_began_us;
 
+    if (idle > 0)
+        snprintf(more, sizeof(more), "; %zu to be loaded by the first request", idle);
     if (gal_catalog_ready(s->catalog, &reason))
-        gal_log_msg(s->log, GAL_LOG_INFO, "ready", "%zu %s ready after %.1f ms", s->catalog->count,
-                    s->catalog->count == 1 ? "model" : "models", (double)us / 1000.0);
+        gal_log_msg(s->log, GAL_LOG_INFO, "ready", "%zu %s ready after %.1f ms%s", loaded,
+                    loaded == 1 ? "model" : "models", (double)us / 1000.0, more);
     else
         gal_server_log_err(s, "not_ready", &reason);
 }
@@ -190,8 +203,9 @@ static enum gal_status scan(struct gal_server *s, struct gal_err *err)
     const struct gal_scan_options how = {.may_be_empty = s->settings->explicit_control};
     enum gal_status st =
         gal_model_keys_scan(s->settings->config, s->settings->name, &s->settings->model_base, &how,
-                            s->settings->sources, &s->coming, &s->coming_count, err);
+                            s->settings->sources, NULL, &s->coming, &s->coming_count, err);
 
+    gal_server_defer(s->coming, s->coming_count);
     return st == GAL_OK && s->settings->explicit_control ? gal_server_control_filter(s, err) : st;
 }
 
@@ -307,12 +321,26 @@ void gal_server_forget_newest(struct gal_server *s, struct gal_settings *before)
     gal_settings_free(newest);
 }
 
+/* What could not stand in one catalog is told before it is loaded. */
+static enum gal_status check_names(const struct gal_server *s, struct gal_err *err)
+{
+    struct gal_catalog *trial = NULL;
+    enum gal_status st = gal_catalog_new(s->coming, s->coming_count, &trial, err);
+
+    gal_catalog_unref(trial);
+    return st;
+}
+
 enum gal_status gal_server_load_changed(struct gal_server *s, struct gal_err *err)
 {
     enum gal_status st = scan(s, err);
 
+    if (st == GAL_OK)
+        st = check_names(s, err);
     for (size_t i = 0; st == GAL_OK && i < s->coming_count; i++)
         gal_server_keep_unchanged(s, &s->coming[i]);
+    for (size_t i = 0; st == GAL_OK && i < s->coming_count; i++)
+        gal_server_keep_warm(s, s->coming[i]);
     return st == GAL_OK ? gal_server_load_coming(s, on_load_end, err) : st;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/shm.h"
 #include "api/trace_log.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "server/server_impl.h"
 
@@ -67,6 +68,7 @@ static enum gal_status make_fronts(struct gal_server *s, struct gal_err *err)
                                     .caching = s->caching,
                                     .catalog = s->catalog,
                                     .repository = s->repository,
+                                    .lazy = &s->control,
                                     .shm = s->shm,
                                     .trace = s->trace};
     enum gal_status st = probe(c, GAL_KEY_HTTP_PORT, &s->port, err);
@@ -157,6 +159,7 @@ static enum gal_status make_optional(struct gal_server *s, struct gal_err *err)
         if (s->shm == NULL)
             st = gal_fail(err, GAL_NO_MEMORY, "no memory for shared memory regions");
     }
+    gal_server_control_init(s);
     if (st == GAL_OK && s->settings->explicit_control)
         st = gal_server_control_new(s, err);
     return st;
@@ -166,6 +169,7 @@ static enum gal_status start(struct gal_server *s, struct gal_err *err)
 {
     enum gal_status st;
 
+    gal_file_raise_limit();
     open_engine(s);
     st = gal_loop_new(&s->loop, err);
 

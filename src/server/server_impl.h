@@ -52,7 +52,9 @@ struct gal_server {
     bool reload_again;      /* SIGHUP came during a load */
     uint64_t load_began_us; /* monotonic: the process's start, then the last SIGHUP */
 
-    struct gal_control_ops control; /* for the fronts, when settings say explicit_control */
+    struct gal_control_ops
+        control; /* for the fronts: of clients when settings say explicit_control,
+                    of requests for models that are not loaded yet always */
     struct gal_control_request *waiting, **waiting_end; /* loads and unloads, in their order */
     struct gal_repository *repository;                  /* NULL unless explicit_control */
     struct gal_shm *shm;                                /* NULL unless allowed */
@@ -116,6 +118,7 @@ void gal_server_let_go(struct gal_server *s);
 void gal_server_load_ended(struct gal_server *s);
 
 /* control.c: models loaded and unloaded by request, when settings say explicit_control. */
+void gal_server_control_init(struct gal_server *s);
 enum gal_status gal_server_control_new(struct gal_server *s, struct gal_err *err);
 /* Of the models that a scan has found: those that load_models names (at the start), those that are
  * served (later; the ones loaded by a request with its own configuration stay as they are). */
@@ -123,6 +126,19 @@ enum gal_status gal_server_control_filter(struct gal_server *s, struct gal_err *
 void gal_server_control_next(struct gal_server *s);
 /* No more: those that wait are refused. */
 void gal_server_control_stop(struct gal_server *s);
+/* Sends a request home. */
+void gal_server_answer(struct gal_control_request *r, enum gal_status st);
+/* At the end of what is coming; takes the reference. */
+enum gal_status gal_server_add_coming(struct gal_server *s, struct gal_model *m,
+                                      struct gal_err *err);
+
+/* lazy.c */
+/* Of a scan: those that their first request loads become IDLE. */
+void gal_server_defer(struct gal_model *const *models, size_t count);
+/* One that was scanned anew and is IDLE is loaded at once where its older self serves already. */
+void gal_server_keep_warm(const struct gal_server *s, struct gal_model *m);
+/* A DEMAND that has come to its turn. */
+void gal_server_demand(struct gal_server *s, struct gal_control_request *r);
 /* Runs `apply` on each front's loop, with the front; the catalog (may be NULL) is handed over by
  * reference, settings are the newest. */
 void gal_server_tell_fronts(struct gal_server *s,

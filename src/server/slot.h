@@ -25,7 +25,8 @@ struct gal_slot {
     /* of HTTP/2 (server/h2_call.c) */
     struct gal_h2_conn *h2; /* NULL: the stream has gone, or there was none */
     struct gal_call call;
-    uint64_t due_us; /* the answer is to be gone */
+    uint64_t due_us; /* a look whether the answer goes on */
+    size_t unsent;   /* of its body, at the last look */
     bool in_flight;  /* counted in the process's requests in flight */
 };
 

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "model/catalog.h"
+#include "package/package.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -77,7 +78,7 @@ enum gal_status gal_sources_scan_place(const char *path, char **out, struct gal_
     struct gal_file_info info = {.kind = GAL_FILE_NONE};
     char *file = gal_path_join(path, "model.onnx");
     *out = gal_strdup(path);
-    if (file && gal_version_valid(gal_str_of(gal_path_base(path))) &&
+    if (file && !gal_package_is(path) && gal_version_valid(gal_str_of(gal_path_base(path))) &&
         gal_file_stat(file, &info, NULL) == GAL_OK && info.kind == GAL_FILE_REGULAR) {
         gal_free(*out);
         *out = file;

@@ -21,8 +21,8 @@ void gal_sources_free(struct gal_sources *s); /* NULL is fine */
 bool gal_sources_needed(const struct gal_config *c);
 /* Where a path of the configuration lies; sources may be NULL. */
 const char *gal_sources_place(const struct gal_sources *s, const struct gal_config *c, size_t path);
-/* A directory that was fetched as NAME/VERSION is that version of NAME: the file in it says so.
- * *out is owned. */
+/* A directory that was fetched as NAME/VERSION is that version of NAME: the file in it says so; a
+ * package says it itself. *out is owned. */
 enum gal_status gal_sources_scan_place(const char *path, char **out, struct gal_err *err);
 
 /* One round of the thread. */

@@ -210,6 +210,9 @@ static void on_deadline(void *user)
     struct gal_ws_conn *c = user;
     uint64_t now_us = gal_ws_conn_turn_us(c);
 
+    if (c->writing && c->write_until_us <= now_us &&
+        gal_front_write_goes_on(c->front, gal_stream_unsent(c->stream), &c->unsent))
+        c->write_until_us = now_us + c->front->options->write_timeout_us;
     if ((c->writing && c->write_until_us <= now_us) ||
         (c->close_sent && c->close_until_us <= now_us && c->writing)) {
         gal_ws_conn_cut(c);

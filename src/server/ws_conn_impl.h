@@ -49,6 +49,7 @@ struct gal_ws_conn {
     uint64_t partial_us; /* part of a message is here since then; 0: none */
     uint64_t expires_us; /* no running job's is earlier; 0: none */
     uint64_t write_until_us, close_until_us;
+    size_t unsent; /* of the pending write, at the last look */
     char pong[GAL_WS_CONTROL_BYTES_MAX];
     size_t pong_n;
     char reason[GAL_WS_CONTROL_BYTES_MAX - 2]; /* of our Close */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/ws_conn_impl.h"
 
-#define WRITE_BYTES_PER_S 65536u
 #define CLOSE_WAIT_US 1000000u /* for the peer's Close behind ours */
 
 /* An answer of which a part is out goes out whole: frames do not mix. */
@@ -127,8 +126,8 @@ static void count_bytes(struct gal_ws_conn *c, const struct gal_str *parts, size
 
     for (size_t i = 0; i < n; i++)
         bytes += parts[i].n;
-    c->write_until_us = gal_ws_conn_turn_us(c) + c->front->options->write_timeout_us +
-                        bytes * 1000000 / WRITE_BYTES_PER_S;
+    c->unsent = bytes;
+    c->write_until_us = gal_ws_conn_turn_us(c) + c->front->options->write_timeout_us;
     gal_shard_add(c->front->api.shard, c->front->sent, bytes);
 }
 

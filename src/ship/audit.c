@@ -26,7 +26,8 @@ struct auditor {
     struct gal_map visible; /* path -> struct file */
     struct file *files;
     size_t layer;
-    bool full; /* of findings */
+    bool full;   /* of findings */
+    bool alpine; /* its release file is there */
 };
 
 const char *gal_severity_name(enum gal_severity s)
@@ -153,6 +154,7 @@ static enum gal_status on_entry(const struct gal_view_entry *e, void *ctx, struc
         return gal_fail(err, GAL_NO_MEMORY, "no memory for the names of an image's files");
     l->unpacked += f->size;
     l->files += !f->is_dir;
+    a->alpine = a->alpine || strcmp(e->path, "etc/alpine-release") == 0;
     look_at(a, e);
     return GAL_OK;
 }
@@ -214,13 +216,16 @@ static void check_one(struct auditor *a, bool wrong, enum gal_audit_image_rule w
 static void check_image(struct auditor *a, const char *reference)
 {
     struct gal_view *v = a->view;
-    struct gal_str base = gal_view_label(v, "org.opencontainers.image.base.name");
+    struct gal_str base = gal_view_label(v, GAL_BASE_NAME);
+    bool brings_glibc = gal_view_label(v, "ai.galley.version").n > 0;
     check_one(a, gal_audit_is_root(v->user), GAL_RULE_ROOT, 0);
     check_one(a, v->healthcheck_count == 0, GAL_RULE_HEALTHCHECK, 0);
     check_one(a, v->port_count == 0, GAL_RULE_PORT, 0);
     check_one(a, v->entrypoint_count == 0 && v->cmd_count == 0, GAL_RULE_ENTRYPOINT, 0);
     check_one(a, gal_view_label(v, "org.opencontainers.image.version").n == 0, GAL_RULE_VERSION, 0);
     check_one(a, gal_audit_is_devel(v), GAL_RULE_DEVEL, 0);
+    check_one(a, a->alpine && !brings_glibc, GAL_RULE_ALPINE, 0);
+    check_one(a, gal_audit_is_full(base), GAL_RULE_FULL_BASE, 0);
     check_one(a, reference && gal_audit_floats(gal_str_of(reference)), GAL_RULE_FLOATING, 0);
     check_one(a, base.n && gal_audit_floats(base), GAL_RULE_FLOATING_BASE, 0);
     check_one(a, a->out->packed > GAL_AUDIT_IMAGE_BYTES_MAX, GAL_RULE_SIZE, a->out->packed);

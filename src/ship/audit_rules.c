@@ -36,6 +36,14 @@ static const struct gal_audit_rule image_rules[] = {
                                 "the base image is named by a tag that moves",
                                 "pin the base: python:3.10.12-slim-bookworm, or its digest", false,
                                 NULL},
+    [GAL_RULE_ALPINE] = {"alpine-base", GAL_AUDIT_WARNING,
+                         "the base is Alpine: wheels and engines are built for glibc, not musl",
+                         "take Debian's slim (python:3.12.8-slim-bookworm), or galley image build, "
+                         "which brings its own C library",
+                         false, NULL},
+    [GAL_RULE_FULL_BASE] = {"full-base", GAL_AUDIT_WARNING,
+                            "the base is a full image, with compilers and headers: about 1 GB",
+                            "take the -slim image of the same version", false, NULL},
     [GAL_RULE_SIZE] = {"image-size", GAL_AUDIT_WARNING, "the image is larger than 5 GB",
                        "training tools out by a multi-stage build; weights from a volume or an "
                        "object store",
@@ -112,6 +120,14 @@ static const struct gal_audit_rule heavy = {
     GAL_AUDIT_WARNING,
     "a file of more than 1 GB is baked in",
     "mount it from a volume or fetch it at the start: galley image build --without-weights",
+    false,
+    NULL};
+
+static const struct gal_audit_rule baked = {
+    "large-weights",
+    GAL_AUDIT_INFO,
+    "a file of more than 100 MB is baked in",
+    "fine where it seldom changes; else mount or fetch it: galley advise says which",
     false,
     NULL};
 
@@ -224,6 +240,8 @@ const struct gal_audit_rule *gal_audit_file(const char *path, const struct gal_t
         return &pickle;
     if (tar->size > GAL_AUDIT_WEIGHT_BYTES_MAX)
         return &heavy;
+    if (tar->size > GAL_AUDIT_LARGE_BYTES)
+        return &baked;
     return tar->mode & 06000 ? &set_id : NULL;
 }
 
@@ -267,18 +285,31 @@ bool gal_audit_floats(struct gal_str reference)
     struct gal_str tag = {colon + 1, (size_t)(name.p + name.n - colon - 1)};
     for (size_t i = 0; i < tag.n; i++)
         dots += tag.p[i] == '.' && i + 1 < tag.n && tag.p[i + 1] >= '0' && tag.p[i + 1] <= '9';
-    return dots < 2;
+    return dots < (gal_str_starts(name, GAL_STR("debian:")) ? 1 : 2); /* a point release: 12.12 */
 }
 
 bool gal_audit_is_devel(const struct gal_view *v)
 {
-    struct gal_str base = gal_view_label(v, "org.opencontainers.image.base.name");
+    struct gal_str base = gal_view_label(v, GAL_BASE_NAME);
     if (base.n && memmem(base.p, base.n, "-devel", 6))
         return true;
+    /* CUDA's images say in variables what they have: NV_CUDA_CUDART_DEV_VERSION, and so on */
     for (size_t i = 0; i < v->env_count; i++) {
-        if (gal_str_starts(v->env[i], GAL_STR("NV_CUDA_LIB_VERSION")) ||
-            gal_str_starts(v->env[i], GAL_STR("NV_CUDNN_PACKAGE_DEV")))
-            return memmem(v->env[i].p, v->env[i].n, "DEV", 3) != NULL;
+        struct gal_str name, rest = v->env[i];
+        if (gal_str_cut(&rest, '=', &name) && gal_str_starts(name, GAL_STR("NV_")) &&
+            memmem(name.p, name.n, "_DEV", 4))
+            return true;
+    }
+    return false;
+}
+
+bool gal_audit_is_full(struct gal_str base)
+{
+    static const char *const names[] = {"python:", "node:", "ruby:"};
+    struct gal_str last = last_part(base);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (gal_str_starts(last, gal_str_of(names[i])))
+            return !memmem(last.p, last.n, "slim", 4) && !memmem(last.p, last.n, "alpine", 6);
     }
     return false;
 }

@@ -7,7 +7,10 @@
 
 #define GAL_AUDIT_IMAGE_BYTES_MAX (5ull << 30)  /* IMG-15 */
 #define GAL_AUDIT_WEIGHT_BYTES_MAX (1ull << 30) /* IMG-15 */
+#define GAL_AUDIT_LARGE_BYTES (100ull << 20)    /* IMG-15 */
 #define GAL_AUDIT_LAYERS_MAX 100u               /* runtimes stop at 127 */
+
+#define GAL_BASE_NAME "org.opencontainers.image.base.name" /* label: what it stands on */
 
 struct gal_audit_rule {
     const char *code;
@@ -29,6 +32,8 @@ enum gal_audit_image_rule {
     GAL_RULE_DEVEL,
     GAL_RULE_FLOATING,
     GAL_RULE_FLOATING_BASE,
+    GAL_RULE_ALPINE,
+    GAL_RULE_FULL_BASE,
     GAL_RULE_SIZE,
     GAL_RULE_LAYERS,
 };
@@ -40,8 +45,12 @@ const struct gal_audit_rule *gal_audit_file(const char *path, const struct gal_t
 size_t gal_audit_root(const struct gal_audit_rule *rule, const char *path);
 bool gal_audit_secret_name(struct gal_str variable);
 bool gal_audit_is_root(struct gal_str user);
-/* A reference without digest whose tag is missing, "latest" or names no full version. */
+/* A reference without digest whose tag is missing, "latest" or names no full version (three
+ * numbers; of Debian two). */
 bool gal_audit_floats(struct gal_str reference);
+/* By the base's name, or by what CUDA's images say of themselves in their environment. */
 bool gal_audit_is_devel(const struct gal_view *v);
+/* "python:3.10.12" without -slim. */
+bool gal_audit_is_full(struct gal_str base);
 
 #endif

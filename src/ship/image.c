@@ -44,6 +44,15 @@ static enum gal_status list_cargo(struct gal_ship *image, struct gal_err *err)
     return GAL_OK;
 }
 
+/* A base's layer may have Docker's name for the same bytes, which an OCI manifest must not hold. */
+static struct gal_oci_descriptor as_oci(struct gal_oci_descriptor blob)
+{
+    enum gal_compression kind;
+    if (gal_compression_of(blob.media_type, &kind))
+        blob.media_type = gal_str_of(gal_layer_media_type(kind));
+    return blob;
+}
+
 static enum gal_status describe_layers(struct gal_ship *image, struct gal_err *err)
 {
     const struct gal_view *base = image->base ? image->base->view : NULL;
@@ -56,7 +65,7 @@ static enum gal_status describe_layers(struct gal_ship *image, struct gal_err *e
     if (!image->descriptors)
         return no_memory(err);
     for (size_t i = 0; i < n; i++)
-        image->descriptors[i] = base->layers[i].blob;
+        image->descriptors[i] = as_oci(base->layers[i].blob);
     for (size_t i = 0; i < image->layer_count; i++) {
         const struct gal_layer *l = &image->layers[i];
         struct gal_oci_descriptor *d = &image->descriptors[n + i];
@@ -269,6 +278,8 @@ static enum gal_status gather(const struct gal_ship_options *o, struct gal_ship 
         status = gal_models_gather(&models, &image->models, err);
     if (!status)
         status = gal_ship_check_cuda(o, image, err);
+    if (!status)
+        gal_ship_advise_base(o, image);
     return status ? status : gal_runtime_gather(&runtime, &image->runtime, err);
 }
 

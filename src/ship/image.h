@@ -13,9 +13,17 @@
 
 #define GAL_SHIP_LABEL_MAX (4u << 20) /* of all labels, with galley.yaml and the freeze list */
 
+#define GAL_SHIP_WARNINGS_MAX 8u
+
 struct gal_ship_base {
     const struct gal_view *view; /* borrowed */
-    struct gal_str name;         /* as the user called it */
+    struct gal_str name;         /* reference; empty: it came from a path, which names nothing */
+};
+
+/* Of the image's HEALTHCHECK, which Docker and podman heed; 0: 30 s, 10 s, 60 s, 3. */
+struct gal_ship_health {
+    bool is_off;
+    uint64_t interval_s, timeout_s, start_s, retries;
 };
 
 struct gal_ship_options {
@@ -24,10 +32,10 @@ struct gal_ship_options {
     const struct gal_ship_base *base; /* NULL: none */
     struct gal_layer_options layers;
     struct gal_oci_platform platform; /* architecture empty: galley's */
-    const char *source;  /* where models are fetched from at the start; NULL: they are in it */
-    const char *user;    /* "UID[:GID]", with a base a name too; NULL: 65532 */
-    unsigned port;       /* 0: 8080 */
-    const char *openapi; /* document for a label; NULL: none */
+    const char *source; /* where models are fetched from at the start; NULL: they are in it */
+    const char *user;   /* "UID[:GID]", with a base a name too; NULL: 65532 */
+    unsigned port;      /* 0: 8080 */
+    struct gal_ship_health health;
     /* Only data, in /models, for who mounts it (KServe's modelcars, image volumes): nothing of
      * runtime, source, port and env counts. */
     bool data_only;
@@ -51,7 +59,7 @@ struct gal_ship {
     struct gal_str config, manifest, sbom; /* JSON */
     struct gal_oci_descriptor config_d, manifest_d, sbom_d;
     struct gal_oci_platform platform;
-    const char *warnings[4];
+    const char *warnings[GAL_SHIP_WARNINGS_MAX];
     size_t warning_count;
     uint64_t bytes; /* of all blobs as they move */
 };

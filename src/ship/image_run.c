@@ -2,6 +2,7 @@
 #include "ship/image_run.h"
 
 #include "package/environment.h"
+#include "ship/audit_rules.h"
 
 #include <stdio.h>
 
@@ -155,10 +156,9 @@ static enum gal_status fill_labels(const struct gal_ship_options *o, struct gal_
     }
     put_label(l, "ai.galley.version", GAL_STR(GAL_VERSION));
     put_label(l, "ai.galley.onnxruntime", gal_str_of(o->runtime.engine_version));
-    put_label(l, "ai.galley.openapi", gal_str_of(o->openapi));
     put_package_labels(l, &image->models);
     if (o->base) {
-        put_label(l, "org.opencontainers.image.base.name", o->base->name);
+        put_label(l, GAL_BASE_NAME, o->base->name);
         put_label(l, "org.opencontainers.image.base.digest", gal_str_of(base->top.digest));
     }
     for (size_t i = 0; i < o->label_count; i++) {
@@ -201,6 +201,19 @@ static enum gal_status fill_user(const struct gal_ship_options *o, struct gal_sh
     return GAL_OK;
 }
 
+static void fill_health(const struct gal_ship_health *h, struct gal_ship_config *c)
+{
+    static const struct gal_str none[] = {TEXT("NONE")}; /* a base's is off too */
+    c->health = h->is_off ? none : health;
+    c->health_count = h->is_off ? 1 : 3;
+    if (h->is_off)
+        return;
+    c->health_interval_s = h->interval_s ? h->interval_s : 30;
+    c->health_timeout_s = h->timeout_s ? h->timeout_s : 10;
+    c->health_start_s = h->start_s ? h->start_s : 60;
+    c->health_retries = h->retries ? h->retries : 3;
+}
+
 enum gal_status gal_ship_run(const struct gal_ship_options *options, struct gal_ship *image,
                              struct gal_ship_config *c, struct gal_err *err)
 {
@@ -209,7 +222,10 @@ enum gal_status gal_ship_run(const struct gal_ship_options *options, struct gal_
     struct gal_str *port = gal_arena_small(&image->arena, sizeof *port);
     const char *text =
         gal_arena_printf(&image->arena, "%u/tcp", options->port ? options->port : 8080);
-    enum gal_status status = port && text ? fill_user(options, image, c, err) : no_memory(err);
+    enum gal_status status;
+    if (!port || !text)
+        return no_memory(err);
+    status = fill_user(options, image, c, err);
     if (!status)
         status = fill_labels(options, image, &l, err);
     c->labels = l.labels;
@@ -226,12 +242,7 @@ enum gal_status gal_ship_run(const struct gal_ship_options *options, struct gal_
     c->env_count = l.env_count;
     c->entrypoint = serve;
     c->entrypoint_count = options->source ? 2 : 3;
-    c->health = health;
-    c->health_count = 3;
-    c->health_interval_s = 30;
-    c->health_timeout_s = 10;
-    c->health_start_s = 60;
-    c->health_retries = 3;
+    fill_health(&options->health, c);
     c->working_dir = base && base->working_dir.n ? base->working_dir : GAL_STR("/");
     c->epoch = options->epoch;
     return GAL_OK;
@@ -264,18 +275,43 @@ static struct gal_str minor_of(struct gal_str version)
     return version;
 }
 
+static void warn(struct gal_ship *image, bool so, const char *text)
+{
+    if (so && image->warning_count < GAL_SHIP_WARNINGS_MAX)
+        image->warnings[image->warning_count++] = text;
+}
+
+void gal_ship_advise_base(const struct gal_ship_options *options, struct gal_ship *image)
+{
+    const struct gal_ship_base *base = options->base;
+    if (!base)
+        return;
+    warn(image, base->name.n && gal_audit_floats(base->name),
+         "the base is named by a tag that moves: pin its full version or its digest");
+    warn(
+        image,
+        gal_audit_is_devel(base->view) ||
+            (base->name.n && memmem(base->name.p, base->name.n, "-devel", 6)),
+        "the base is CUDA's -devel image, with compilers and headers: the -runtime one of the same "
+        "version is enough");
+    warn(image, gal_audit_is_full(base->name),
+         "the base is a full image: the -slim one of the same version is enough, as galley brings "
+         "what it needs; for a CPU no base is needed at all");
+}
+
 enum gal_status gal_ship_check_cuda(const struct gal_ship_options *options, struct gal_ship *image,
                                     struct gal_err *err)
 {
     const struct gal_package *package = image->models.package;
     const struct gal_view *base = options->base ? options->base->view : NULL;
+    bool requires = package && package->manifest->require_cuda;
     struct gal_str wanted, there = {NULL, 0};
     enum gal_status status = read_cuda(image, &wanted, err);
     if (status)
         return status;
     if (base)
         there = minor_of(env_value(base->env, base->env_count, "CUDA_VERSION"));
-    if (package && package->manifest->require_cuda && !base) {
+    if (requires && !base) {
         gal_fail(err, GAL_CONFLICT, "the package requires CUDA, and nothing of the image has it");
         gal_err_hint(err, "--base an image with it, e.g. nvidia/cuda:12.4.1-cudnn-runtime-...");
         return GAL_CONFLICT;
@@ -286,8 +322,9 @@ enum gal_status gal_ship_check_cuda(const struct gal_ship_options *options, stru
         gal_err_hint(err, "take a base image of CUDA %.*s", GAL_STR_SHOWN(wanted));
         return GAL_CONFLICT;
     }
-    if (base && wanted.n && there.n == 0)
-        image->warnings[image->warning_count++] =
-            "the freeze list is of a CUDA; the base image does not say (CUDA_VERSION) which it has";
+    warn(image, base && wanted.n && there.n == 0,
+         "the freeze list is of a CUDA; the base image does not say (CUDA_VERSION) which it has");
+    warn(image, base && wanted.n == 0 && requires && there.n == 0,
+         "the package requires CUDA; the base image does not say (CUDA_VERSION) that it has one");
     return GAL_OK;
 }

@@ -17,5 +17,7 @@ enum gal_status gal_ship_run(const struct gal_ship_options *options, struct gal_
  * where that cannot be told. */
 enum gal_status gal_ship_check_cuda(const struct gal_ship_options *options, struct gal_ship *image,
                                     struct gal_err *err);
+/* Warnings of a base that is larger than it has to be, or named by a tag that moves. */
+void gal_ship_advise_base(const struct gal_ship_options *options, struct gal_ship *image);
 
 #endif

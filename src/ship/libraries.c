@@ -98,11 +98,15 @@ static enum gal_status read_conf(struct gal_libraries *l, const char *path, unsi
 enum gal_status gal_libraries_init(struct gal_libraries *l, const char *root,
                                    const char *const *dirs, size_t dir_count, struct gal_err *err)
 {
-    size_t n = root ? strlen(root) : 0;
     enum gal_status status = GAL_OK;
     const char *conf;
+    char real[GAL_PATH_SIZE];
+    size_t n;
     *l = (struct gal_libraries){.root = ""};
     gal_arena_init(&l->arena, 65536, 0, 256u << 20);
+    if (root && gal_path_real(root, real, NULL) == GAL_OK)
+        root = real; /* what lies in it is compared by its real path */
+    n = root ? strlen(root) : 0;
     while (n && root[n - 1] == '/')
         n--;
     l->items = gal_arena_array(&l->arena, GAL_LIBRARIES_MAX, sizeof *l->items);
@@ -134,6 +138,11 @@ struct search {
     struct gal_err *err;
 };
 
+static bool lies_in(struct gal_str path, struct gal_str root)
+{
+    return gal_str_starts(path, root) && (root.n == 0 || path.p[root.n] == '/');
+}
+
 /* A file that is no library of the machine is passed by, as the loader does. */
 static enum gal_status try_file(struct search *s, const char *path)
 {
@@ -144,7 +153,7 @@ static enum gal_status try_file(struct search *s, const char *path)
     if (gal_file_stat(path, &info, NULL) || info.kind != GAL_FILE_REGULAR ||
         gal_path_real(path, real, NULL))
         return GAL_OK;
-    if (!gal_str_starts(gal_str_of(real), gal_str_of(s->l->root))) {
+    if (!lies_in(gal_str_of(real), gal_str_of(s->l->root))) {
         gal_fail(s->err, GAL_UNSUPPORTED, "%s leads out of %s, to %s", path, s->l->root, real);
         gal_err_hint(s->err, "make it a relative link");
         return GAL_UNSUPPORTED;
@@ -182,7 +191,7 @@ static enum gal_status try_paths(struct search *s, struct gal_str paths, const c
     enum gal_status status = GAL_OK;
     struct gal_str dir, origin = gal_str_of(asker), root = gal_str_of(s->l->root);
     char path[GAL_PATH_SIZE];
-    if (gal_str_starts(origin, root)) /* a binary that is added may lie elsewhere */
+    if (lies_in(origin, root)) /* a binary that is added may lie elsewhere */
         origin = (struct gal_str){origin.p + root.n, origin.n - root.n};
     while (origin.n && origin.p[origin.n - 1] != '/')
         origin.n--;

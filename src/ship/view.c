@@ -250,12 +250,14 @@ static enum gal_status walk_tar(struct gal_view *v, struct gal_tar_reader *tar,
     enum gal_status status = gal_tar_next(tar, &e, &end, err);
 
     while (!status && !end) {
-        struct gal_view_entry entry = {clean_path(v, e.path), &e, {NULL, 0}};
+        struct gal_view_entry entry = {clean_path(v, e.path), &e, {NULL, 0}, NULL};
         if (e.type == GAL_TAR_FILE && e.size <= GAL_VIEW_CONTENT_MAX) {
             status = read_content(tar, content, err);
             entry.content = gal_buf_str(content);
             if (entry.content.p == NULL)
                 entry.content.p = "";
+        } else if (e.type == GAL_TAR_FILE) {
+            entry.data = tar;
         }
         if (!status && entry.path)
             status = on_entry(&entry, ctx, err);

@@ -49,13 +49,15 @@ void gal_view_release(struct gal_view *v);
 struct gal_str gal_view_label(const struct gal_view *v, const char *key);
 
 /* Every entry of a layer in its order. path has no "./" or "/" in front and no "/" behind. content
- * has p NULL but for files of at most GAL_VIEW_CONTENT_MAX bytes. A status from on_entry ends the
- * walk. The layer's bytes are held against digest and diff_id on the way: INVALID when they differ.
+ * has p NULL but for files of at most GAL_VIEW_CONTENT_MAX bytes; data, of larger ones, may be read
+ * by gal_tar_data in on_entry, or left. A status from on_entry ends the walk. The layer's bytes are
+ * held against digest and diff_id on the way: INVALID when they differ.
  */
 struct gal_view_entry {
     const char *path;
     const struct gal_tar_entry *tar;
     struct gal_str content;
+    struct gal_tar_reader *data; /* NULL: content has all */
 };
 enum gal_status gal_view_walk(struct gal_view *v, size_t layer,
                               enum gal_status (*on_entry)(const struct gal_view_entry *e, void *ctx,

@@ -13,9 +13,12 @@ static void on_progress(const struct gal_oci_descriptor *d, enum gal_transfer_st
 {
     const struct gal_source_run *r = ctx;
     const struct gal_source_options *o = r->options;
-    (void)d;
-    if (step == GAL_TRANSFER_DOWNLOADING && o->on_progress)
-        o->on_progress(r->plan.origin, done, total, o->ctx);
+    struct gal_str file = gal_oci_annotation(d, "org.cncf.model.filepath");
+    char what[128];
+    if (step != GAL_TRANSFER_DOWNLOADING || !o->on_progress)
+        return;
+    (void)snprintf(what, sizeof what, "%.*s", GAL_STR_SHOWN(file.n ? file : gal_str_of(d->digest)));
+    o->on_progress(what, done, total, o->ctx);
 }
 
 static enum gal_status open_registry(struct gal_source_run *r, struct gal_reference *ref,
@@ -26,6 +29,7 @@ static enum gal_status open_registry(struct gal_source_run *r, struct gal_refere
     enum gal_status status = gal_reference_parse(r->url.text, ref, err);
     *o = r->options->registry;
     o->env = o->env ? o->env : r->options->env;
+    o->reads = true;
     o->parallel = r->options->parallel;
     o->on_progress = on_progress;
     o->ctx = r;
@@ -85,7 +89,7 @@ static enum gal_status unpack(const char *layout, const char *to, struct gal_err
 enum gal_status gal_pull_oci(struct gal_source_run *r, const char *dir, struct gal_err *err)
 {
     struct gal_registry_options o;
-    struct gal_registry *registry;
+    struct gal_registry *registry = NULL;
     struct gal_reference ref;
     struct gal_transfer moved;
     char *layout = gal_path_join(dir, "layout"), *files = gal_path_join(dir, "d");

@@ -100,7 +100,16 @@ enum gal_status gal_shelf_take(const char *root, const char *key, struct gal_she
     return GAL_OK;
 }
 
-enum gal_status gal_shelf_begin(struct gal_shelf_hold *h, struct gal_err *err)
+static enum gal_status note_origin(const char *part, const char *origin, struct gal_err *err)
+{
+    char *note = gal_path_join(part, "origin");
+    enum gal_status status = note ? gal_file_put(note, gal_str_of(origin), err)
+                                  : gal_fail(err, GAL_NO_MEMORY, "out of memory");
+    gal_free(note);
+    return status;
+}
+
+enum gal_status gal_shelf_begin(struct gal_shelf_hold *h, const char *origin, struct gal_err *err)
 {
     if (h->complete)
         return GAL_OK;
@@ -114,24 +123,38 @@ enum gal_status gal_shelf_begin(struct gal_shelf_hold *h, struct gal_err *err)
     if (status)
         return status;
     h->complete = is_dir(h->dir);
-    if (!h->complete)
-        return gal_dir_make(h->part, err);
+    if (!h->complete) {
+        status = gal_dir_make(h->part, err);
+        return status ? status : note_origin(h->part, origin, err);
+    }
     unlock(&h->fetch_fd);
     return GAL_OK;
 }
 
+/* KEY or KEY.part goes: under another name at once, then file by file. Alone, by a lock. */
+static enum gal_status remove_dir(const char *dir, const char *gone, struct gal_err *err)
+{
+    enum gal_status status = gal_dir_remove(gone, err);
+    if (!status && rename(dir, gone) != 0 && errno != ENOENT)
+        status = io(err, "rename", dir);
+    return status ? status : gal_dir_remove(gone, err);
+}
+
 enum gal_status gal_shelf_restart(struct gal_shelf_hold *h, struct gal_err *err)
 {
-    enum gal_status status = gal_dir_remove(h->part, err);
+    size_t n = strlen(h->dir) + sizeof ".gone";
+    char *gone = gal_alloc(n);
+    if (!gone)
+        return gal_fail(err, GAL_NO_MEMORY, "out of memory");
+    (void)snprintf(gone, n, "%s.gone", h->dir);
+    enum gal_status status = remove_dir(h->part, gone, err);
+    gal_free(gone);
     return status ? status : gal_dir_make(h->part, err);
 }
 
 enum gal_status gal_shelf_finish(struct gal_shelf_hold *h, const char *origin, struct gal_err *err)
 {
-    char *note = gal_path_join(h->part, "origin");
-    enum gal_status status = note ? gal_file_put(note, gal_str_of(origin), err)
-                                  : gal_fail(err, GAL_NO_MEMORY, "out of memory");
-    gal_free(note);
+    enum gal_status status = note_origin(h->part, origin, err);
     if (!status)
         status = gal_path_rename(h->part, h->dir, err);
     h->complete = !status;
@@ -186,19 +209,20 @@ static bool is_locked(const char *lock)
 static void describe(const char *below, const char *key, struct gal_shelf_entry *e)
 {
     char *dir = format_path(below, key, ""), *part = format_path(below, key, ".part");
-    char *lock = format_path(below, key, ".lock"),
-         *note = dir ? gal_path_join(dir, "origin") : NULL;
+    char *lock = format_path(below, key, ".lock"), *gone = format_path(below, key, ".gone"),
+         *note = NULL;
     struct gal_file_info info = {0};
     struct gal_buf text;
     *e = (struct gal_shelf_entry){0};
     (void)snprintf(e->key, sizeof e->key, "%s", key);
-    if (dir && part && lock && note) {
+    if (dir && part && lock && gone) {
         e->complete = is_dir(dir);
-        e->bytes = size_of(dir, 0) + size_of(part, 0);
+        note = gal_path_join(e->complete ? dir : part, "origin");
+        e->bytes = size_of(dir, 0) + size_of(part, 0) + size_of(gone, 0);
         e->in_use = is_locked(lock);
         if (gal_file_stat(lock, &info, NULL) == GAL_OK)
             e->used_ns = info.mtime_ns;
-        if (gal_file_read(note, sizeof e->origin, &text, NULL) == GAL_OK) {
+        if (note && gal_file_read(note, sizeof e->origin, &text, NULL) == GAL_OK) {
             (void)snprintf(e->origin, sizeof e->origin, "%.*s", GAL_STR_ARG(gal_buf_str(&text)));
             gal_buf_release(&text);
         }
@@ -206,6 +230,7 @@ static void describe(const char *below, const char *key, struct gal_shelf_entry 
     gal_free(dir);
     gal_free(part);
     gal_free(lock);
+    gal_free(gone);
     gal_free(note);
 }
 
@@ -232,7 +257,7 @@ enum gal_status gal_shelf_list(const char *root, struct gal_shelf_entry **out, s
         if (!*out)
             status = gal_fail(err, GAL_NO_MEMORY, "out of memory");
     }
-    for (size_t i = 0; !status && i < n; i++) {
+    for (size_t i = 0; *out && !status && i < n; i++) {
         struct gal_str name = gal_str_of(names[i]), suffix = GAL_STR(".lock");
         if (!gal_str_ends(name, suffix) || name.n - suffix.n >= sizeof(*out)->key)
             continue;
@@ -253,12 +278,15 @@ static enum gal_status remove_all(const char *below, const char *key, struct gal
 {
     static const char *const suffixes[] = {"", ".part"};
     static const char *const files[] = {".fetch", ".lock"};
+    char *gone = format_path(below, key, ".gone");
     enum gal_status status = GAL_OK;
     for (size_t i = 0; !status && i < 2; i++) {
         char *path = format_path(below, key, suffixes[i]);
-        status = path ? gal_dir_remove(path, err) : gal_fail(err, GAL_NO_MEMORY, "out of memory");
+        status = path && gone ? remove_dir(path, gone, err)
+                              : gal_fail(err, GAL_NO_MEMORY, "out of memory");
         gal_free(path);
     }
+    gal_free(gone);
     for (size_t i = 0; !status && i < 2; i++) {
         char *path = format_path(below, key, files[i]);
         if (path)
@@ -275,9 +303,9 @@ static enum gal_status remove_key(const char *root, const char *key, bool *remov
     char *lock = below ? format_path(below, key, ".lock") : NULL;
     enum gal_status status = lock ? GAL_OK : gal_fail(err, GAL_NO_MEMORY, "out of memory");
     int fd = -1;
-    if (!status)
+    if (lock && !status)
         status = lock_path(lock, LOCK_EX | LOCK_NB, &fd, err);
-    *removed = !status && fd >= 0;
+    *removed = below && !status && fd >= 0;
     if (*removed)
         status = remove_all(below, key, err);
     unlock(&fd);

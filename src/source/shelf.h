@@ -2,8 +2,9 @@
 /* The cache of sources: a directory that processes share. Below ROOT/e, KEY is a complete entry, or
  * is not there; KEY.part is one that is being fetched (or was, when a process ended); KEY.lock is
  * locked (flock) shared by whoever uses the entry, exclusively by who removes it; KEY.fetch
- * exclusively by who fetches. The time of KEY.lock is the last use. ROOT/lock is held while room is
- * made.
+ * exclusively by who fetches. KEY.gone is being removed: what goes is renamed first, so that a
+ * removal that is cut off leaves nothing that looks whole. The time of KEY.lock is the last use.
+ * ROOT/lock is held while room is made.
  *
  *     absent -> fetching [gal_shelf_begin] -> complete [gal_shelf_finish]; complete -> absent
  *     [gal_shelf_room, gal_shelf_remove: only what nobody holds]
@@ -28,9 +29,9 @@ struct gal_shelf_hold {
 enum gal_status gal_shelf_take(const char *root, const char *key, struct gal_shelf_hold *h,
                                struct gal_err *err);
 /* Waits while another process fetches the same. After it the entry is complete, or h->part is a
- * directory that is the caller's alone, with what an earlier try left. */
-enum gal_status gal_shelf_begin(struct gal_shelf_hold *h, struct gal_err *err);
-/* All of part is on the disk: it becomes the entry. `origin` is noted beside it. */
+ * directory that is the caller's alone, with what an earlier try left. `origin` is noted in it. */
+enum gal_status gal_shelf_begin(struct gal_shelf_hold *h, const char *origin, struct gal_err *err);
+/* All of part is on the disk: it becomes the entry, with its origin. */
 enum gal_status gal_shelf_finish(struct gal_shelf_hold *h, const char *origin, struct gal_err *err);
 /* Empties part: what is in it is of no use. */
 enum gal_status gal_shelf_restart(struct gal_shelf_hold *h, struct gal_err *err);
@@ -46,7 +47,7 @@ struct gal_shelf_entry {
     uint64_t bytes;
     int64_t used_ns; /* since 1970 */
     bool complete;
-    bool in_use;
+    bool in_use; /* by a process, which may be fetching it */
     char origin[512];
 };
 /* What is there, most lately used first; *out is owned (gal_free). A root that is not there has

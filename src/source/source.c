@@ -154,7 +154,7 @@ static enum gal_status make_key(const struct gal_source_run *r, char key[GAL_SHA
 static enum gal_status fill(struct gal_source_run *r, const char *root, struct gal_shelf_hold *h,
                             struct gal_err *err)
 {
-    enum gal_status status = gal_shelf_begin(h, err);
+    enum gal_status status = gal_shelf_begin(h, r->plan.origin, err);
     if (status || h->complete)
         return status;
     status =

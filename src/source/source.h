@@ -26,6 +26,7 @@ struct gal_source_options {
     unsigned parallel;                    /* ranges of one object at once; 0: 4 */
     struct gal_registry_options registry; /* fetch options are used by all kinds */
     char *const *env; /* AWS_*, GOOGLE_APPLICATION_CREDENTIALS, AZURE_*, MLFLOW_*, ... */
+    /* what: the origin, or of several that come apart from each other the file */
     void (*on_progress)(const char *what, uint64_t done, uint64_t total, void *ctx);
     void *ctx;
 };

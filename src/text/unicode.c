@@ -220,7 +220,7 @@ static void fold_spaces(const struct gal_unicode_plan *plan, struct points *s)
 enum gal_status gal_unicode_apply(const struct gal_unicode_plan *plan, struct gal_str in,
                                   struct gal_arena *arena, struct gal_str *out, struct gal_err *err)
 {
-    struct points s;
+    struct points s = {NULL, 0};
     utf8proc_uint8_t *p;
     size_t n = 0;
     enum gal_status st;
@@ -241,4 +241,73 @@ enum gal_status gal_unicode_apply(const struct gal_unicode_plan *plan, struct ga
     gal_arena_trim(arena, p, 4 * s.n, n);
     *out = (struct gal_str){(const char *)p, n};
     return GAL_OK;
+}
+
+/* --- one code point --- */
+
+size_t gal_unicode_decompose(uint32_t c, bool compatible, uint32_t out[GAL_UNICODE_DECOMPOSED_MAX])
+{
+    utf8proc_int32_t points[GAL_UNICODE_DECOMPOSED_MAX];
+    int class_before = 0;
+    utf8proc_ssize_t n = utf8proc_decompose_char(
+        (utf8proc_int32_t)c, points, GAL_UNICODE_DECOMPOSED_MAX,
+        (utf8proc_option_t)(UTF8PROC_DECOMPOSE | (compatible ? UTF8PROC_COMPAT : 0)),
+        &class_before);
+
+    if (n < 1 || n > (utf8proc_ssize_t)GAL_UNICODE_DECOMPOSED_MAX) {
+        out[0] = c;
+        return 1;
+    }
+    for (utf8proc_ssize_t i = 0; i < n; i++)
+        out[i] = (uint32_t)points[i];
+    return (size_t)n;
+}
+
+unsigned gal_unicode_combining(uint32_t c)
+{
+    return (unsigned)utf8proc_get_property((utf8proc_int32_t)c)->combining_class;
+}
+
+uint32_t gal_unicode_compose(uint32_t a, uint32_t b)
+{
+    utf8proc_int32_t two[2] = {(utf8proc_int32_t)a, (utf8proc_int32_t)b};
+    utf8proc_ssize_t n =
+        utf8proc_normalize_utf32(two, 2, (utf8proc_option_t)(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+
+    return n == 1 ? (uint32_t)two[0] : 0;
+}
+
+uint32_t gal_unicode_lower(uint32_t c)
+{
+    return (uint32_t)utf8proc_tolower((utf8proc_int32_t)c);
+}
+
+bool gal_unicode_ends_grapheme(uint32_t a, uint32_t b, int32_t *state)
+{
+    return utf8proc_grapheme_break_stateful((utf8proc_int32_t)a, (utf8proc_int32_t)b, state);
+}
+
+uint32_t gal_utf8_take(const char *p, size_t n, size_t *bytes)
+{
+    const unsigned char *b = (const unsigned char *)p;
+
+    if (b[0] < 0x80 || n < 2) {
+        *bytes = 1;
+        return b[0];
+    }
+    if (b[0] < 0xe0 || n < 3) {
+        *bytes = 2;
+        return (b[0] & 0x1fu) << 6 | (b[1] & 0x3fu);
+    }
+    if (b[0] < 0xf0 || n < 4) {
+        *bytes = 3;
+        return (b[0] & 0x0fu) << 12 | (b[1] & 0x3fu) << 6 | (b[2] & 0x3fu);
+    }
+    *bytes = 4;
+    return (b[0] & 0x07u) << 18 | (b[1] & 0x3fu) << 12 | (b[2] & 0x3fu) << 6 | (b[3] & 0x3fu);
+}
+
+size_t gal_utf8_put(uint32_t c, char out[4])
+{
+    return (size_t)utf8proc_encode_char((utf8proc_int32_t)c, (utf8proc_uint8_t *)out);
 }

@@ -137,7 +137,7 @@ static void a_wrong_command_line_says_what_is_wrong(void **state)
         {&gal_command_serve, "--schedule=fast", "'fast' is none of auto|inline|workers\n"},
         {&gal_command_inspect, "--json=1 x", "inspect: --json: takes no value\n"},
         {&gal_command_inspect, "-hx", "inspect: -hx: -h takes no value\n"},
-        {&gal_command_inspect, "", "inspect: PATH is missing\n"},
+        {&gal_command_inspect, "", "inspect: SOURCE is missing\n"},
         {&gal_command_predict, "a b c", "predict: 'c' is one argument too many\n"},
     };
 

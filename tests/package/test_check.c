@@ -246,6 +246,40 @@ static void rules_compare_features(void **state)
     assert_string_equal(found.at[1].message, "not seven");
 }
 
+static void rules_compute(void **state)
+{
+    enum { MANY = 200 };
+    static float income[MANY], loan[MANY];
+    static int64_t age[MANY];
+    (void)state;
+    for (size_t i = 0; i < MANY; i++) {
+        income[i] = 100;
+        loan[i] = i == 130 ? 1001 : 999;
+        age[i] = i == 7 ? -1 : i == 8 ? 61 : 30;
+    }
+    loan[9] = NAN;
+    const struct gal_manifest *m = manifest(
+        "features: [{name: income, type: float}, {name: loan amount, type: float, nullable: true}, "
+        "{name: age, type: int, ge: 0}]\n"
+        "rules:\n"
+        "- {left: income, op: '>=', right: 0.1 * `loan amount`, message: the loan is too large}\n"
+        "- {left: 2 * age + 1, op: '<', right: 120, field: loan amount}\n"
+        "- {left: 1000, op: '>', right: age / 2}\n");
+    struct gal_value values[] = {column(GAL_DT_FP32, income, MANY), column(GAL_DT_FP32, loan, MANY),
+                                 column(GAL_DT_INT64, age, MANY)};
+    assert_int_equal(check(m, values), GAL_INVALID);
+    assert_int_equal(found.count, 3);
+    assert_true(found.at[0].row == 7 && found.at[0].feature == 2);
+    assert_string_equal(found.at[0].type, "range"); /* wrong by itself: it breaks no rule */
+    assert_true(found.at[1].row == 8 && found.at[1].feature == 1);
+    assert_string_equal(found.at[1].message, "2 * age + 1 must be less than 120");
+    assert_true(found.at[2].row == 130 && found.at[2].feature == 0);
+    assert_string_equal(found.at[2].message, "the loan is too large");
+    values[0].kind = GAL_KIND_NONE; /* what is not there breaks no rule either */
+    assert_int_equal(check(m, values), GAL_INVALID);
+    assert_int_equal(found.count, 2);
+}
+
 static void defaults_fill_absent_columns(void **state)
 {
     (void)state;
@@ -299,6 +333,7 @@ int main(void)
         cmocka_unit_test(each_wrong_value_has_its_place),
         cmocka_unit_test(findings_are_bounded_and_one_that_is_refused_is_told),
         cmocka_unit_test(rules_compare_features),
+        cmocka_unit_test(rules_compute),
         cmocka_unit_test(defaults_fill_absent_columns),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

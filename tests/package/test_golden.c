@@ -2,6 +2,7 @@
 /* Golden cases: read, written, compared, proven against the fake backend, which doubles. */
 #include "backend/fake.h"
 #include "base/file_write.h"
+#include "base/mem.h"
 #include "package/golden.h"
 
 #include <math.h>
@@ -227,6 +228,35 @@ static void what_cannot_be_run_is_not_recorded(void **state)
     assert_string_equal(err.place, "first");
 }
 
+static void without_memory_nothing_is_read_written_or_proven(void **state)
+{
+    static const char json[] = CASE(X "," S, Y("5") "," T("cc"));
+    enum gal_status status = GAL_NO_MEMORY;
+    uint64_t failures = 0;
+    (void)state;
+    for (uint64_t i = 1; status; i++, failures++) {
+        struct gal_golden *g;
+        struct gal_proof proof;
+        struct gal_buf out;
+        assert_true(i < 1000);
+        gal_arena_release(&arena);
+        gal_arena_init(&arena, 64, 0, 64u << 20); /* small blocks: many calls */
+        gal_buf_init(&out, 1u << 20);
+        gal_alloc_fail_at(i, 0);
+        status = read_text(json, &g);
+        assert_true(!status || !g);
+        if (!status)
+            status = gal_golden_write(&out, g, &err);
+        if (!status)
+            status = gal_golden_prove(g, &gal_backend_fake, session, &arena, &proof, &err);
+        gal_alloc_fail_at(0, 0);
+        gal_buf_release(&out);
+        if (status)
+            assert_true(err.message[0] != '\0');
+    }
+    assert_true(failures > 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +274,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(written_cases_read_back_the_same, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_recorded_proves_itself, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_cannot_be_run_is_not_recorded, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(without_memory_nothing_is_read_written_or_proven, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

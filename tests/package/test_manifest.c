@@ -301,19 +301,27 @@ static void rules_name_features(void **state)
                            "- {left: a, op: '<=', right: b}\n"
                            "- {left: b, op: '!=', right: 2.5, field: a, message: no}\n");
     assert_int_equal(m->rule_count, 2);
-    assert_true(m->rules[0].left == 0 && m->rules[0].right == 1);
+    assert_true(gal_expression_feature(&m->rules[0].left) == 0 &&
+                gal_expression_feature(&m->rules[0].right) == 1);
     assert_int_equal(m->rules[0].op, GAL_RULE_LE);
     assert_string_equal(m->rules[0].message, "a must be at most b");
     assert_true(gal_str_is(m->rules[0].field, "a"));
-    assert_true(m->rules[1].right == SIZE_MAX && m->rules[1].number == 2.5);
+    assert_true(m->rules[1].right.count == 1 && m->rules[1].right.terms[0].number == 2.5);
     assert_true(gal_str_is(m->rules[1].field, "a"));
     assert_string_equal(m->rules[1].message, "no");
-    check_refused(TWO "rules: [{left: z, op: <, right: b}]\n", 6, "rules[0].left: is no feature");
+    check_refused(TWO "rules: [{left: z, op: <, right: b}]\n", 6,
+                  "rules[0].left: 'z' is no feature");
     check_refused(TWO "rules: [{left: c, op: <, right: b}]\n", 6, "not a feature of one number");
-    check_refused(TWO "rules: [{left: a, op: <, right: z}]\n", 6, "rules[0].right: is no feature");
+    check_refused(TWO "rules: [{left: a, op: <, right: z}]\n", 6,
+                  "rules[0].right: 'z' is no feature");
     check_refused(TWO "rules: [{left: a, op: =, right: b}]\n", 6, "'=' is none of");
     check_refused(TWO "rules: [{left: a, op: <, right: b, field: z}]\n", 6, "is no feature");
     check_refused(TWO "rules: [{left: a, op: <}]\n", 6, "rules[0]: needs `right`");
+    check_refused(TWO "rules: [{left: 1, op: <, right: 2}]\n", 6, "a rule needs a feature");
+    check_refused(TWO "rules: [{left: a, op: <, right: 2 * }]\n", 6,
+                  "rules[0].right: ends where a feature or a number should be");
+    check_refused(TWO "rules: [{left: a, op: <, right: a ^ b}]\n", 6,
+                  "rules[0].right: '^ b' at place 3, where a sign or the end should be");
 }
 
 static void files_stay_in_the_package(void **state)

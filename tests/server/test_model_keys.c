@@ -165,6 +165,7 @@ static const struct {
     {GAL_KEY_INTRA_OP_THREADS, "2"},
     {GAL_KEY_MODEL_MEMORY_LIMIT, "3GiB"},
     {GAL_KEY_GRAPH_OPTIMIZATION, "basic"},
+    {GAL_KEY_SHARE_WEIGHTS, "on"},
     {GAL_KEY_SCHEDULE, "workers"},
     {GAL_KEY_INLINE_LIMIT, "1ms"},
     {GAL_KEY_BATCHING, "off"},
@@ -185,6 +186,7 @@ static const struct {
     {GAL_KEY_RESPONSE_CACHE_TTL, "1m"},
     {GAL_KEY_VERSIONS, "latest:2"},
     {GAL_KEY_VERIFY, "after"},
+    {GAL_KEY_LOAD, "lazy"},
     {GAL_KEY_VERSION_LABELS, "stable=1,canary=2"},
 };
 #define EVERY_KEY (sizeof(every_key) / sizeof(every_key[0]))
@@ -208,9 +210,11 @@ static void every_key_of_a_model_reaches_its_configuration(void **state)
     assert_int_equal(m.backend.intra_op_threads, 2);
     assert_int_equal(m.backend.memory_bytes_max, 3ul << 30);
     assert_int_equal(m.backend.graph_level, GAL_GRAPH_BASIC);
+    assert_true(m.backend.share_weights);
     assert_int_equal(m.mode, GAL_SCHED_WORKERS);
     assert_int_equal(m.inline_us_max, 1000);
     assert_false(m.batching);
+    assert_true(m.lazy);
     assert_int_equal(m.max_batch_size, 64);
     assert_int_equal(m.policy.preferred_count, 2);
     assert_int_equal(m.policy.preferred[1], 16);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/file_write.h"
 #include "base/mem.h"
 #include "source/aws.h"
 #include "source/env.h"
@@ -247,7 +248,7 @@ static void fetch_into(const char *root, const char *key, size_t bytes, struct g
     char path[512], data[4096] = "";
     assert_int_equal(gal_shelf_take(root, key, h, NULL), GAL_OK);
     assert_false(h->complete);
-    assert_int_equal(gal_shelf_begin(h, NULL), GAL_OK);
+    assert_int_equal(gal_shelf_begin(h, "s3://b/k", NULL), GAL_OK);
     assert_int_equal(gal_shelf_room(root, h, bytes, 8192, NULL), GAL_OK);
     (void)snprintf(path, sizeof path, "%s/data", h->part);
     FILE *f = fopen(path, "wb");
@@ -291,6 +292,45 @@ static void what_is_held_stays_and_what_is_not_makes_room(void **state)
     assert_int_equal(system(command), 0);
 }
 
+/* A process that removes may be killed at any file: what is left is whole, or known not to be. */
+static void a_removal_that_is_cut_off_leaves_nothing_that_looks_whole(void **state)
+{
+    char root[] = "/tmp/galley-shelf-XXXXXX", command[64], path[512];
+    size_t whole = 0, cut = 0;
+    (void)state;
+    assert_non_null(mkdtemp(root));
+    for (uint64_t n = 1; n < 60; n++) {
+        struct gal_shelf_hold h;
+        assert_int_equal(gal_shelf_take(root, "k", &h, NULL), GAL_OK);
+        if (!h.complete) {
+            assert_int_equal(gal_shelf_begin(&h, "s3://b/k", NULL), GAL_OK);
+            assert_int_equal(gal_shelf_restart(&h, NULL), GAL_OK); /* nothing of before is in it */
+            for (int i = 0; i < 3; i++) {
+                (void)snprintf(path, sizeof path, "%s/%d", h.part, i);
+                assert_int_equal(gal_file_put(path, GAL_STR("x"), NULL), GAL_OK);
+            }
+            assert_int_equal(gal_shelf_finish(&h, "s3://b/k", NULL), GAL_OK);
+        }
+        gal_shelf_release(&h);
+        gal_file_fail_at(n);
+        enum gal_status status = gal_shelf_remove(root, "k", NULL);
+        gal_file_fail_at(0);
+        assert_int_equal(gal_shelf_take(root, "k", &h, NULL), GAL_OK);
+        size_t files = 0;
+        for (int i = 0; h.complete && i < 3; i++) {
+            (void)snprintf(path, sizeof path, "%s/%d", h.dir, i);
+            files += access(path, F_OK) == 0;
+        }
+        assert_int_equal(files, h.complete ? 3 : 0);
+        whole += h.complete;
+        cut += status != GAL_OK && !h.complete;
+        gal_shelf_release(&h);
+    }
+    assert_true(whole > 0 && cut > 1); /* both ways were gone */
+    (void)snprintf(command, sizeof command, "rm -rf %s", root);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +346,7 @@ int main(void)
         cmocka_unit_test(keys_come_out_of_answers_or_not_at_all),
         cmocka_unit_test(a_model_of_mlflow_is_its_onnx_flavor),
         cmocka_unit_test(what_is_held_stays_and_what_is_not_makes_room),
+        cmocka_unit_test(a_removal_that_is_cut_off_leaves_nothing_that_looks_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

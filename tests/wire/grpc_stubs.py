@@ -4,6 +4,7 @@ import importlib
 import sys
 import tempfile
 
+from google.protobuf import descriptor_pb2
 from grpc_tools import protoc
 
 import harness
@@ -21,3 +22,12 @@ def load(name):
                         f"--grpc_python_out={FOLDER}", str(PROTO / f"{name}.proto")])
     assert done == 0
     return importlib.import_module(f"{name}_pb2"), importlib.import_module(f"{name}_pb2_grpc")
+
+
+def describe(name):
+    """NAME.proto and what it imports, as a FileDescriptorSet."""
+    out = f"{FOLDER}/{name}.set"
+    assert protoc.main(["protoc", f"-I{PROTO}", "--include_imports", f"--descriptor_set_out={out}",
+                        str(PROTO / f"{name}.proto")]) == 0
+    with open(out, "rb") as f:
+        return descriptor_pb2.FileDescriptorSet.FromString(f.read())

@@ -56,9 +56,9 @@ class Layout:
 
 class Container:
     """A bundle of umoci's, run by runc: the image's user and command, a read-only root, the host's network;
-    no limits, which the machine of a test may not be allowed to set."""
+    no limits, which the machine of a test may not be allowed to set. volumes: (outside, inside), read-only."""
 
-    def __init__(self, layout, name, dir, env=(), args=None):
+    def __init__(self, layout, name, dir, env=(), args=None, volumes=()):
         self.dir, self.id, self.port = dir, f"galley-test-{os.getpid()}-{dir.name}", harness.free_port()
         self.state, self.log = dir / "state", open(dir / "log", "w+", encoding="utf-8")
         run("umoci", "unpack", "--image", f"{layout}:{name}", dir / "bundle")
@@ -73,6 +73,8 @@ class Container:
         self.user, self.args = process["user"], process["args"]
         config["root"]["readonly"] = True
         config["mounts"] = [m for m in config["mounts"] if m["type"] not in ("cgroup", "sysfs")]
+        config["mounts"] += [{"destination": inside, "source": str(outside), "type": "bind", "options": ["rbind", "ro"]}
+                             for outside, inside in volumes]
         config["linux"]["namespaces"] = [n for n in config["linux"]["namespaces"]
                                          if n["type"] not in ("network", "cgroup")]
         for key in ("resources", "cgroupsPath"):

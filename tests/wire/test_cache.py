@@ -516,7 +516,7 @@ def test_its_loss_costs_neither_errors_nor_time(serve, root, redis):
     assert min(counts) > 20 and max(slowest) < 0.5 * harness.SCALE, (counts, slowest)
     # Two loops have lost it and found it again: one line each. On a busy machine a reply may be late besides.
     late = [x for x in s.lines("redis_lost") if "in time" in x["message"]]
-    assert len(s.lines("redis_lost")) - len(late) == 1 and 1 <= len(s.lines("redis_back")) <= 1 + len(late)
+    assert 1 <= len(s.lines("redis_lost")) <= 1 + len(late) and 1 <= len(s.lines("redis_back")) <= 1 + len(late)
 
 
 def test_one_that_hangs_is_given_up(serve, root, redis):

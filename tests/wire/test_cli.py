@@ -80,7 +80,7 @@ def test_predict_takes_its_data_behind_the_path():
     (["serve", IRIS, "--log-level", "loud"], ["--log-level", "debug, info, warn, error"]),
     (["serve", IRIS, "--schedule", "magic"], ["--schedule", "auto|inline|workers"]),
     (["serve"], ["nothing to serve"]),
-    (["predict"], ["PATH is missing"]),
+    (["predict"], ["SOURCE is missing"]),
     (["predict", IRIS, IRIS], ["one argument too many"]),
     (["version", "--json=1"], ["takes no value"]),
     (["completion", "tcsh"], ["tcsh"]),

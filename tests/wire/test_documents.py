@@ -156,6 +156,39 @@ def test_every_example_is_answered_200_and_fits_the_schemas(examples, openapi):
     assert "/v1/models/iris/labels/latest:predict" in asked
 
 
+EVENT = "application/cloudevents+json"
+ATTRIBUTES = {"specversion": "1.0", "id": "1", "source": "/tests", "type": "a.row"}
+
+
+def test_events_are_described_where_they_are_taken(examples, openapi):
+    """Every example again, as a CloudEvent of both modes; where the document has none, events are taken no notice of."""
+    structured, headers = set(), {f"ce-{k}": v for k, v in ATTRIBUTES.items()}
+    for path, method, operation in operations(openapi):
+        body = deref(openapi, operation.get("requestBody", {})).get("content", {})
+        names = {deref(openapi, p)["name"] for p in operation.get("parameters", [])}
+        assert (EVENT in body) == (set(headers) <= names), path
+        path = path.replace("{label}", "latest")
+        for example in request_examples(openapi, operation) if EVENT in body and "{" not in path else ():
+            event = {**ATTRIBUTES, "data": example}
+            jsonschema.validate(event, schema_of(openapi, body[EVENT]))
+            r = examples.call("POST", path, json.dumps(event).encode(), {"Content-Type": EVENT})
+            assert r.status == 200 and r.header("Content-Type").startswith(EVENT), (path, r)
+            answer = deref(openapi, operation["responses"]["200"])
+            jsonschema.validate(r.json(), schema_of(openapi, answer["content"][EVENT]))
+            jsonschema.validate(r.json()["data"], schema_of(openapi, answer["content"]["application/json"]))
+            r = examples.call("POST", path, json.dumps(example).encode(), {"Content-Type": "application/json", **headers})
+            assert r.status == 200
+            for name in (n for n in answer["headers"] if n.startswith("ce-")):
+                jsonschema.validate(r.header(name), deref(openapi, answer["headers"][name])["schema"])
+            structured.add(path.replace("%3A", ":"))
+    assert {"/v2/models/iris/infer", "/v1/models/iris:predict", "/v1/models/iris/predict",
+            "/v1/models/iris:classify", "/models/iris/invoke"} <= structured
+    schema = schema_of(openapi, {"schema": {"$ref": "#/components/schemas/CloudEvent"}})
+    for wrong in ({**ATTRIBUTES, "specversion": "0.3"}, {**ATTRIBUTES, "id": ""}, {**ATTRIBUTES, "data": 1, "data_base64": "AA=="}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(wrong, schema)
+
+
 def test_every_get_without_parameters_answers_as_described(examples, openapi):
     for path, method, operation in operations(openapi):
         path = path.replace("{label}", "latest")

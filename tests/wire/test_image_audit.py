@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """galley image history, audit and dockerfile, on images as others build them; sign and verify in a real registry, with
-OpenSSL as the judge of signatures."""
+OpenSSL and cosign as the judges of signatures."""
 import base64
 import gzip
 import hashlib
 import io
 import json
+import shutil
 import subprocess
 import tarfile
 
@@ -14,6 +15,8 @@ import pytest
 import harness
 from registry_server import DockerRegistry, needs_registry
 
+COSIGN = shutil.which("cosign", path=f"{harness.SOURCE}/build/tools:/usr/bin:/usr/local/bin")
+needs_cosign = pytest.mark.skipif(not COSIGN, reason="build/tools/cosign is missing; run: tools/setup test")
 GOOD = {"User": "65532", "Entrypoint": ["/galley"], "ExposedPorts": {"8080/tcp": {}},
         "Healthcheck": {"Test": ["CMD", "galley", "health"]}, "Labels": {"org.opencontainers.image.version": "1.0.0"}}
 
@@ -137,7 +140,7 @@ def test_root_secrets_in_the_environment_and_a_floating_base(tmp_path):
     _, found, rc = audit(write_image(tmp_path / "i", [[("a", b"")]], config))
     assert rc == 1
     assert {"root-user", "secret-env", "floating-base", "no-healthcheck", "no-entrypoint", "no-port",
-            "no-version"} == set(found)
+            "no-version", "full-base"} == set(found)
     assert "DB_PASSWORD" in found["secret-env"]["message"] and "hunter2" not in json.dumps(found)
 
 
@@ -146,6 +149,33 @@ def test_root_secrets_in_the_environment_and_a_floating_base(tmp_path):
 def test_who_is_root(tmp_path, user, wrong):
     _, found, _ = audit(write_image(tmp_path / "i", [[("a", b"")]], {**GOOD, "User": user}))
     assert ("root-user" in found) == wrong
+
+
+CUDA = ["CUDA_VERSION=12.1.1", "NV_CUDA_LIB_VERSION=12.1.1-1"]  # as nvidia/cuda:12.1.1-runtime has them
+BASES = [
+    ({"Env": CUDA}, [], set()),
+    ({"Env": [*CUDA, "NV_CUDA_CUDART_DEV_VERSION=12.1.105-1"]}, [], {"devel-base"}),
+    ({"Labels": {"org.opencontainers.image.base.name": "nvidia/cuda:12.1.1-devel-ubuntu22.04"}}, [], {"devel-base"}),
+    ({"Labels": {"org.opencontainers.image.base.name": "python:3.10.12"}}, [], {"full-base"}),
+    ({"Labels": {"org.opencontainers.image.base.name": "python:3.10.12-slim-bookworm"}}, [], set()),
+    ({}, [("etc/alpine-release", b"3.20.3\n")], {"alpine-base"}),
+    ({"Labels": {"ai.galley.version": "0.1.0"}}, [("etc/alpine-release", b"3.20.3\n")], set()),
+]
+
+
+@pytest.mark.parametrize("config, files, codes", BASES)
+def test_bases_that_are_too_large_or_of_another_c_library(tmp_path, config, files, codes):
+    labels = {**GOOD["Labels"], **config.get("Labels", {})}
+    report, found, rc = audit(write_image(tmp_path / "i", [[("a", b""), *files]], {**GOOD, **config, "Labels": labels}))
+    assert rc == 0 and set(found) == codes
+    assert all(f["severity"] == "warning" and f["remedy"] for f in report["findings"])
+
+
+@pytest.mark.parametrize("megabytes, code", [(90, None), (110, "large-weights"), (1100, "heavy-weights")])
+def test_weights_that_are_baked_in_have_a_remedy(tmp_path, megabytes, code):
+    _, found, rc = audit(write_image(tmp_path / "i", [[("models/m/model.onnx", bytes(megabytes << 20))]], GOOD))
+    assert rc == 0 and list(found) == ([code] if code else [])
+    assert not code or "galley" in found[code]["remedy"]
 
 
 # --- bad images ----------------------------------------------------------------------------------
@@ -204,6 +234,40 @@ def test_a_dockerfile_is_written_with_its_ignore_file(tmp_path):
     assert again.returncode == 1 and "is there already" in again.stderr and "--force" in again.stderr
 
 
+def lint(*args, code=0, stdin=None, cwd=None):
+    done = harness.galley("image", "lint", "--json", *args, stdin=stdin, cwd=cwd)
+    assert done.returncode == code and done.stderr == "", done.stderr
+    return [(f["code"], f.get("line")) for f in json.loads(done.stdout)["findings"]]
+
+
+@pytest.mark.parametrize("options", [[], ["--galley-image", "r.example.com/galley:0.1.0"], ["--without-weights"]])
+def test_what_galley_writes_is_what_it_asks_of_others(tmp_path, options):
+    package = harness.SOURCE / "examples" / "packages" / "fraud"
+    done = harness.galley("image", "dockerfile", package, "-o", tmp_path, *options)
+    assert done.returncode == 0, done.stderr
+    assert lint("--strict", cwd=tmp_path) == []
+
+
+def test_a_dockerfile_of_a_notebook_is_told_what_is_wrong_with_it(tmp_path):
+    (tmp_path / "Dockerfile").write_text("FROM python:3.10\nCOPY . /app\nRUN apt-get update && \\\n  apt-get install -y gcc\n"
+                                         "RUN pip install torch\nENV AWS_SECRET_ACCESS_KEY=abc\nCMD python serve.py\n")
+    found = lint(tmp_path / "Dockerfile", code=1)
+    assert found == [("floating-base", 1), ("full-base", 1), ("one-stage", 1), ("no-dockerignore", 2), ("apt-recommends", 3),
+                     ("cache-order", 3), ("compiler", 3), ("package-lists", 3), ("package-cache", 5), ("unpinned", 5),
+                     ("secret-env", 6), ("shell-form", 7), ("no-healthcheck", None), ("root-user", None)]
+    (tmp_path / "Dockerfile.dockerignore").write_text(".git\n")
+    assert ("no-dockerignore", 2) not in lint(tmp_path / "Dockerfile", code=1)
+    text = harness.galley("image", "lint", tmp_path / "Dockerfile")
+    assert text.returncode == 1 and "line 6: error secret-env: AWS_SECRET_ACCESS_KEY" in text.stdout and "abc" not in text.stdout
+
+
+def test_what_is_no_dockerfile_is_said(tmp_path):
+    done = harness.galley("image", "lint", "-", stdin="hello world\n")
+    assert done.returncode == 1 and "line 1: 'hello' is no instruction" in done.stderr
+    done = harness.galley("image", "lint", cwd=tmp_path)
+    assert done.returncode == 1 and "Dockerfile" in done.stderr
+
+
 # --- signatures ----------------------------------------------------------------------------------
 
 @pytest.fixture(scope="module")
@@ -254,6 +318,39 @@ def test_openssl_and_the_format_of_cosign_agree(signed):
     judged = subprocess.run(["openssl", "dgst", "-sha256", "-verify", folder / "galley.pub", "-signature", folder / "der",
                              payload], capture_output=True, text=True, check=False, timeout=60)
     assert judged.stdout.strip() == "Verified OK"
+
+
+def cosign(*args, code=0, **options):
+    done = subprocess.run([COSIGN, *map(str, args)], capture_output=True, text=True, check=False, timeout=120, **options)
+    assert (done.returncode == 0) == (code == 0), done.stdout + done.stderr
+    return done
+
+
+@needs_registry
+@needs_cosign
+def test_cosign_verifies_what_galley_signed(signed):
+    ref, folder, told = signed
+    check = ["verify", "--insecure-ignore-tlog=true", "--allow-http-registry", "--output", "json"]
+    done = cosign(*check, "--key", folder / "galley.pub", ref)
+    claims = json.loads(done.stdout)
+    assert [c["critical"]["image"]["docker-manifest-digest"] for c in claims] == [told.split("@")[1]]
+    cosign("generate-key-pair", cwd=folder, env={"COSIGN_PASSWORD": "x", "HOME": str(folder)})
+    refused = cosign(*check, "--key", folder / "cosign.pub", ref, code=1)
+    assert "no matching signatures" in refused.stderr
+
+
+@needs_registry
+@needs_cosign
+def test_galley_verifies_what_cosign_signed_beside_its_own(signed):
+    ref, folder, told = signed
+    env = {"COSIGN_PASSWORD": "x", "HOME": str(folder)}
+    cosign("generate-key-pair", cwd=folder, env=env)
+    none = harness.galley("image", "verify", "--key", folder / "cosign.pub", ref)
+    assert none.returncode == 1 and "the signature is not this key's" in none.stderr
+    cosign("sign", "--key", folder / "cosign.key", "--tlog-upload=false", "-y", "--allow-http-registry", told, env=env)
+    for key in ("cosign.pub", "galley.pub"):
+        done = harness.galley("image", "verify", "--key", folder / key, ref)
+        assert done.returncode == 0 and done.stdout.strip() == told, done.stderr
 
 
 @needs_registry

@@ -105,6 +105,10 @@ def test_skopeo_reads_the_archive_as_an_image(image, package):
     assert labels["ai.galley.manifest"] == YAML
     assert labels["ai.galley.freeze"] == FREEZE
     assert labels["ai.galley.package.digest"].startswith("sha256:")
+    told = galley("version", "--json").stdout
+    assert labels["ai.galley.version"] in told and labels["ai.galley.onnxruntime"] in told
+    assert {k for k in labels if k.startswith("ai.galley.")} == {
+        f"ai.galley.{k}" for k in ("version", "onnxruntime", "package.digest", "manifest", "freeze")}
 
 
 @needs_tools
@@ -116,8 +120,10 @@ def test_docker_load_and_podman_load_find_what_they_read(image):
     assert document[0]["RepoTags"] == ["fraud:2.1.0"]
 
 
-def test_layers_stand_in_the_order_of_change_and_are_small(image):
+def test_layers_stand_in_the_order_of_change_and_are_small(image, cache, tmp_path):
     report, path = image
+    example = build(harness.SOURCE / "examples" / "packages" / "fraud", "-t", "x:1", "-o", tmp_path / "x.tar", cache=cache)
+    assert example["bytes"] < BIG, example
     assert [layer["name"] for layer in report["layers"]] == ["system", "runtime", "engine", "galley", "weights",
                                                              "package"]
     assert report["bytes"] < BIG, report
@@ -188,6 +194,29 @@ def test_runc_runs_it_as_nobody_with_a_read_only_root(layout, tmp_path):
     assert code == 0
 
 
+@needs_tools
+def test_one_image_serves_what_a_volume_holds(package, cache, tmp_path):
+    """As `galley advise` has it for large weights that are shared: no model in the image, a read-only volume at /models."""
+    if os.geteuid() != 0:
+        pytest.skip("runc with the image's own user needs root: a user namespace has not that user")
+    build(package, "-t", "x:1", "-o", f"{tmp_path}/oci/", "--without-weights", "--source", "/models", cache=cache)
+    volume = tmp_path / "volume"
+    for name in ("fraud", "iris"):
+        shutil.copytree(harness.SOURCE / "examples" / "packages" / name, volume / name)
+    for path in [volume, *volume.rglob("*")]:  # the container's user is nobody in particular
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    c = Container(tmp_path / "oci", "1", tmp_path, volumes=[(volume, "/models")]).start()
+    try:
+        c.wait_ready()
+        found = json.loads(c.get("/v2/repository/index", b"{}")[1])
+        assert {m["name"] for m in found} == {"fraud", "iris"}
+        example = json.loads((harness.EXAMPLES / "fraud" / "example.json").read_text())
+        status, body = c.get("/v1/models/fraud/predict", json.dumps(example).encode())
+        assert status == 200 and "is_fraud" in json.loads(body)["prediction"], body
+    finally:
+        assert c.stop() == 0
+
+
 # --- the same, always ---
 
 def test_folder_time_and_umask_make_no_difference(image, tmp_path):
@@ -243,6 +272,14 @@ def test_push_moves_what_is_missing_and_the_bill_refers_to_the_image(package, ca
         assert index["manifests"][0]["artifactType"] == "application/spdx+json"
 
 
+def test_images_of_different_models_share_all_but_the_model(image, cache, tmp_path):
+    other = build(harness.SOURCE / "examples" / "packages" / "iris", "-t", "iris:1", "-o", tmp_path / "iris.tar", cache=cache)
+    shared = {layer["name"] for layer in other["layers"]} - {"weights", "package"}
+    ours, theirs = ({x["name"]: x["digest"] for x in report["layers"]} for report in (image[0], other))
+    assert shared == {name for name in ours if ours[name] == theirs[name]} == {"system", "runtime", "engine", "galley"}
+    assert all(x["kept"] for x in other["layers"] if x["name"] in shared)
+
+
 # --- options ---
 
 @needs_tools
@@ -280,7 +317,25 @@ def test_labels_variables_user_and_port_are_the_users(package, cache, tmp_path):
     assert b"nonroot:x:1000:2000:" in layout.files()["etc/passwd"][1]
 
 
+@pytest.mark.parametrize("text, want", [
+    ("interval=30s,timeout=5s,retries=3", (30, 5, 60, 3)), ("start-period=2m,timeout=10", (30, 10, 120, 3)), ("retries=5", (30, 10, 60, 5))])
+def test_when_health_is_asked_is_the_users(package, cache, tmp_path, text, want):
+    build(package, "-t", "x:1", "-o", tmp_path / "x.tar", "--health", text, "--without-weights", "--source", "/models", cache=cache)
+    layout = Layout(tmp_path / "x.tar")
+    check = json.loads(layout.blob(layout.manifest["config"]))["config"]["Healthcheck"]
+    assert (check["Interval"], check["Timeout"], check["StartPeriod"]) == tuple(n * 10**9 for n in want[:3])
+    assert check["Retries"] == want[3] and check["Test"][-1] == "health"
+
+
+def test_health_may_be_off(package, cache, tmp_path):
+    build(package, "-t", "x:1", "-o", tmp_path / "x.tar", "--health", "off", "--without-weights", "--source", "/models", cache=cache)
+    layout = Layout(tmp_path / "x.tar")
+    assert json.loads(layout.blob(layout.manifest["config"]))["config"]["Healthcheck"] == {"Test": ["NONE"]}
+
+
 @pytest.mark.parametrize("options, words", [
+    (["-t", "x:1", "--health", "interval=fast"], "--health"),
+    (["-t", "x:1", "--health", "often=1s"], "'often' is not interval, timeout, start-period or retries"),
     ([], "-t REFERENCE is missing"),
     (["-t", "UPPER:1"], "UPPER"),
     (["-t", "x:1", "--without-weights"], "--without-weights needs --source"),
@@ -338,6 +393,122 @@ def test_a_base_keeps_its_layers_and_settings(package, cache, cuda_base, tmp_pat
     assert seen["config"]["WorkingDir"] == "/work"
     assert seen["config"]["Labels"]["org.opencontainers.image.base.digest"] == base.index["manifests"][-1]["digest"]
     assert "etc/passwd" not in Layout(tmp_path / "x.tar").files(first=1)
+
+
+@pytest.fixture(scope="session")
+def debian_like(tmp_path_factory):
+    """A base with a shell and users of its own, as a distribution's is."""
+    if image_tools.MISSING:
+        pytest.skip(f"{image_tools.MISSING} missing; run: tools/setup test")
+    dir = tmp_path_factory.mktemp("debian-like")
+    run("umoci", "init", "--layout", dir / "oci")
+    run("umoci", "new", "--image", f"{dir}/oci:base")
+    run("umoci", "unpack", *([] if os.geteuid() == 0 else ["--rootless"]), "--image", f"{dir}/oci:base", dir / "bundle")
+    root = dir / "bundle" / "rootfs"
+    for folder in ("bin", "etc", "tmp", "srv"):
+        (root / folder).mkdir()
+    (root / "tmp").chmod(0o1777)
+    shutil.copy("/bin/busybox", root / "bin" / "busybox")
+    (root / "bin" / "sh").symlink_to("busybox")
+    (root / "etc" / "passwd").write_text("root:x:0:0:root:/:/bin/sh\nmodelserver:x:1001:1001::/srv:/bin/sh\n")
+    (root / "etc" / "group").write_text("root:x:0:\nmodelserver:x:1001:\n")
+    run("umoci", "repack", "--image", f"{dir}/oci:base", dir / "bundle")
+    run("umoci", "config", "--image", f"{dir}/oci:base", "--config.env", "CUDA_VERSION=12.1.1", "--config.env",
+        "NV_CUDA_LIB_VERSION=12.1.1-1", "--config.env", "NVIDIA_REQUIRE_CUDA=cuda>=12.1 brand=tesla", "--config.env",
+        "PATH=/usr/local/nvidia/bin:/bin", "--config.label", "maintainer=somebody", "--config.label",
+        "org.opencontainers.image.version=22.04")
+    return dir / "oci"
+
+
+@needs_tools
+@registry_server.needs_registry
+def test_on_a_base_of_a_registry_galley_runs_beside_the_bases_own_programs(package, cache, debian_like, tmp_path):
+    if os.geteuid() != 0 or not os.access("/bin/busybox", os.X_OK):
+        pytest.skip("needs root, for runc with the image's own user, and busybox-static")
+    with registry_server.DockerRegistry() as registry:
+        base, name = f"{registry.host}/vendor/cuda:12.1.1-runtime", f"{registry.host}/fraud:2.1.0-cuda"
+        run("skopeo", "copy", "--dest-tls-verify=false", f"oci:{debian_like}:base", f"docker://{base}")
+        report = build(package, "-t", name, "--push", "--base", base, "--user", "modelserver", cache=cache)
+        assert report["warnings"] == []
+        below = Layout(debian_like)
+        assert [x["digest"] for x in report["layers"] if x["name"] == "base"] == [x["digest"] for x in below.manifest["layers"]]
+        run("skopeo", "copy", "--src-tls-verify=false", f"docker://{name}", f"oci:{tmp_path}/oci:x")
+    config = json.loads(Layout(tmp_path / "oci").blob(Layout(tmp_path / "oci").manifest["config"]))["config"]
+    labels = config["Labels"]
+    assert labels["org.opencontainers.image.base.name"] == base and labels["maintainer"] == "somebody"
+    assert labels["org.opencontainers.image.version"] == "2.1.0"  # what a base says of itself is not true of the image
+    assert "NVIDIA_REQUIRE_CUDA=cuda>=12.1 brand=tesla" in config["Env"] and config["User"] == "modelserver"
+    c = Container(tmp_path / "oci", "x", tmp_path)
+    assert c.user["uid"] == 1001
+    c.start()
+    try:
+        c.wait_ready()
+        status, body = c.get("/v2/models/fraud")
+        assert status == 200 and json.loads(body)["name"] == "fraud"
+        assert c.exec("/bin/sh", "-c", "echo of the base").stdout == "of the base\n"
+        assert c.exec("galley", "health").returncode == 0
+    finally:
+        assert c.stop() == 0
+
+
+@needs_tools
+@registry_server.needs_registry
+def test_a_base_in_dockers_own_form_becomes_an_oci_image(package, cache, cuda_base, tmp_path):
+    """Docker Hub's images are of Docker's media types, which no OCI manifest may hold."""
+    with registry_server.DockerRegistry() as registry:
+        name = f"{registry.host}/hub/base:1.0.0"
+        run("skopeo", "copy", "--format", "v2s2", "--dest-tls-verify=false", f"oci:{cuda_base}:base", f"docker://{name}")
+        report = build(package, "-t", "x:1", "-o", f"{tmp_path}/oci/", "--base", name, cache=cache)
+        assert {layer["media_type"] for layer in report["layers"]} == {"application/vnd.oci.image.layer.v1.tar+gzip"}
+        run("umoci", "unpack", *([] if os.geteuid() == 0 else ["--rootless"]), "--image", f"{tmp_path}/oci:1", tmp_path / "bundle")
+        assert (tmp_path / "bundle" / "rootfs" / "hello").read_text() == "from the base\n"
+        done = galley("image", "index", name, "-t", f"{registry.host}/hub/all:1", "--push")
+        assert done.returncode == 0, done.stderr
+        index = inspect(f"docker://{registry.host}/hub/all:1", "--raw", "--tls-verify=false")
+        assert index["manifests"][0]["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
+        run("skopeo", "copy", "--src-tls-verify=false", f"docker://{registry.host}/hub/all:1", f"dir:{tmp_path}/copied")
+
+
+@needs_tools
+def test_a_base_by_path_names_nothing_and_its_folder_makes_no_difference(package, cache, cuda_base, tmp_path):
+    first = build(package, "-t", "x:1", "-o", tmp_path / "a.tar", "--base", cuda_base, cache=cache)
+    shutil.copytree(cuda_base, tmp_path / "moved")
+    second = build(package, "-t", "x:1", "-o", tmp_path / "b.tar", "--base", tmp_path / "moved", cache=cache)
+    assert first["digest"] == second["digest"]
+    labels = inspect(f"oci-archive:{tmp_path}/a.tar", "--config", "--raw")["config"]["Labels"]
+    assert "org.opencontainers.image.base.name" not in labels
+
+
+@needs_tools
+@registry_server.needs_registry
+def test_a_base_is_looked_at_before_it_is_stood_on(package, cache, cuda_base, tmp_path):
+    """nvidia/cuda's -devel images say so in variables, python's in their names."""
+    with registry_server.DockerRegistry() as registry:
+        run("cp", "-r", cuda_base, tmp_path / "devel")
+        run("umoci", "config", "--image", f"{tmp_path}/devel:base", "--config.env", "NV_CUDA_LIB_VERSION=12.1.1-1", "--config.env",
+            "NV_CUDA_CUDART_DEV_VERSION=12.1.105-1")
+        for layout, name in [(tmp_path / "devel", "vendor/cuda:12.1.1"), (cuda_base, "python:3.10"), (cuda_base, "python:3.10.12-slim")]:
+            run("skopeo", "copy", "--dest-tls-verify=false", f"oci:{layout}:base", f"docker://{registry.host}/{name}")
+        told = {name: " ".join(build(package, "-t", "x:1", "-o", tmp_path / "x.tar", "--base", f"{registry.host}/{name}",
+                                     cache=cache)["warnings"]) for name in ("vendor/cuda:12.1.1", "python:3.10", "python:3.10.12-slim")}
+        assert "-devel image" in told["vendor/cuda:12.1.1"] and "moves" not in told["vendor/cuda:12.1.1"]
+        assert "a tag that moves" in told["python:3.10"] and "full image" in told["python:3.10"]
+        assert told["python:3.10.12-slim"] == ""
+
+
+@needs_tools
+def test_a_package_that_requires_cuda_needs_a_base_with_it(cache, cuda_base, tmp_path):
+    package = write_package(tmp_path / "fraud", "numpy==2.1.0\n")
+    (package / "galley.yaml").write_text(YAML + "require: cuda\n")
+    args = ["image", "build", package, "-t", "x:1", "-o", tmp_path / "x.tar", "--cache", cache]
+    done = galley(*args, timeout=280)
+    assert done.returncode == 1 and "the package requires CUDA, and nothing of the image has it" in done.stderr
+    done = galley(*args, "--base", cuda_base, timeout=280)
+    assert done.returncode == 0 and "CUDA" not in done.stderr, done.stderr
+    run("cp", "-r", cuda_base, tmp_path / "plain")
+    run("umoci", "config", "--image", f"{tmp_path}/plain:base", "--clear=config.env")
+    done = galley(*args, "--base", tmp_path / "plain", timeout=280)
+    assert done.returncode == 0 and "does not say (CUDA_VERSION) that it has one" in done.stderr
 
 
 @needs_tools

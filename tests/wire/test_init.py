@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """galley init: a first galley.yaml from ONNX files, MLflow and Triton directories."""
 import json
+import math
 import shutil
 
 import numpy as np
@@ -236,3 +237,46 @@ parameters [{ key: "team" value: { string_value: "vision" } }]
     (d / "config.pbtxt").write_text("max_batch_size: many\n")
     r = init(d, "-o", tmp_path / "q")
     assert r.returncode == 1 and "config.pbtxt:1" in r.stderr, r.stderr
+
+
+# --- training data ---
+
+def test_outliers_come_from_the_training_data(tmp_path):
+    """VAL-03: beyond the 1st and 99th percentile, as NumPy has them."""
+    random = np.random.default_rng(3)
+    amount, age = random.lognormal(4, 1.5, 5000), random.integers(0, 4000, 5000)
+    lines = ["transaction_amount,noise,user_account_age_days,merchant_category,hour_of_day"]
+    lines += [f'{a:.2f},x,{"" if i % 50 == 0 else n},"a, ""b""",12' for i, (a, n) in enumerate(zip(amount, age))]
+    (tmp_path / "train.csv").write_text("\n".join(lines) + "\n")
+    done = init(FRAUD, "-o", tmp_path / "p", "--data", tmp_path / "train.csv")
+    assert done.returncode == 0, done.stderr
+    features = {f["name"]: f for f in manifest(tmp_path / "p")["features"]}
+    low, high = np.quantile([round(a, 2) for a in amount], [0.01, 0.99])
+    got = features["transaction_amount"]["outlier"]
+    assert got["action"] == "flag" and got["below"] == pytest.approx(low, rel=1e-5)
+    assert got["above"] == pytest.approx(high, rel=1e-5)
+    low, high = np.quantile([n for i, n in enumerate(age) if i % 50], [0.01, 0.99])
+    assert features["user_account_age_days"]["outlier"] == {"below": math.floor(low), "above": math.ceil(high),
+                                                            "action": "flag"}
+    assert "outlier" not in features["hour_of_day"] and "outlier" not in features["merchant_category"]
+    assert "1st and 99th percentile of 4900 rows of train.csv" in (tmp_path / "p" / "galley.yaml").read_text()
+
+
+@pytest.mark.parametrize("text,message", [
+    ("a,b\n1,2\n", "train.csv: line 1: none of its columns is a feature of the model"),
+    ("transaction_amount\n1\n12O\n", "train.csv: line 3: transaction_amount: '12O' is no number"),
+    ("transaction_amount,b\n1,2\n3\n", "train.csv: line 3: "),
+    ("", "none of its columns"),
+])
+def test_training_data_that_is_wrong_is_an_error(tmp_path, text, message):
+    (tmp_path / "train.csv").write_text(text)
+    done = init(FRAUD, "-o", tmp_path / "p", "--data", tmp_path / "train.csv")
+    assert done.returncode == 1 and message in done.stderr, done.stderr
+    assert not (tmp_path / "p" / "galley.yaml").exists()
+
+
+def test_few_rows_give_no_bounds(tmp_path):
+    (tmp_path / "train.csv").write_text("transaction_amount\n" + "1\n2\n" * 49)
+    done = init(FRAUD, "-o", tmp_path / "p", "--data", tmp_path / "train.csv")
+    assert done.returncode == 0 and "98 values in" in done.stdout and "too few" in done.stdout
+    assert all("outlier" not in f for f in manifest(tmp_path / "p")["features"])

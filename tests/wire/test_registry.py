@@ -11,6 +11,7 @@ import pytest
 import certificates
 import harness
 import oci_files
+import packages
 from registry_server import (ORAS, PASSWORD, USER, DockerRegistry, TokenServer, needs_oras,
                              needs_registry)
 from test_pack import write_package
@@ -172,15 +173,46 @@ def test_oras_pulls_what_galley_pushed_and_the_other_way_round(registry, tmp_pat
 
 # --- packages ------------------------------------------------------------------------------------
 
+def test_a_mirror_is_asked_first_and_the_registry_where_nobody_answers(registry, tmp_path):
+    """The host of the reference exists nowhere, but in the setting."""
+    file = packages.pack(packages.copy("fraud", tmp_path / "fraud"), tmp_path / "fraud.galley")
+    digest = galley("push", file, f"{registry.host}/near/models/fraud:1").stdout.strip().split("@")[1]
+    env = {"REGISTRY_MIRRORS": f"other.invalid=localhost:1,registry.invalid={registry.host}/near"}
+    ref = "registry.invalid/models/fraud:1"
+    assert galley("pull", ref, "-o", tmp_path / "a.galley", env=env).stdout == f"{ref}@{digest}\n"
+    told = json.loads(galley("consistency", file, f"oci://{ref}@{digest}", "--json", env=env).stdout)
+    assert told["consistent"]
+    with harness.Server(paths=[f"oci://{ref}"], env={**env, "GALLEY_CACHE_DIR": str(tmp_path / "cache")}) as server:
+        assert server.get("/v2/models/fraud").status == 200
+    dead = {"REGISTRY_MIRRORS": f"{registry.host}=localhost:1"}
+    assert galley("pull", f"{registry.host}/near/models/fraud:1", "-o", tmp_path / "b.galley", env=dead).stdout.endswith(digest + "\n")
+    assert "registry.invalid" in refused("push", file, ref, env=env)  # what is written goes to the registry itself
+    assert "HOST=MIRROR is expected" in refused("pull", ref, "-o", tmp_path / "c.galley", env={"REGISTRY_MIRRORS": "x"})
+
+
+def test_a_directory_that_nobody_packed_is_packed_on_the_way_and_proves_itself(registry, tmp_path):
+    package, ref, env = packages.copy("fraud", tmp_path / "fraud"), f"{registry.host}/proved/fraud:1", {
+        "SOURCE_DATE_EPOCH": 1700000000, "TMPDIR": f"{tmp_path}/tmp"}
+    (tmp_path / "tmp").mkdir()
+    digest = galley("pack", package, "-o", tmp_path / "fraud.galley", env=env).stdout.strip()
+    assert galley("push", package, ref, env=env).stdout == f"{ref}@{digest}\n"
+    galley("pull", ref, "-o", tmp_path / "pulled.galley")
+    assert json.loads(galley("verify", "--json", tmp_path / "pulled.galley").stdout)["verified"]
+    packages.nudge(package)
+    told = refused("push", package, f"{registry.host}/proved/fraud:2", env=env)
+    assert "not pushed: golden case" in told and "--no-verify" in told
+    assert "no such tag" in refused("pull", f"{registry.host}/proved/fraud:2", "-o", tmp_path / "none.galley")
+    assert not any((tmp_path / "tmp").iterdir())
+
+
 def test_a_package_is_the_same_wherever_it_went(registry, tmp_path):
     """Packed, pushed, pulled as a file and as a directory, pushed from there: one digest."""
     package = write_package(tmp_path / "fraud")
     ref = f"{registry.host}/models/fraud:2.1.0"
-    assert refused("push", package, ref) == (
-        f"galley: push: {package} is a package that nobody has packed yet\n"
-        f"galley pack {package} -o NAME.galley proves and packs it; push that\n")
     galley("pack", package, "-o", tmp_path / "fraud.galley")
     digest = galley("push", tmp_path / "fraud.galley", ref).stdout.strip().split("@")[1]
+    told = json.loads(galley("push", "--json", package, ref).stdout)
+    assert (told["digest"], told["blobs_moved"]) == (digest, 0)
     galley("pull", ref, cwd=tmp_path)
     assert galley("push", tmp_path / "fraud-2.1.0.galley", ref).stdout == f"{ref}@{digest}\n"
     galley("pull", ref, "-o", f"{tmp_path}/unpacked/")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models from object stores and registries that others wrote: moto for S3, Azurite for Azure, fake-gcs-server for
-Google, MLflow's own server."""
+"""Models from object stores that others wrote: moto for S3, Azurite for Azure, gcp-storage-emulator for Google, which knows no
+credentials: those are asked for by a server of our own. MLflow's is in test_mlflow_source.py, registries in test_oci_source.py."""
 import hashlib
 import json
 import os
@@ -293,6 +293,66 @@ def test_what_azure_refuses_ends_the_start(start, azure, source, key, words):
 
 
 # --- Google: tokens are looked at as Google does; objects by its JSON API ---
+
+# --- Google: gcp-storage-emulator ---
+
+class Gcs:
+    def __init__(self, port):
+        self.url = f"http://127.0.0.1:{port}"
+
+    def put(self, name, data):
+        """The object's resource, by the protocol's own upload."""
+        from urllib.parse import quote
+        from urllib.request import Request, urlopen
+        with urlopen(Request(f"{self.url}/upload/storage/v1/b/models/o?uploadType=media&name={quote(name, safe='')}", data=data,
+                             method="POST", headers={"Content-Type": "application/octet-stream"}), timeout=30) as r:
+            return json.load(r)
+
+
+@pytest.fixture(scope="module")
+def gcs(server):
+    program = shutil.which("gcp-storage-emulator", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if not program:
+        pytest.skip("gcp-storage-emulator is not there: tools/setup test installs it with tests/requirements.txt")
+    return Gcs(server(lambda port, _: [program, "start", "--host", "127.0.0.1", "--port", port, "--in-memory",
+                                       "--default-bucket", "models"]).port)
+
+
+@pytest.mark.parametrize("host", ["{0}", "{1}"])
+def test_an_object_of_the_emulator_that_changes(start, gcs, tmp_path, cache, host):
+    data = model(tmp_path, 4, 20)  # several parts
+    told = gcs.put("big/7/model.onnx", data)
+    s = start("gs://models/big/7/model.onnx",
+              env={"STORAGE_EMULATOR_HOST": host.format(gcs.url, gcs.url.removeprefix("http://"))})
+    assert answer(s, "big") == (200, 5.0) and s.get("/v2/models/big/versions/7").status == 200
+    assert [p.read_bytes() for p in entries(cache)] == [data]
+    assert f"#generation={told['generation']}" in s.lines("source_ready")[0]["message"]
+    gcs.put("big/7/model.onnx", model(tmp_path, 5, 20))
+    s.signal(signal.SIGHUP)
+    harness.wait_until(lambda: answer(s, "big") == (200, 6.0), 30, "the new object")
+
+
+def test_a_directory_of_the_emulator(start, gcs, tmp_path, cache):
+    for name, data in (("1/model.onnx", model(tmp_path, 1)), ("2/model.onnx", model(tmp_path, 2)),
+                       ("with space+and%sign/\u00fc.txt", b"odd")):  # empty objects it does not take
+        gcs.put("deep/plus/" + name, data)
+    gcs.put("deep/plusminus", b"another")
+    s = start("gs://models/deep/plus/", env={"STORAGE_EMULATOR_HOST": gcs.url})
+    assert answer(s, "plus") == (200, 3.0)  # the newest version
+    assert s.get("/v2/models/plus/versions/1").status == 200
+    assert {p.name: p.stat().st_size for p in entries(cache) if p.suffix != ".onnx"} == {"\u00fc.txt": 3}
+
+
+@pytest.mark.parametrize("source,words", [("gs://models/nothing.onnx", "404"), ("gs://models/nothing/", "holds nothing"),
+                                          ("gs://nobodys/x.onnx", "404")])
+def test_what_the_emulator_has_not_ends_the_start(start, gcs, tmp_path, source, words):
+    gcs.put("some.onnx", model(tmp_path, 1))
+    s = start(source, env={"STORAGE_EMULATOR_HOST": gcs.url}, wait=None, exit_code=1)
+    assert s.wait_exit(60) == 1
+    assert words in s.log() and source in s.log()
+
+
+# --- Google: credentials ---
 
 class Google(BaseHTTPRequestHandler):
     """The token endpoint, which checks the assertion, and objects with their generations."""

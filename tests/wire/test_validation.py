@@ -11,8 +11,10 @@ import pytest
 import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
 import websocket
+from google.protobuf import descriptor_pool, message_factory
 from google.rpc import error_details_pb2, status_pb2
 
+import grpc_stubs
 import harness
 import models
 
@@ -32,6 +34,7 @@ features:
   - {name: hour_of_day, type: int, ge: 0, le: 23}
 rules:
   - {left: hour_of_day, op: "<=", right: user_account_age_days, message: an account is older than its first hour}
+  - {left: transaction_amount, op: "<=", right: 100000 * (user_account_age_days + 1), message: too much for a young account}
 outputs:
   - label
   - {name: probabilities, description: Of legitimate and fraud, labels: [legitimate, fraud]}
@@ -108,6 +111,17 @@ def test_a_wrong_field_is_422_by_name(server, ran, name, value, message, kind):
     assert got[f"instances[1].{named}"][0].startswith(message) and got[f"instances[1].{named}"][1] == kind
     assert reply.json()["detail"][0]["loc"] == ["body", "instances", 1, named]
     assert ran() == 0
+
+
+def test_a_rule_may_compute(server, ran):
+    row = {**GOOD, "transaction_amount": 900000, "user_account_age_days": 5, "hour_of_day": 3}
+    reply = post(server, "/predict", {"instances": [GOOD, row]})
+    assert reply.status == 422
+    assert details(reply) == {"instances[1].transaction_amount": ("too much for a young account", "rule")}
+    reply = post(server, "/v2/models/fraud/infer", {"inputs": oip_inputs(row)})
+    assert reply.status == 400 and b"too much for a young account" in reply.body
+    assert ran() == 0
+    assert post(server, "/predict", {**row, "user_account_age_days": 8}).status == 200
 
 
 @pytest.mark.parametrize("name,value", EDGES)
@@ -274,3 +288,30 @@ def test_metadata_shows_what_is_checked(server):
     inputs = {i["name"]: i["parameters"] for i in server.get("/v2/models/fraud").json()["inputs"]}
     assert inputs["hour_of_day"] == {"ge": 0, "le": 23}
     assert json.loads(inputs["merchant_category"]["values"])[0] == "electronics"
+
+
+def own_messages(*names):
+    """Of proto/inference.proto, in a pool of their own: tritonclient has others of that name."""
+    pool = descriptor_pool.DescriptorPool()
+    for file in grpc_stubs.describe("inference").file:
+        pool.Add(file)
+    return [message_factory.GetMessageClass(pool.FindMessageTypeByName(f"inference.{n}")) for n in names]
+
+
+def test_grpc_metadata_shows_what_is_checked(server):
+    """In MLServer's field; clients that do not know it read the rest."""
+    request, response = own_messages("ModelMetadataRequest", "ModelMetadataResponse")
+    rest = server.get("/v2/models/fraud").json()
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        call = channel.unary_unary("/inference.GRPCInferenceService/ModelMetadata",
+                                   response_deserializer=response.FromString)
+        answer = call(request(name="fraud").SerializeToString())
+    for got, want in zip([*answer.inputs, *answer.outputs], rest["inputs"] + rest["outputs"], strict=True):
+        parameters = {k: getattr(v, v.WhichOneof("parameter_choice")) for k, v in got.parameters.items()}
+        assert got.name == want["name"] and parameters == want.get("parameters", {})
+    kinds = [{k: v.WhichOneof("parameter_choice") for k, v in i.parameters.items()} for i in answer.inputs]
+    assert kinds[0] == {"description": "string_param", "unit": "string_param", "gt": "double_param", "lt": "double_param",
+                        "example": "double_param"}
+    assert kinds[3] == {"ge": "int64_param", "le": "int64_param"}
+    plain = triton_grpc.InferenceServerClient(f"127.0.0.1:{server.port}").get_model_metadata("fraud")
+    assert [i.name for i in plain.inputs] == [i["name"] for i in rest["inputs"]]

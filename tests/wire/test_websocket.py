@@ -415,7 +415,7 @@ def test_a_request_has_its_deadline(serve, zoo_dir):
     s = serve("--schedule", "workers", "--workers", "1", "--max-batch-size", "1", paths=[zoo_dir / "slow"])
     with Raw(s, "/v2/models/slow/ws", headers={"X-Request-Timeout-Ms": "200"}) as ws:
         for name in ("first", "second", "third"):
-            ws.send(frame(TEXT, slow_request(20000, name).encode()))
+            ws.send(frame(TEXT, slow_request(5000, name).encode()))
         found = [json.loads(ws.read()[1]) for _ in range(3)]
         assert {f["status"] for f in found if "error" in f} == {504}
         assert len([f for f in found if "error" in f]) >= 2
