@@ -285,7 +285,7 @@ bool gal_cached_begin(struct gal_exchange *x)
     uint64_t start_ns;
     struct gal_cached *k;
 
-    if (x->api->cache == NULL)
+    if (x->api->cache == NULL || !config_of(x)->on)
         return false;
     start_ns = gal_mono_ns(x->api->clock);
     k = prepare(x);

@@ -5,8 +5,13 @@
 
 const struct gal_route gal_routes[GAL_ROUTE_COUNT] = {
 #define GAL_ROUTE_ROW(id, method, pattern, dialect, handler, summary)                              \
-    [GAL_ROUTE_##id] = {                                                                           \
-        GAL_ROUTE_##id, GAL_METHOD_##method, pattern, GAL_DIALECT_##dialect, handler, summary},
+    [GAL_ROUTE_##id] = {GAL_ROUTE_##id,                                                            \
+                        GAL_METHOD_##method,                                                       \
+                        pattern,                                                                   \
+                        sizeof(pattern) - 1,                                                       \
+                        GAL_DIALECT_##dialect,                                                     \
+                        handler,                                                                   \
+                        summary},
 #include "api/routes.def"
 #undef GAL_ROUTE_ROW
 };
@@ -50,6 +55,13 @@ static bool match(const char *pattern, struct gal_str path,
     return i == path.n;
 }
 
+/* The short way of a route without parameters. */
+static bool is_literally(const struct gal_route *r, struct gal_str path)
+{
+    return r->pattern_bytes == path.n && memcmp(r->pattern, path.p, path.n) == 0 &&
+           memchr(path.p, '{', path.n) == NULL;
+}
+
 static bool has_verb(const struct gal_route *r)
 {
     return strstr(r->pattern, "}:") != NULL;
@@ -76,7 +88,7 @@ enum gal_status gal_route_find(enum gal_method method, struct gal_str path,
         path.n--;
     for (size_t i = 0; i < GAL_ROUTE_COUNT; i++) {
         const struct gal_route *r = &gal_routes[i];
-        if ((verb && !has_verb(r)) || !match(r->pattern, path, params))
+        if ((verb && !has_verb(r)) || !(is_literally(r, path) || match(r->pattern, path, params)))
             continue;
         verb = has_verb(r);
         if (r->method == wanted) {

@@ -17,6 +17,7 @@ struct gal_route {
     enum gal_route_id id;
     enum gal_method method; /* HEAD is answered wherever GET is */
     const char *pattern;    /* "/v2/models/{model}/versions/{version}/infer" */
+    size_t pattern_bytes;
     enum gal_dialect dialect;
     void (*handle)(struct gal_exchange *x);
     const char *summary; /* for OpenAPI and the discovery page */

@@ -55,10 +55,8 @@ static bool grow(struct gal_buf *b, size_t need)
     return true;
 }
 
-char *gal_buf_reserve(struct gal_buf *b, size_t bytes)
+char *gal_buf_reserve_more(struct gal_buf *b, size_t bytes)
 {
-    if (b->p && bytes <= b->cap - b->n)
-        return b->p + b->n;
     /* One byte at least, so that the answer is never a NULL that means success. */
     if (bytes > b->max - b->n || b->max == 0 || !grow(b, b->n + (bytes ? bytes : 1))) {
         b->failed = true;

@@ -24,7 +24,11 @@ void gal_buf_release(struct gal_buf *b);
 void gal_buf_clear(struct gal_buf *b, size_t keep_max);
 /* Makes room for `bytes` more behind n and returns where they go, NULL when it cannot. The caller
  * writes there and adds to n. */
-char *gal_buf_reserve(struct gal_buf *b, size_t bytes);
+char *gal_buf_reserve_more(struct gal_buf *b, size_t bytes); /* when there is none yet */
+static inline char *gal_buf_reserve(struct gal_buf *b, size_t bytes)
+{
+    return b->p && bytes <= b->cap - b->n ? b->p + b->n : gal_buf_reserve_more(b, bytes);
+}
 void gal_buf_put(struct gal_buf *b, const void *p, size_t n);
 void gal_buf_puts(struct gal_buf *b, const char *nul_terminated);
 void gal_buf_put_str(struct gal_buf *b, struct gal_str s);

@@ -11,6 +11,8 @@ bool gal_str_ieq(struct gal_str a, struct gal_str b)
 {
     if (a.n != b.n)
         return false;
+    if (gal_str_eq(a, b)) /* the rule: what is compared with a name is mostly it */
+        return true;
     for (size_t i = 0; i < a.n; i++)
         if (fold(a.p[i]) != fold(b.p[i]))
             return false;

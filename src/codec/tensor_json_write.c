@@ -117,8 +117,7 @@ static char *write_numbers(char *p, enum gal_dtype dtype, const void *data, size
         WRITE_EACH(uint16_t, write_16(p, *v, true))
         break;
     case GAL_DT_FP32:
-        WRITE_EACH(float, gal_json_write_f32(p, *v))
-        break;
+        return gal_json_write_f32s(p, (const float *)data + from, n);
     default:
         WRITE_EACH(double, gal_json_write_f64(p, *v))
         break;

@@ -166,9 +166,17 @@ static void end_request(struct gal_http2 *h, struct gal_call *call)
 
 /* --- nghttp2's calls while it reads --- */
 
-static struct gal_call *call_of(nghttp2_session *session, int32_t id)
+/* What comes of one stream comes mostly together: the one asked for last is kept at hand. */
+static struct gal_call *call_of(struct gal_http2 *h, int32_t id)
 {
-    return nghttp2_session_get_stream_user_data(session, id);
+    struct gal_call *call;
+
+    if (h->latest != NULL && h->latest->id == id)
+        return h->latest;
+    call = nghttp2_session_get_stream_user_data(h->session, id);
+    if (call != NULL)
+        h->latest = call;
+    return call;
 }
 
 static bool is_request(const nghttp2_frame *frame)
@@ -190,7 +198,8 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
         return 0;
     }
     open_call(h, call, frame->hd.stream_id);
-    (void)nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, call);
+    if (nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, call) == 0)
+        h->latest = call;
     return 0;
 }
 
@@ -198,7 +207,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghtt
                      nghttp2_rcbuf *value, uint8_t flags, void *user)
 {
     struct gal_http2 *h = user;
-    struct gal_call *call = is_request(frame) ? call_of(session, frame->hd.stream_id) : NULL;
+    struct gal_call *call = is_request(frame) ? call_of(h, frame->hd.stream_id) : NULL;
     nghttp2_vec n = nghttp2_rcbuf_get_buf(name), v = nghttp2_rcbuf_get_buf(value);
 
     (void)flags;
@@ -224,7 +233,7 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
                          size_t n, void *user)
 {
     struct gal_http2 *h = user;
-    struct gal_call *call = call_of(session, id);
+    struct gal_call *call = call_of(h, id);
 
     (void)flags;
     (void)nghttp2_session_consume_connection(session, n);
@@ -258,7 +267,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
         return 0;
-    call = call_of(session, frame->hd.stream_id);
+    call = call_of(h, frame->hd.stream_id);
     if (call == NULL)
         return 0;
     if (is_request(frame)) {
@@ -273,12 +282,13 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *user)
 {
     struct gal_http2 *h = user;
-    struct gal_call *call = call_of(session, id);
+    struct gal_call *call = call_of(h, id);
     bool answered;
 
     if (call == NULL)
         return code == NGHTTP2_NO_ERROR || pay(h, RESET_COST) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
     (void)nghttp2_session_set_stream_user_data(session, id, NULL);
+    h->latest = NULL;
     answered = call->answered;
     end_call(h, call, code);
     return code == NGHTTP2_NO_ERROR || answered || pay(h, RESET_COST)
@@ -301,7 +311,7 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
     if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
         return 0;
     earn(h, ANSWER_EARNS);
-    call = call_of(session, frame->hd.stream_id);
+    call = call_of(h, frame->hd.stream_id);
     if (call != NULL && !call->ended)
         (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
                                         NGHTTP2_NO_ERROR);

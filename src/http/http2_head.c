@@ -60,8 +60,13 @@ bool gal_http2_head_add(struct gal_call *call, size_t bytes_max, struct gal_str 
         h->name.n = name.n;
         h->value.n = value.n;
         call->header_at[r->header_count - 1] = (uint32_t)call->head->n;
-        gal_buf_put_str(call->head, name);
-        gal_buf_put_str(call->head, value);
+        char *to = gal_buf_reserve(call->head, name.n + value.n);
+
+        if (to != NULL) {
+            memcpy(to, name.p, name.n);
+            memcpy(to + name.n, value.p, value.n);
+            call->head->n += name.n + value.n;
+        }
     }
     if (call->head->failed)
         call->head_failed = true;

@@ -25,6 +25,7 @@ struct gal_http2 {
     void *user;
     struct gal_http2_limits limits;
     struct gal_call *calls;                   /* open */
+    struct gal_call *latest;                  /* one of them, asked for last; NULL: none */
     struct gal_call *closed;                  /* over, whose bytes are in `out` */
     struct gal_http2_out *out;                /* NULL: nothing is gathered */
     struct gal_call_chunk *sent, **sent_tail; /* whose last bytes are in `out` */

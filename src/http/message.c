@@ -15,6 +15,8 @@ const char *gal_method_name(enum gal_method m)
 
 static enum gal_known_header same(struct gal_str name, const char *known, enum gal_known_header h)
 {
+    if (memcmp(name.p, known, name.n) == 0) /* HTTP/2's letters are small */
+        return h;
     for (size_t i = 0; i < name.n; i++) {
         unsigned char c = (unsigned char)name.p[i];
         if (c >= 'A' && c <= 'Z')

@@ -1,15 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/target.h"
 
+#include "base/word.h"
+
 static size_t offset(const char *base, struct gal_str s)
 {
     return (size_t)(s.p - base);
 }
 
+/* Bytes of the target, by whole words, that hold nothing forbidden. */
+static size_t skip_clean_words(struct gal_str target)
+{
+    size_t i = 0;
+    for (; target.n - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
+        uint64_t w;
+        memcpy(&w, target.p + i, sizeof w);
+        uint64_t low = (w - GAL_EACH_BYTE(0x21)) & ~w, high = w | (w + GAL_EACH_BYTE(1));
+        if (((low | high) & GAL_EACH_BYTE(0x80)) || gal_word_zero(w ^ GAL_EACH_BYTE('#')))
+            break;
+    }
+    return i;
+}
+
 static enum gal_status check_target_bytes(struct gal_str target, const char *base,
                                           struct gal_err *err)
 {
-    for (size_t i = 0; i < target.n; i++) {
+    for (size_t i = skip_clean_words(target); i < target.n; i++) {
         unsigned char c = (unsigned char)target.p[i];
         if (c <= ' ' || c >= 0x7f || c == '#')
             return gal_fail(err, GAL_INVALID,

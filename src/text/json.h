@@ -40,6 +40,9 @@ void gal_json_put_u64(struct gal_buf *out, uint64_t v);
  * GAL_JSON_NUMBER_MAX bytes a number: return the end of what was written. */
 #define GAL_JSON_NUMBER_MAX 40
 char *gal_json_write_f32(char *p, float v);
+/* n numbers, a comma behind each (a byte more a number): the same texts in a fraction of the time.
+ */
+char *gal_json_write_f32s(char *p, const float *v, size_t n);
 char *gal_json_write_f64(char *p, double v);
 char *gal_json_write_i64(char *p, int64_t v);
 char *gal_json_write_u64(char *p, uint64_t v);

@@ -86,14 +86,15 @@ static const char *read_exponent(const char *p, int *exponent)
     return p;
 }
 
+static const double powers_of_ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                       1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                       1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
 static inline bool make_real(uint64_t digits, int exponent, double *out)
 {
-    static const double power[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                   1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                   1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     /* One operation on exact values rounds once. */
     if (digits <= EXACT_DIGITS_MAX && (unsigned)-exponent <= EXACT_POWER_MAX) {
-        *out = (double)(int64_t)digits / power[-exponent];
+        *out = (double)(int64_t)digits / powers_of_ten[-exponent];
         return true;
     }
     return gal_json_real(digits, exponent, out);
@@ -157,7 +158,7 @@ static inline const char *read_number(const char *const start, const char *end, 
 /* --- the array --- */
 
 struct reader {
-    const char *p, *end;
+    const char *start, *p, *end;
     struct gal_arena *arena;
     struct gal_json_numbers *out;
     uint64_t *values;
@@ -245,6 +246,83 @@ static inline bool fit(struct reader *r, struct number *n)
     return true;
 }
 
+#define SHORT_MAX 14 /* digits behind the point: with the one before it they are exact */
+#define LOOK_BACK 16 /* bytes before a number that are looked at */
+
+/* The digits of a fraction of n digits that ends at `end`, which 16 bytes lie before; false when
+ * some byte is none. No branch asks how many there are. */
+static inline bool join_fraction(const char *end, size_t n, uint64_t *out)
+{
+#define LAST(n) (UINT64_MAX << (64 - 8 * (n)))
+    static const uint64_t first_of[SHORT_MAX + 1] = {0,       0,       0,       0,       0,
+                                                     0,       0,       0,       0,       LAST(1),
+                                                     LAST(2), LAST(3), LAST(4), LAST(5), LAST(6)},
+                                               last_of[SHORT_MAX + 1] = {
+                                                   0,       LAST(1), LAST(2), LAST(3), LAST(4),
+                                                   LAST(5), LAST(6), LAST(7), LAST(8), LAST(8),
+                                                   LAST(8), LAST(8), LAST(8), LAST(8), LAST(8)};
+#undef LAST
+    uint64_t last, first;
+    memcpy(&last, end - 8, sizeof last);
+    memcpy(&first, end - 16, sizeof first);
+    last = (last ^ GAL_EACH_BYTE('0')) & last_of[n];
+    first = (first ^ GAL_EACH_BYTE('0')) & first_of[n];
+    *out = join_digits(first) * 100000000u + join_digits(last);
+    return (((first + GAL_EACH_BYTE(0x76)) | (last + GAL_EACH_BYTE(0x76))) & GAL_EACH_BYTE(0x80)) ==
+           0;
+}
+
+/* Bytes from p on whose upper half is a digit's, at most 15. */
+static inline size_t count_digits(const char *p)
+{
+    uint64_t w, v;
+    memcpy(&w, p, sizeof w);
+    memcpy(&v, p + 8, sizeof v);
+    w = (w ^ GAL_EACH_BYTE('0')) & GAL_EACH_BYTE(0xf0);
+    v = ((v ^ GAL_EACH_BYTE('0')) & GAL_EACH_BYTE(0xf0)) | UINT64_C(1) << 63;
+    size_t near = (size_t)__builtin_ctzll(w | UINT64_C(1) << 63) / 8;
+    return w ? near : 8 + (size_t)__builtin_ctzll(v) / 8;
+}
+
+/* Numbers like -0.123, a comma behind each, as long as there are such and room for them; returns
+ * where the first other begins. What comes before the next number's place is known only after this
+ * one's length: signs and spaces, which are alike in one text, are branches for that. */
+static const char *read_short_reals(struct reader *r, const char *p)
+{
+    static const uint64_t power[SHORT_MAX + 1] = {
+        1u,           10u,           100u,           1000u,           10000u,
+        100000u,      1000000u,      10000000u,      100000000u,      1000000000u,
+        10000000000u, 100000000000u, 1000000000000u, 10000000000000u, 100000000000000u};
+    uint64_t *to = r->values + r->out->count, *full = r->values + r->room;
+    for (const char *stop = r->end - NUMBER_BYTES; to < full && p <= stop;) {
+        uint64_t sign = 0, all;
+        const char *digits = p;
+        if (*p == '-') {
+            sign = UINT64_C(1) << 63;
+            digits++;
+        }
+        size_t n = count_digits(digits + 2);
+        const char *end = digits + 2 + n;
+        if (!is_digit(*digits) || digits[1] != '.' || n - 1 >= SHORT_MAX || *end != ',' ||
+            !join_fraction(end, n, &all))
+            break;
+        all += (uint64_t)(*digits - '0') * power[n];
+        double real = (double)(int64_t)all / powers_of_ten[n];
+        memcpy(to, &real, sizeof real);
+        *to++ |= sign;
+        p = end + 1;
+        if (*p == ' ')
+            p++;
+    }
+    r->out->count = (size_t)(to - r->values);
+    if (!is_digit(*p) && *p != '-') {
+        r->p = p;
+        look(r);
+        p = r->p;
+    }
+    return p;
+}
+
 /* Numbers up to the bracket that ends their array, which is read too. */
 static bool read_run(struct reader *r)
 {
@@ -252,6 +330,11 @@ static bool read_run(struct reader *r)
     size_t count = r->out->count;
     for (;;) {
         struct number n;
+        if (r->out->kind == GAL_JSON_REAL && p - r->start >= LOOK_BACK && !r->in_tail) {
+            r->out->count = count;
+            p = read_short_reals(r, p);
+            count = r->out->count;
+        }
         if (r->end - p < NUMBER_BYTES && !r->in_tail)
             p = enter_tail(r, p);
         p = read_number(p, r->end, &n);
@@ -322,7 +405,8 @@ static bool read_levels(struct reader *r, size_t depth_max)
 size_t gal_json_read_array(struct gal_str text, size_t at, unsigned depth_max,
                            struct gal_arena *arena, struct gal_json_numbers *out)
 {
-    struct reader r = {.p = text.p + at, .end = text.p + text.n, .arena = arena, .out = out};
+    struct reader r = {
+        .start = text.p, .p = text.p + at, .end = text.p + text.n, .arena = arena, .out = out};
     /* Most numbers take four bytes of text or more, and what is left over goes back. */
     r.room = (text.n - at) / 4 + ROOM_MIN;
     r.values = gal_arena_array(arena, r.room, sizeof *r.values);

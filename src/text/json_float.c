@@ -3,8 +3,7 @@
  * doubles" (2021), with the constants of binary32: the number's rounding interval is scaled by a
  * power of ten so that it holds one or two whole numbers, and at most four candidates are looked
  * at. Names follow the paper's. */
-#include "base/word.h"
-#include "text/json.h"
+#include "text/json_float.h"
 
 #define POWER_MIN (-31)
 
@@ -32,18 +31,10 @@ static const uint64_t powers[] = {
     0xb35dbf821ae4f38cu,
 };
 
-/* floor(log10(2^e)), floor(log10(3/4 * 2^e)), floor(log2(10^e)), for all e that occur. */
-static int floor_log10_pow2(int e)
-{
-    return e * 1262611 >> 22;
-}
+/* floor(log10(3/4 * 2^e)), for all e that occur. */
 static int floor_log10_three_quarters_pow2(int e)
 {
     return (e * 1262611 - 524031) >> 22;
-}
-static int floor_log2_pow10(int e)
-{
-    return e * 1741647 >> 19;
 }
 
 struct decimal {
@@ -56,15 +47,15 @@ static uint32_t round_to_odd(uint64_t g, uint32_t c)
 {
     __extension__ typedef unsigned __int128 u128;
     u128 product = (u128)g * c;
-    return (uint32_t)(product >> 64) | ((uint32_t)(product >> 32) > 1);
+    return (uint32_t)(product >> 64) | ((uint64_t)product >> 32 > 1);
 }
 
 /* v = c * 2^q, c > 0; `irregular`: the lower neighbour is half as far as the upper. Digits of a
  * shortest text, zeros behind them maybe. */
 static inline struct decimal shortest(uint32_t c, int q, bool irregular)
 {
-    int k = irregular ? floor_log10_three_quarters_pow2(q) : floor_log10_pow2(q);
-    int h = q + floor_log2_pow10(-k) + 1;
+    int k = irregular ? floor_log10_three_quarters_pow2(q) : gal_floor_log10_pow2(q);
+    int h = q + gal_floor_log2_pow10(-k) + 1;
     uint64_t g = powers[-k - POWER_MIN];
     uint32_t odd = c & 1; /* an odd number does not own the ends of its interval */
     uint32_t lower = round_to_odd(g, (4 * c - 2 + irregular) << h) + odd;
@@ -95,15 +86,7 @@ static inline uint64_t split_digits(uint32_t v)
     return upper | (parts - 10 * upper) << 8;
 }
 
-/* Digits of a number, d1 (not '0') to d9, '0' behind the last one that counts. */
-struct digits {
-    uint64_t eight; /* d1 lowest: as they lie in memory */
-    char ninth;
-    int count; /* without zeros at the end; 1 or more */
-    int dot;   /* the point is behind so many of them; may be negative or beyond them */
-};
-
-static inline struct digits take_apart(struct decimal d)
+static inline struct gal_digits take_apart(struct decimal d)
 {
     static const uint32_t to_nine[] = {100, 10, 1};
     for (; d.digits < 1000000; d.exponent--) /* of a subnormal number: others have 7 to 9 */
@@ -111,7 +94,7 @@ static inline struct digits take_apart(struct decimal d)
     int longer = (d.digits >= 10000000) + (d.digits >= 100000000);
     uint32_t nine = d.digits * to_nine[longer], ninth = nine % 10;
     uint64_t eight = split_digits(nine / 10), behind = eight >> 8 | (uint64_t)ninth << 56;
-    return (struct digits){
+    return (struct gal_digits){
         .eight = eight | GAL_EACH_BYTE('0'),
         .ninth = (char)('0' + ninth),
         .count = behind ? 9 - __builtin_clzll(behind) / 8 : 1,
@@ -119,13 +102,13 @@ static inline struct digits take_apart(struct decimal d)
     };
 }
 
-static inline void put_digits(char *p, const struct digits *d)
+static inline void put_digits(char *p, const struct gal_digits *d)
 {
     memcpy(p, &d->eight, 8);
     p[8] = d->ninth;
 }
 
-static char *write_scientific(char *p, const struct digits *d)
+static char *write_scientific(char *p, const struct gal_digits *d)
 {
     put_digits(p + 1, d);
     p[0] = p[1];
@@ -135,12 +118,8 @@ static char *write_scientific(char *p, const struct digits *d)
     return gal_i64_write(p, d->dot - 1);
 }
 
-/* Digits d1d2d3 with the point behind the first `dot` of them, or as d1.d2d3e12 when that takes
- * many zeros: the layout of yyjson's doubles. What is written beyond the end, within
- * GAL_JSON_NUMBER_MAX, is written over. */
-static inline char *write_decimal(char *p, struct decimal decimal)
+char *gal_digits_write(char *p, struct gal_digits d)
 {
-    struct digits d = take_apart(decimal);
     if (d.dot <= -6 || d.dot > 21)
         return write_scientific(p, &d);
     if (d.dot <= 0) {
@@ -178,6 +157,7 @@ char *gal_json_write_f32(char *p, float v)
         return p + 3;
     }
     bool normal = exponent > 0;
-    return write_decimal(p, shortest(mantissa | (uint32_t)normal << 23, exponent - normal - 149,
-                                     mantissa == 0 && exponent > 1));
+    return gal_digits_write(
+        p, take_apart(shortest(mantissa | (uint32_t)normal << 23, exponent - normal - 149,
+                               mantissa == 0 && exponent > 1)));
 }

@@ -129,6 +129,48 @@ static void floats_have_the_shortest_text_that_reads_back(void **state)
     }
 }
 
+/* Numbers one by one are those above; many at once have the same texts. */
+static void check_many(const float *v, size_t n)
+{
+    char one[100 * (GAL_JSON_NUMBER_MAX + 1)], many[sizeof one], *end = one;
+    assert_true(n <= 100);
+    for (size_t i = 0; i < n; i++) {
+        end = gal_json_write_f32(end, v[i]);
+        *end++ = ',';
+    }
+    size_t bytes = (size_t)(end - one);
+    assert_int_equal(gal_json_write_f32s(many, v, n) - many, bytes);
+    assert_memory_equal(one, many, bytes);
+}
+
+/* All bit patterns were compared once. */
+static void many_floats_have_the_texts_of_each(void **state)
+{
+    (void)state;
+    float v[100];
+    for (size_t n = 0; n <= 100; n++) { /* runs, zeros and powers of two among them */
+        for (size_t i = 0; i < n; i++)
+            v[i] = i % 7 == 0 ? 0 : i % 5 == 0 ? -0.5f : (float)i / 3.0f;
+        check_many(v, n);
+    }
+    for (uint32_t exponent = 0; exponent < 512; exponent++) /* the sign among it */
+        for (uint32_t i = 0; i < 100; i++) {
+            uint32_t near = i % 3 == 0 ? i / 3 : i % 3 == 1 ? 0x7fffff - i / 3 : 0x400000 ^ i;
+            v[i] = float_of_bits(exponent << 23 | near);
+            if (i == 99)
+                check_many(v, 100);
+        }
+    for (int i = 0; i < 60000; i++) {
+        for (size_t k = 0; k < 100; k++) { /* any; in the range that is told fast; with ties */
+            uint32_t r = (uint32_t)(next_random() >> 32);
+            v[k] = i % 3 == 0   ? float_of_bits(r)
+                   : i % 3 == 1 ? float_of_bits((r & 0x807fffff) | (77 + (r >> 23) % 73) << 23)
+                                : (float)(r >> 8) / (float)(1u << r % 16);
+        }
+        check_many(v, 100);
+    }
+}
+
 static void check_f64(uint64_t bits)
 {
     double v = double_of_bits(bits);
@@ -287,6 +329,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(floats_have_the_shortest_text_that_reads_back),
+        cmocka_unit_test(many_floats_have_the_texts_of_each),
         cmocka_unit_test(doubles_have_the_shortest_text_that_reads_back),
         cmocka_unit_test(both_widths_have_one_layout),
         cmocka_unit_test(json_has_no_nan_and_no_infinity_so_they_are_strings),
