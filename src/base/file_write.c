@@ -98,8 +98,10 @@ static enum gal_status create(const char *path, bool replaces, mode_t mode,
     enum gal_status status = GAL_OK;
     struct gal_file_writer *w = gal_calloc(1, sizeof *w);
     *out = NULL;
-    if (!w)
-        return gal_fail(err, GAL_NO_MEMORY, "%s: out of memory", path);
+    if (!w) {
+        gal_fail(err, GAL_NO_MEMORY, "%s: out of memory", path);
+        return GAL_NO_MEMORY;
+    }
     w->fd = -1;
     w->replaces = replaces;
     w->path = gal_strdup(path);

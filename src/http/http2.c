@@ -210,7 +210,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghtt
     struct gal_call *call = is_request(frame) ? call_of(h, frame->hd.stream_id) : NULL;
     nghttp2_vec n = nghttp2_rcbuf_get_buf(name), v = nghttp2_rcbuf_get_buf(value);
 
-    (void)flags;
+    (void)session, (void)flags;
     if (call == NULL || gal_http2_head_add(call, h->limits.head_bytes_max,
                                            (struct gal_str){(const char *)n.base, n.len},
                                            (struct gal_str){(const char *)v.base, v.len}))
@@ -265,6 +265,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     struct gal_http2 *h = user;
     struct gal_call *call;
 
+    (void)session;
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
         return 0;
     call = call_of(h, frame->hd.stream_id);

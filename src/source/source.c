@@ -78,7 +78,8 @@ static enum gal_status make_plan(struct gal_source_run *r, struct gal_err *err)
     case GAL_SOURCE_PATH:
         break;
     }
-    return gal_fail(err, GAL_INTERNAL, "a path is not fetched");
+    gal_fail(err, GAL_INTERNAL, "a path is not fetched");
+    return GAL_INTERNAL;
 }
 
 /* What lies on this machine is named, not copied. */
@@ -97,12 +98,12 @@ static enum gal_status fetch_mlflow(struct gal_source_run *r, const char *dir, s
 {
     char *files = gal_path_join(dir, "d"),
          *root = files ? gal_path_join(files, r->plan.root) : NULL;
-    enum gal_status status = root ? GAL_OK : gal_plan_no_memory(err);
-    if (!status)
-        status = r->plan.local ? link_local(r, root, err) : gal_download(r, dir, err);
+    gal_free(files);
+    if (!root)
+        return gal_plan_no_memory(err);
+    enum gal_status status = r->plan.local ? link_local(r, root, err) : gal_download(r, dir, err);
     if (!status)
         status = gal_mlmodel_settle(root, r->arena, err);
-    gal_free(files);
     gal_free(root);
     return status;
 }
