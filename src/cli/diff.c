@@ -81,7 +81,7 @@ static void print_value(FILE *out, struct gal_str value)
 static bool is_number(struct gal_str s, double *out)
 {
     char copy[40], *end;
-    if (s.n == 0 || s.n >= sizeof copy)
+    if (!s.p || s.n == 0 || s.n >= sizeof copy)
         return false;
     memcpy(copy, s.p, s.n);
     copy[s.n] = '\0';

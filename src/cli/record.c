@@ -69,7 +69,7 @@ static enum gal_status prepare(const struct gal_cli *cli, struct gal_arena *aren
     }
     if (info.kind == GAL_FILE_DIR) {
         status = read_manifest(dir, arena, &m, err);
-        if (status)
+        if (status || !m)
             return status;
         t->is_named = m->golden_file.n > 0;
         snprintf(t->named, sizeof t->named, "%s/%.*s", dir,
