@@ -58,6 +58,12 @@ struct gal_backend_entry {
     const char *key, *value;
 };
 
+/* A file that a model has weights in, as part of the one file that holds all of them. */
+struct gal_backend_part {
+    struct gal_str name;   /* as the model calls it: relative to its own place */
+    uint64_t offset, size; /* in that file */
+};
+
 /* All zero is what a model gets untold. Texts and entries are borrowed for the call. */
 struct gal_backend_options {
     unsigned intra_op_threads; /* threads inside one inference; 1 unless the user asks */
@@ -68,6 +74,8 @@ struct gal_backend_options {
     const char *place; /* the file that holds `bytes` (or path), from place_offset on, and that
                           is never written to: large weights are mapped from it; NULL: copied */
     uint64_t place_offset;
+    const struct gal_backend_part *parts; /* of place: the model's other files */
+    size_t part_count;
     bool share_weights;  /* weights are used as they lie in `place` (or path), by all processes that
                             map it, and not once more in an order that is quicker for batches */
     const char *library; /* path of the backend's shared library; NULL: search */

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define DESCRIPTION_BYTES_MAX (64u << 20)
+#define SLIM_BYTES_MORE (1u << 20) /* names and numbers of external data */
 
 static OrtStatus *set_entries(const OrtApi *api, const struct gal_backend_options *options,
                               OrtSessionOptions *o)
@@ -172,9 +173,11 @@ static bool make_slim_session(struct gal_ort_session *s, const char *model_path,
     if (name == path)
         return false;
     *name++ = '\0';
-    gal_buf_init(&slim, file.n);
-    if (gal_onnx_slim(file, gal_str_of(name), options->place_offset, GAL_ONNX_WEIGHTS_MIN, &slim) >
-        0) {
+    gal_buf_init(&slim, 2 * file.n + SLIM_BYTES_MORE);
+    const struct gal_onnx_place at = {gal_str_of(name), options->place_offset, options->parts,
+                                      options->part_count};
+    uint64_t total_min = options->part_count ? 0 : GAL_ONNX_WEIGHTS_MIN;
+    if (gal_onnx_slim(file, &at, total_min, &slim) > 0) {
         const struct gal_ort_model model = {NULL, gal_buf_str(&slim)};
         made = !make_session(s, &model, options, path, NULL);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/onnx_weights.h"
 
+#include "backend/onnx.h"
 #include "text/protobuf.h"
 
 #include <string.h>
@@ -266,6 +267,13 @@ static void put_number(struct gal_buf *out, struct gal_str key, uint64_t n)
     put_entry(out, key, (struct gal_str){digits + at, sizeof digits - at});
 }
 
+static void put_place(struct gal_buf *out, struct gal_str name, uint64_t at, uint64_t bytes)
+{
+    put_entry(out, GAL_STR("location"), name);
+    put_number(out, GAL_STR("offset"), at);
+    put_number(out, GAL_STR("length"), bytes);
+}
+
 static void put_outside(struct gal_buf *out, const struct weight *w, struct gal_str name,
                         uint64_t at)
 {
@@ -276,40 +284,134 @@ static void put_outside(struct gal_buf *out, const struct weight *w, struct gal_
         if (f.number != TENSOR_RAW_DATA && f.number != TENSOR_DOC)
             gal_buf_put_str(out, field_between(before, rest));
     }
-    put_entry(out, GAL_STR("location"), name);
-    put_number(out, GAL_STR("offset"), at);
-    put_number(out, GAL_STR("length"), w->raw.n);
+    put_place(out, name, at, w->raw.n);
     gal_pb_put_u64(out, TENSOR_LOCATION, LOCATION_EXTERNAL);
     gal_pb_wrap(out, start, GRAPH_INITIALIZER);
 }
 
-uint64_t gal_onnx_slim(struct gal_str file, struct gal_str name, uint64_t offset,
-                       uint64_t total_min, struct gal_buf *out)
+/* Where a tensor has its bytes in another file. */
+struct outside {
+    struct gal_str location;
+    uint64_t offset, length;
+    bool is_external, is_bad;
+};
+
+static void read_entry(struct gal_str entry, struct outside *o)
+{
+    struct gal_pb_field f;
+    struct gal_str key = {NULL, 0}, value = {NULL, 0};
+    while (gal_pb_next(&entry, &f) == GAL_PB_FIELD) {
+        if (f.wire == GAL_PB_BYTES && f.number == ENTRY_KEY)
+            key = f.bytes;
+        else if (f.wire == GAL_PB_BYTES && f.number == ENTRY_VALUE)
+            value = f.bytes;
+    }
+    if (gal_str_is(key, "location"))
+        o->location = value;
+    else if (gal_str_is(key, "offset"))
+        o->is_bad = o->is_bad || gal_str_u64(value, &o->offset) != GAL_OK;
+    else if (gal_str_is(key, "length"))
+        o->is_bad = o->is_bad || gal_str_u64(value, &o->length) != GAL_OK;
+}
+
+static struct outside read_outside(struct gal_str tensor)
+{
+    struct outside o = {.offset = 0};
+    struct gal_pb_field f;
+    while (gal_pb_next(&tensor, &f) == GAL_PB_FIELD) {
+        if (f.number == TENSOR_EXTERNAL && f.wire == GAL_PB_BYTES)
+            read_entry(f.bytes, &o);
+        else if (f.number == TENSOR_LOCATION && f.wire == GAL_PB_VARINT)
+            o.is_external = f.value == LOCATION_EXTERNAL;
+    }
+    return o;
+}
+
+static const struct gal_backend_part *find_part(const struct gal_onnx_place *place,
+                                                const struct outside *o)
+{
+    struct gal_str name = o->location;
+    if (!name.p)
+        return NULL;
+    if (gal_str_starts(name, GAL_STR("./")))
+        name = (struct gal_str){name.p + 2, name.n - 2};
+    for (size_t i = 0; i < place->part_count; i++) {
+        const struct gal_backend_part *p = &place->parts[i];
+        if (gal_str_eq(p->name, name) && o->offset <= p->size && o->length <= p->size - o->offset)
+            return p;
+    }
+    return NULL;
+}
+
+/* False: not in a part, or its length is not told. */
+static bool put_elsewhere(struct gal_buf *out, struct gal_str tensor, const struct outside *o,
+                          const struct gal_onnx_place *place)
+{
+    const struct gal_backend_part *part = find_part(place, o);
+    struct gal_str rest = tensor, before = rest;
+    struct gal_pb_field f;
+    size_t start = out->n;
+    if (!part || o->is_bad || o->length == 0)
+        return false;
+    for (; gal_pb_next(&rest, &f) == GAL_PB_FIELD; before = rest) {
+        if (f.number != TENSOR_EXTERNAL)
+            gal_buf_put_str(out, field_between(before, rest));
+    }
+    put_place(out, place->name, part->offset + o->offset, o->length);
+    gal_pb_wrap(out, start, GRAPH_INITIALIZER);
+    return true;
+}
+
+/* One field of the graph; bytes that lie outside, UINT64_MAX: it cannot be told so. */
+static uint64_t put_field(struct gal_buf *out, const struct gal_pb_field *f, struct gal_str field,
+                          const struct gal_onnx_place *place, const char *front)
+{
+    struct weight w;
+    if (f->number == GRAPH_INITIALIZER && f->wire == GAL_PB_BYTES) {
+        struct outside o = read_outside(f->bytes);
+        if (o.is_external)
+            return put_elsewhere(out, f->bytes, &o, place) ? o.length : UINT64_MAX;
+        if (read_weight(f->bytes, &w)) {
+            uint64_t at = place->offset + (uint64_t)(w.raw.p - front);
+            if (at % alignment_of(w.data_type) == 0) {
+                put_outside(out, &w, place->name, at);
+                return w.raw.n;
+            }
+        }
+    }
+    gal_buf_put_str(out, field);
+    return 0;
+}
+
+static enum gal_status is_name(struct gal_str name, void *ctx)
+{
+    return gal_str_eq(name, *(const struct gal_str *)ctx) ? GAL_OK : GAL_NOT_FOUND;
+}
+
+uint64_t gal_onnx_slim(struct gal_str file, const struct gal_onnx_place *place, uint64_t total_min,
+                       struct gal_buf *out)
 {
     struct gal_str graph = {NULL, 0}, field = {NULL, 0};
     struct gal_pb_field f;
-    struct weight w;
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, more = 0;
     size_t front = out->n;
     if (!find_graph(file, &graph, &field))
         return 0;
     gal_buf_put_str(out, (struct gal_str){file.p, (size_t)(field.p - file.p)});
     size_t start = out->n;
-    for (struct gal_str rest = graph, before = graph; gal_pb_next(&rest, &f) == GAL_PB_FIELD;
-         before = rest) {
-        uint64_t at = offset;
-        if (f.number == GRAPH_INITIALIZER && f.wire == GAL_PB_BYTES && read_weight(f.bytes, &w) &&
-            (at += (uint64_t)(w.raw.p - file.p)) % alignment_of(w.data_type) == 0) {
-            put_outside(out, &w, name, at);
-            bytes += w.raw.n;
-        } else {
-            gal_buf_put_str(out, field_between(before, rest));
-        }
+    for (struct gal_str rest = graph, before = graph;
+         more != UINT64_MAX && gal_pb_next(&rest, &f) == GAL_PB_FIELD; before = rest) {
+        more = put_field(out, &f, field_between(before, rest), place, file.p);
+        bytes = more == UINT64_MAX ? 0 : bytes + more;
     }
     gal_pb_wrap(out, start, MODEL_GRAPH);
     const char *behind = field.p + field.n;
     gal_buf_put_str(out, (struct gal_str){behind, (size_t)(file.p + file.n - behind)});
-    if (bytes > 0 && bytes >= total_min && !out->failed)
+    struct gal_str slim = {out->p + front, out->n - front};
+    struct gal_str name = place->name;
+    /* Tensors elsewhere, in a graph inside a node, may have external data too. */
+    if (bytes > 0 && bytes >= total_min && !out->failed &&
+        !gal_onnx_external_files(slim, is_name, &name))
         return bytes;
     out->n = front;
     return 0;

@@ -6,8 +6,8 @@
 #ifndef GAL_BACKEND_ONNX_WEIGHTS_H
 #define GAL_BACKEND_ONNX_WEIGHTS_H
 
+#include "backend/backend.h"
 #include "base/buf.h"
-#include "base/status.h"
 
 #define GAL_ONNX_ALIGNMENT 64u               /* bytes; a cache line */
 #define GAL_ONNX_WEIGHT_MIN 4096u            /* smaller ones are copied as ever */
@@ -27,11 +27,19 @@ enum gal_status gal_onnx_align(struct gal_str file, uint64_t total_min,
                                enum gal_status (*write)(struct gal_str piece, void *ctx),
                                void *ctx);
 
-/* The model without its large weights: each is told as external data of the file `name` at its
- * place there, where `file` begins at `offset`. A weight that no element of its type may begin at
- * stays. Appends to out and returns the bytes of weights left out, 0 when they are not worth it
- * (out is then as before). */
-uint64_t gal_onnx_slim(struct gal_str file, struct gal_str name, uint64_t offset,
-                       uint64_t total_min, struct gal_buf *out);
+/* A file that holds a model, and the files that the model has external data in. */
+struct gal_onnx_place {
+    struct gal_str name;                  /* of the file */
+    uint64_t offset;                      /* the model begins here */
+    const struct gal_backend_part *parts; /* the others */
+    size_t part_count;
+};
+
+/* The model without its large weights: each is told as external data of the file at `place`, and so
+ * is external data of its parts. A weight that no element of its type may begin at stays. Appends
+ * to out and returns the bytes of weights that lie outside; 0 (out is then as before) when they are
+ * not worth it, or when external data is not in a part, as a whole. */
+uint64_t gal_onnx_slim(struct gal_str file, const struct gal_onnx_place *place, uint64_t total_min,
+                       struct gal_buf *out);
 
 #endif

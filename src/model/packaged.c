@@ -72,6 +72,28 @@ static void remove_aside(char *dir)
     gal_free(dir);
 }
 
+/* The model's other files, by the names that it has for them, out of one `.galley` file. NULL:
+ * there is no memory, or no such file. */
+static const struct gal_backend_part *find_parts(struct gal_model *m,
+                                                 const struct gal_package_file *file, size_t *count)
+{
+    const struct gal_package *p = m->package;
+    const char *slash = strrchr(file->name.p, '/');
+    size_t dir = slash ? (size_t)(slash - file->name.p) + 1 : 0;
+    struct gal_backend_part *parts = gal_arena_array(&m->arena, p->file_count, sizeof *parts);
+
+    *count = 0;
+    for (size_t i = 0; parts && i < p->file_count; i++) {
+        const struct gal_package_file *f = &p->files[i];
+        if (strcmp(f->path, file->path) != 0 || f->name.n <= dir ||
+            memcmp(f->name.p, file->name.p, dir) != 0)
+            continue;
+        parts[(*count)++] =
+            (struct gal_backend_part){{f->name.p + dir, f->name.n - dir}, f->offset, f->size};
+    }
+    return parts;
+}
+
 static enum gal_status load_model(struct gal_model *m, const struct gal_model_options *o,
                                   const struct gal_package_file *file, struct gal_err *err)
 {
@@ -91,6 +113,12 @@ static enum gal_status load_model(struct gal_model *m, const struct gal_model_op
         status = gal_package_bytes(m->package, file, &options.bytes, err);
         return status ? status : o->ops->load(m->package->path, &options, &m->session, err);
     }
+    options.parts = find_parts(m, file, &options.part_count);
+    if (options.place && options.parts &&
+        !gal_package_bytes(m->package, file, &options.bytes, NULL) &&
+        !o->ops->load(m->package->path, &options, &m->session, NULL))
+        return GAL_OK;
+    options = o->config.backend; /* what cannot be mapped, and what is wrong with it */
     status = unpack_aside(m, &aside, err);
     if (!status) {
         path = gal_path_join(aside, file->name.p);

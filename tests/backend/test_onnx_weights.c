@@ -63,6 +63,12 @@ static struct gal_buf aligned(struct gal_str file)
     return out;
 }
 
+static uint64_t slim_at(struct gal_str file, const char *name, uint64_t offset, struct gal_buf *out)
+{
+    const struct gal_onnx_place place = {.name = gal_str_of(name), .offset = offset};
+    return gal_onnx_slim(file, &place, GAL_ONNX_WEIGHTS_MIN, out);
+}
+
 /* Where the bytes lie in the file. */
 static size_t place_of(struct gal_str file, const void *bytes, size_t n)
 {
@@ -198,7 +204,7 @@ static void what_is_not_worth_it_stays_as_it_is(void **state)
         struct gal_buf out = aligned(files[i]);
         assert_false(gal_onnx_is_ragged(files[i], GAL_ONNX_WEIGHTS_MIN));
         assert_true(gal_str_eq(gal_buf_str(&out), files[i]));
-        assert_int_equal(gal_onnx_slim(files[i], GAL_STR("w"), 0, GAL_ONNX_WEIGHTS_MIN, &slim), 0);
+        assert_int_equal(slim_at(files[i], "w", 0, &slim), 0);
         assert_true(gal_str_is(gal_buf_str(&slim), "before"));
         gal_buf_release(&out);
     }
@@ -215,7 +221,7 @@ static void a_file_that_ends_early_is_no_model(void **state)
     for (size_t n = 0; n < at + 64; n++) {
         struct gal_str cut = {file.p, n};
         assert_false(gal_onnx_is_ragged(cut, GAL_ONNX_WEIGHTS_MIN));
-        assert_int_equal(gal_onnx_slim(cut, GAL_STR("w"), 0, GAL_ONNX_WEIGHTS_MIN, &slim), 0);
+        assert_int_equal(slim_at(cut, "w", 0, &slim), 0);
     }
     gal_buf_release(&file);
     gal_buf_release(&slim);
@@ -232,9 +238,7 @@ static void the_engine_maps_weights_out_of_a_file_that_holds_more(void **state)
         gal_buf_putc(&whole, '#');
     gal_buf_put_str(&whole, gal_buf_str(&out));
     gal_buf_puts(&whole, "what follows");
-    assert_int_equal(
-        gal_onnx_slim(gal_buf_str(&out), GAL_STR("whole.bin"), offset, GAL_ONNX_WEIGHTS_MIN, &slim),
-        2 * sizeof weights[0]);
+    assert_int_equal(slim_at(gal_buf_str(&out), "whole.bin", offset, &slim), 2 * sizeof weights[0]);
     assert_true(slim.n < 1000);
     for (int share = 0; share < 2; share++) {
         const struct gal_backend_options options = {
@@ -258,8 +262,7 @@ static void weights_at_odd_places_are_copied(void **state)
     struct gal_buf file = sum_model("first"), out = aligned(gal_buf_str(&file)), slim;
     gal_buf_init(&slim, FILE_MAX);
     for (uint64_t offset = 1; offset < 4; offset++)
-        assert_int_equal(
-            gal_onnx_slim(gal_buf_str(&out), GAL_STR("w"), offset, GAL_ONNX_WEIGHTS_MIN, &slim), 0);
+        assert_int_equal(slim_at(gal_buf_str(&out), "w", offset, &slim), 0);
     for (int share = 0; share < 2; share++)
         assert_sums(load(test_file_write("ragged.onnx", gal_buf_str(&file)),
                          &(struct gal_backend_options){.share_weights = share}));
@@ -268,6 +271,54 @@ static void weights_at_odd_places_are_copied(void **state)
                                                         .place = "/nonexistent/file"}));
     gal_buf_release(&file);
     gal_buf_release(&out);
+    gal_buf_release(&slim);
+}
+
+/* y = x + w, whose bytes lie in weights.bin at 8. */
+static void external_data_is_found_in_a_part(void **state)
+{
+    (void)state;
+    enum { MODEL_AT = 64 };
+    struct onnx_model m;
+    struct gal_buf file, whole, slim;
+    onnx_model_begin(&m);
+    onnx_input(&m, "x", ONNX_FLOAT, "-1,300000");
+    onnx_output(&m, "y", ONNX_FLOAT, "-1,300000");
+    onnx_initializer(&m, "first", ONNX_FLOAT, "300000", NULL, sizeof weights[0], "weights.bin");
+    onnx_initializer(&m, "small", ONNX_FLOAT, "1", weights[1] + 1, sizeof(float), NULL);
+    onnx_initializer(&m, "second", ONNX_FLOAT, "300000", weights[1], sizeof weights[1], NULL);
+    onnx_node(&m, "", "Add", "x,first", "a");
+    onnx_node(&m, "", "Mul", "a,small", "b");
+    onnx_node(&m, "", "Sub", "b,second", "y");
+    onnx_model_end(&m, &file);
+    gal_buf_init(&slim, FILE_MAX);
+    gal_buf_init(&whole, FILE_MAX);
+    while (whole.n < MODEL_AT)
+        gal_buf_putc(&whole, '#');
+    gal_buf_put_str(&whole, gal_buf_str(&file));
+    while (whole.n % 512)
+        gal_buf_putc(&whole, '#');
+    const struct gal_backend_part parts[] = {{GAL_STR("other.bin"), 0, 64},
+                                             {GAL_STR("weights.bin"), whole.n, sizeof weights[0]}};
+    gal_buf_put(&whole, weights[0], sizeof weights[0]);
+    const struct gal_backend_options options = {
+        .bytes = gal_buf_str(&file),
+        .place = test_file_write("parts.bin", gal_buf_str(&whole)),
+        .place_offset = MODEL_AT,
+        .parts = parts,
+        .part_count = 2};
+    assert_sums(load("parts.bin", &options));
+    /* Not there, or not as much of it: what is outside the part is not the model's. */
+    struct gal_backend_part wrong = parts[1];
+    struct gal_onnx_place place = {GAL_STR("parts.bin"), MODEL_AT, parts, 1};
+    assert_int_equal(gal_onnx_slim(gal_buf_str(&file), &place, 0, &slim), 0);
+    place.parts = &wrong;
+    wrong.size--;
+    assert_int_equal(gal_onnx_slim(gal_buf_str(&file), &place, 0, &slim), 0);
+    wrong.size++;
+    assert_true(gal_onnx_slim(gal_buf_str(&file), &place, 0, &slim) >= sizeof weights[0]);
+    gal_buf_release(&file);
+    gal_buf_release(&whole);
     gal_buf_release(&slim);
 }
 
@@ -331,6 +382,7 @@ int main(void)
         cmocka_unit_test(a_file_that_ends_early_is_no_model),
         cmocka_unit_test(the_engine_maps_weights_out_of_a_file_that_holds_more),
         cmocka_unit_test(weights_at_odd_places_are_copied),
+        cmocka_unit_test(external_data_is_found_in_a_part),
         cmocka_unit_test(shared_weights_take_memory_once),
     };
     fill();

@@ -213,6 +213,14 @@ void onnx_initializer(struct onnx_model *m, const char *name, int element, const
         put_text(&entry, 1, "location");
         put_text(&entry, 2, location);
         put_message(&t, 13, &entry);
+        if (bytes > 0) {
+            char length[24];
+            snprintf(length, sizeof length, "%zu", bytes);
+            entry = empty();
+            put_text(&entry, 1, "length");
+            put_text(&entry, 2, length);
+            put_message(&t, 13, &entry);
+        }
         put_number(&t, 14, 1);
     } else {
         put_bytes(&t, 9, (struct gal_str){raw, bytes});

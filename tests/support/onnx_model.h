@@ -42,7 +42,8 @@ void onnx_attr_string_list(struct onnx_model *m, const char *name, const char *c
 /* Names separated by commas. domain "" is ai.onnx. */
 void onnx_node(struct onnx_model *m, const char *domain, const char *op, const char *inputs,
                const char *outputs);
-/* An initializer: raw little-endian bytes, or (location not NULL) in another file. */
+/* An initializer: raw little-endian bytes, or (location not NULL) the first `bytes` of another
+ * file, all of it when that is 0. */
 void onnx_initializer(struct onnx_model *m, const char *name, int element, const char *shape,
                       const void *raw, size_t bytes, const char *location);
 void onnx_meta(struct onnx_model *m, const char *key, const char *value);

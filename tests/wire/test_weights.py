@@ -105,6 +105,38 @@ def test_processes_share_weights(file):
                     assert memory(s, "RssFile") > size * 0.9
 
 
+@pytest.fixture(name="apart", scope="module")
+def packed_with_external_data(package, tmp_path_factory):
+    path = tmp_path_factory.mktemp("apart") / "big"
+    (path / "onnx").mkdir(parents=True)
+    onnx.save_model(onnx.load(package / "model.onnx"), path / "onnx" / "model.onnx", save_as_external_data=True,
+                    location="weights.bin", size_threshold=1024)
+    (path / "galley.yaml").write_text("galley: 1\nname: big\nversion: 1.0.0\n"
+                                      "model: {file: onnx/model.onnx, files: [onnx/weights.bin]}\n")
+    out = path.parent / "big.galley"
+    done = galley("pack", path, "-o", out)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@pytest.mark.parametrize("share", ["on", "off"])
+def test_external_data_is_mapped_out_of_the_package(apart, share):
+    """Nothing is unpacked: there is no place for it."""
+    with harness.Server("--share-weights", share, paths=[apart], env={"TMPDIR": "/nonexistent"}) as s:
+        assert np.allclose(ask(s), ROW @ WEIGHTS[0] @ WEIGHTS[1], rtol=1e-4, atol=1e-5)
+        if share == "on" and not harness.SANITIZE:
+            assert memory(s, "RssFile") > sum(w.nbytes for w in WEIGHTS) * 0.9
+
+
+def test_wrong_external_data_is_found(apart, tmp_path):
+    bad = bytearray(apart.read_bytes())
+    bad[bad.index(WEIGHTS[0].tobytes()) + 777] ^= 1
+    (tmp_path / "bad.galley").write_bytes(bad)
+    with harness.Server(paths=[tmp_path / "bad.galley"], wait=None) as s:
+        s.wait_for("/health/ready", status=503)
+        harness.wait_until(lambda: "sha256" in s.get("/health/ready").body.decode(), 20, "the reason")
+
+
 def test_wrong_weights_are_found(file, tmp_path):
     """The bytes that are mapped are those whose digest was looked at."""
     bad = bytearray(file.read_bytes())
