@@ -53,7 +53,7 @@ static bool send_object(struct fetch_peer *p, int fd, unsigned index)
         fetch_peer_send(fd, "HTTP/1.1 200 OK\r\n");
     }
     fetch_peer_send(fd, "Connection: close\r\nETag: \"one\"\r\nContent-Length: %lu\r\n\r\n%.*s",
-                    last - first + 1, is_head ? 0 : (int)(last - first + 1), BODY + first);
+                    last - first + 1, is_head ? 0 : (int)(last - first + 1), &BODY[first]);
     return false;
 }
 
