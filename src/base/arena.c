@@ -245,6 +245,7 @@ char *gal_arena_printf(struct gal_arena *a, const char *format, ...)
     return text;
 }
 
+#undef gal_arena_fail /* the analyzer's, see base/status.h */
 enum gal_status gal_arena_fail(const struct gal_arena *a, size_t bytes, const char *what,
                                struct gal_err *err)
 {

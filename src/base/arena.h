@@ -60,5 +60,8 @@ char *gal_arena_printf(struct gal_arena *a, const char *format, ...)
  * message that names `what` was wanted. */
 enum gal_status gal_arena_fail(const struct gal_arena *a, size_t bytes, const char *what,
                                struct gal_err *err);
+#ifdef __clang_analyzer__
+#define gal_arena_fail(...) gal_fail_known((gal_arena_fail)(__VA_ARGS__), GAL_NO_MEMORY)
+#endif
 
 #endif

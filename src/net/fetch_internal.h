@@ -33,6 +33,7 @@
     X(version_info)
 
 struct gal_curl {
+// NOLINTNEXTLINE(bugprone-macro-parentheses): a declaration
 #define GAL_CURL_MEMBER(name) __typeof__(curl_##name) *name;
     GAL_CURL_FUNCTIONS(GAL_CURL_MEMBER)
 #undef GAL_CURL_MEMBER

@@ -334,7 +334,7 @@ static enum gal_status map_file(struct gal_layout *l, const struct gal_oci_descr
         status = gal_fail(err, GAL_NO_MEMORY, "%s: out of memory", l->path);
         goto out;
     }
-    memcpy(m->digest, d->digest, sizeof m->digest);
+    (void)snprintf(m->digest, sizeof m->digest, "%s", d->digest);
     (void)snprintf(m->path, room, "%s/" BLOB_PREFIX "%s", l->path, d->digest + 7);
     status = gal_file_stat_link(m->path, &info, err);
     if (!status && info.kind == GAL_FILE_NONE)
@@ -377,12 +377,14 @@ static enum gal_status find_in_dir(struct gal_layout *l, const struct gal_oci_de
 enum gal_status gal_layout_blob(struct gal_layout *l, const struct gal_oci_descriptor *d,
                                 struct gal_str *out, struct gal_err *err)
 {
-    const struct blob *b;
-    const struct mapped *m;
+    const struct blob *b = NULL;
+    const struct mapped *m = NULL;
     *out = (struct gal_str){NULL, 0};
     enum gal_status status = l->is_dir ? find_in_dir(l, d, &m, err) : find_in_tar(l, d, &b, err);
-    if (!status)
-        *out = l->is_dir ? m->bytes : (struct gal_str){l->tar.p + b->offset, (size_t)b->size};
+    if (!status && m)
+        *out = m->bytes;
+    else if (!status && b)
+        *out = (struct gal_str){l->tar.p + b->offset, (size_t)b->size};
     return status;
 }
 

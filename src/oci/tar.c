@@ -106,10 +106,10 @@ enum gal_status gal_tar_open_layer(struct gal_str bytes, struct gal_str media_ty
         return status;
     const struct gal_tar_source source = {gal_tar_unpacked_read, u};
     status = open_reader(&source, bytes, out, err);
-    if (status)
-        gal_tar_unpacked_free(u);
-    else
+    if (*out)
         (*out)->unpacked = u;
+    else
+        gal_tar_unpacked_free(u);
     return status;
 }
 

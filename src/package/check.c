@@ -108,7 +108,7 @@ static void check_column(const struct gal_manifest *m, size_t feature, const str
                          struct gal_arena *arena, struct gal_findings *out)
 {
     const struct gal_feature *f = &m->features[feature];
-    size_t rows = rows_of(t), a_row = rows ? t->count / rows : 0;
+    size_t rows = rows_of(t), a_row = rows && t->count > rows ? t->count / rows : 1;
     const char *messages[GAL_VERDICT_COUNT] = {NULL};
     if (gal_check_at_once(f, t))
         return;

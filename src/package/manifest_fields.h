@@ -105,7 +105,14 @@ extern const size_t gal_type_name_count;
 /* The message gets the field's path in front; the place is the node's line. Returns INVALID. */
 enum gal_status gal_manifest_fail(struct gal_manifest_reader *r, const struct gal_yaml *node,
                                   const char *format, ...) __attribute__((format(printf, 3, 4)));
+#ifdef __clang_analyzer__
+#define gal_manifest_fail(...) gal_fail_known((gal_manifest_fail)(__VA_ARGS__), GAL_INVALID)
+#endif
 enum gal_status gal_manifest_no_memory(struct gal_manifest_reader *r);
+#ifdef __clang_analyzer__
+#define gal_manifest_no_memory(...)                                                                \
+    gal_fail_known((gal_manifest_no_memory)(__VA_ARGS__), GAL_NO_MEMORY)
+#endif
 /* Where errors are: enters "features", "[2]"; gal_manifest_leave takes what enter returned. */
 size_t gal_manifest_enter(struct gal_manifest_reader *r, struct gal_str name, size_t index);
 #define GAL_NO_INDEX SIZE_MAX

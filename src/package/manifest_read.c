@@ -9,6 +9,7 @@
 
 /* --- errors --- */
 
+#undef gal_manifest_fail /* the analyzer's, see base/status.h */
 enum gal_status gal_manifest_fail(struct gal_manifest_reader *r, const struct gal_yaml *node,
                                   const char *format, ...)
 {
@@ -24,6 +25,7 @@ enum gal_status gal_manifest_fail(struct gal_manifest_reader *r, const struct ga
     return GAL_INVALID;
 }
 
+#undef gal_manifest_no_memory /* the analyzer's, see base/status.h */
 enum gal_status gal_manifest_no_memory(struct gal_manifest_reader *r)
 {
     return gal_arena_fail(r->arena, 0, r->path, r->err);
@@ -143,7 +145,7 @@ static enum gal_status read_objects(struct gal_manifest_reader *r, const struct 
     if (count)
         memset(items, 0, count * size);
     size_t before = gal_manifest_enter(r, node->key, GAL_NO_INDEX);
-    for (const struct gal_yaml *n = node->child; n && !status; n = n->next, i++) {
+    for (const struct gal_yaml *n = node->child; items && n && !status; n = n->next, i++) {
         size_t inner = gal_manifest_enter(r, n->key, i);
         status = read_element(r, n, f, items + i * size);
         gal_manifest_leave(r, inner);

@@ -379,7 +379,7 @@ static enum gal_status read_steps(struct gal_manifest_reader *r, const struct ga
     }
     gal_manifest_leave(r, before);
     if (!status && count > 0)
-        memcpy(base + f->at, &node, sizeof node);
+        memcpy(base + f->at, (const void *)&node, sizeof(void *));
     return status;
 }
 
@@ -388,7 +388,7 @@ static enum gal_status read_map(struct gal_manifest_reader *r, const struct gal_
 {
     if (node->type != GAL_YAML_MAP)
         return gal_manifest_fail(r, node, "must be a mapping");
-    memcpy(base + f->at, &node, sizeof node);
+    memcpy(base + f->at, (const void *)&node, sizeof(void *));
     return GAL_OK;
 }
 
@@ -407,7 +407,7 @@ static enum gal_status read_pairs(struct gal_manifest_reader *r, const struct ga
     enum gal_status status = gal_manifest_pairs(r, node, f->words, &pairs, &count);
     if (status)
         return status;
-    memcpy(base + f->at, &pairs, sizeof pairs);
+    memcpy(base + f->at, (const void *)&pairs, sizeof(void *));
     memcpy(base + f->count_at, &count, sizeof count);
     return GAL_OK;
 }

@@ -31,6 +31,7 @@ enum gal_status gal_package_name_path(const struct gal_opened *o, enum gal_statu
     return status;
 }
 
+#undef gal_package_no_memory /* the analyzer's, see base/status.h */
 enum gal_status gal_package_no_memory(const struct gal_opened *o, struct gal_err *err)
 {
     return gal_fail(err, GAL_NO_MEMORY, "%s: out of memory", o->package.path);

@@ -47,6 +47,10 @@ static inline struct gal_opened *gal_opened_of(struct gal_package *p)
 enum gal_status gal_package_name_path(const struct gal_opened *o, enum gal_status status,
                                       struct gal_err *err);
 enum gal_status gal_package_no_memory(const struct gal_opened *o, struct gal_err *err);
+#ifdef __clang_analyzer__
+#define gal_package_no_memory(...)                                                                 \
+    gal_fail_known((gal_package_no_memory)(__VA_ARGS__), GAL_NO_MEMORY)
+#endif
 
 /* --- collecting files --- */
 /* Texts of f are borrowed or the arena's. */

@@ -188,7 +188,7 @@ static enum gal_status build(struct builder *b, struct gal_arena *arena)
     rows = GAL_PATTERN_CELLS_MAX / p->class_count;
     rows = rows < GAL_PATTERN_STATES_MAX ? rows : GAL_PATTERN_STATES_MAX;
     b->set_bytes = (b->nfa.node_count + 63) / 64 * 8;
-    b->sets = gal_arena_array(&b->scratch, rows + 1, sizeof *b->sets);
+    b->sets = gal_arena_array(&b->scratch, rows + 1, sizeof(void *));
     p->accepts = gal_arena_array(&b->scratch, rows + 1, sizeof *p->accepts);
     p->next = gal_arena_array(&b->scratch, (rows + 1) * p->class_count, sizeof *p->next);
     if (!b->sets || !p->accepts || !p->next)

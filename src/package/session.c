@@ -149,7 +149,7 @@ static enum gal_status come_out(const struct gal_packed *p, struct held *held,
 
     if (!status)
         status = as_columns(p, held->outputs, arena, in, err);
-    for (size_t i = 0; !status && i < p->carried_count; i++)
+    for (size_t i = 0; !status && before && i < p->carried_count; i++)
         in[held->count + i] = before[p->carried[i]];
     if (!status)
         status = gal_steps_run(p->after, in, arena, columns, err);

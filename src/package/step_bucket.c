@@ -174,7 +174,7 @@ static enum gal_status join(const struct hash *h, struct gal_str text, char **ro
             return gal_step_no_memory(r->arena, r->err);
         memcpy(*room, h->prefix.p, h->prefix.n);
     }
-    if (text.n > 0)
+    if (text.n > 0 && *room != NULL)
         memcpy(*room + h->prefix.n, text.p, text.n);
     *out = (struct gal_str){*room, n};
     return GAL_OK;

@@ -77,6 +77,9 @@ struct gal_step_compiler {
 enum gal_status gal_step_refuse(struct gal_step_compiler *c, unsigned line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 enum gal_status gal_step_no_memory(struct gal_arena *a, struct gal_err *err);
+#ifdef __clang_analyzer__
+#define gal_step_no_memory(...) gal_fail_known((gal_step_no_memory)(__VA_ARGS__), GAL_NO_MEMORY)
+#endif
 /* INVALID about a row of a slot's column: the place is "name[3]", "name[3][1]" of wide ones. `at`
  * is the element in the tensor. */
 enum gal_status gal_step_fail_at(const struct gal_step_run *r, size_t slot, size_t at,

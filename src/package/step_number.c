@@ -508,6 +508,7 @@ static size_t apply_clip(const struct number *p, double *v, size_t n, const stru
     return n;
 }
 
+// NOLINTBEGIN(bugprone-macro-parentheses): a type
 #define GAL_CLIP(type, min, max)                                                                   \
     do {                                                                                           \
         const type *from_ = t->data;                                                               \
@@ -519,6 +520,7 @@ static size_t apply_clip(const struct number *p, double *v, size_t n, const stru
             to_[i] = from_[i] < low_ ? low_ : from_[i] > high_ ? high_ : from_[i];                 \
         }                                                                                          \
     } while (0)
+// NOLINTEND(bugprone-macro-parentheses)
 
 /* Whole numbers stay what they are: 2^63 - 1 has no FP64. */
 static enum gal_status run_clip_whole(const struct gal_step *s, struct gal_step_run *r)

@@ -123,7 +123,7 @@ static enum gal_status run_unzip(const struct gal_step *s, struct gal_step_run *
     out = gal_step_out(r, s->out, &(struct gal_tensor){.rank = 2, .shape = shape});
     from = gal_arena_array(r->arena, n, sizeof(*from));
     if (r->keys == NULL) {
-        r->keys = gal_arena_array(r->arena, r->steps->slot_count, sizeof(*r->keys));
+        r->keys = gal_arena_array(r->arena, r->steps->slot_count, sizeof(void *));
         for (size_t i = 0; r->keys != NULL && i < r->steps->slot_count; i++)
             r->keys[i] = NULL;
     }

@@ -160,6 +160,8 @@ static size_t find_folder(struct gal_str path, struct gal_str folder)
 static size_t match(struct gal_str path, struct gal_str pattern)
 {
     bool is_folder = gal_str_ends(pattern, GAL_STR("/"));
+    if (!path.p || pattern.n == 0)
+        return 0;
     if (pattern.p[0] == '*')
         return gal_str_ends(path, (struct gal_str){pattern.p + 1, pattern.n - 1}) ? path.n : 0;
     if (pattern.p[0] == '/') {

@@ -232,9 +232,9 @@ static bool is_one_model(const char *dir)
     return false;
 }
 
-static enum gal_status take_plain(struct gathering *g)
+/* own: the options from here on, as long as g is used. */
+static enum gal_status take_plain(struct gathering *g, struct gal_models_options *own)
 {
-    struct gal_models_options own = *g->o;
     struct gal_file_info info;
     char real[GAL_PATH_SIZE];
     struct gal_str base;
@@ -244,22 +244,23 @@ static enum gal_status take_plain(struct gathering *g)
     if (status)
         return status;
     base = gal_str_of(gal_path_base(real));
-    own.under_its_name = own.under_its_name && info.kind == GAL_FILE_DIR && is_one_model(real);
-    g->o = &own;
+    *own = *g->o;
+    own->under_its_name = own->under_its_name && info.kind == GAL_FILE_DIR && is_one_model(real);
+    g->o = own;
     if (info.kind == GAL_FILE_REGULAR && gal_str_ends(base, GAL_STR(".onnx")))
         g->m->name = gal_arena_strdup(&g->m->arena, (struct gal_str){base.p, base.n - 5});
     else
         g->m->name = gal_arena_strdup(&g->m->arena, base);
     if (!g->m->name)
         return no_memory(g);
-    if (own.without_weights)
+    if (own->without_weights)
         return GAL_OK;
     if (info.kind == GAL_FILE_DIR)
         status = walk(g, real, "", 0);
     else
         status = put_plain(g, gal_path_base(real), real, info.bytes);
     if (!status && g->file_count == 0)
-        status = gal_fail(g->err, GAL_INVALID, "%s: there is nothing in it", own.path);
+        status = gal_fail(g->err, GAL_INVALID, "%s: there is nothing in it", own->path);
     return status;
 }
 
@@ -281,6 +282,7 @@ static enum gal_status seal_all(struct gathering *g)
 enum gal_status gal_models_gather(const struct gal_models_options *options, struct gal_models *out,
                                   struct gal_err *err)
 {
+    struct gal_models_options own;
     struct gathering g = {.o = options, .m = out, .err = err};
     enum gal_status status;
     *out = (struct gal_models){.name = ""};
@@ -290,7 +292,7 @@ enum gal_status gal_models_gather(const struct gal_models_options *options, stru
     out->cargo = gal_arena_array(&out->arena, GAL_SHIP_BIG_FILES_MAX + 2, sizeof *out->cargo);
     if (!out->cargo)
         return no_memory(&g);
-    status = gal_package_is(options->path) ? take_package(&g) : take_plain(&g);
+    status = gal_package_is(options->path) ? take_package(&g) : take_plain(&g, &own);
     return status ? status : seal_all(&g);
 }
 

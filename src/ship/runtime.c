@@ -164,8 +164,8 @@ static enum gal_status take_engine(struct gathering *g)
 static enum gal_status find_owners(struct gathering *g)
 {
     struct gal_libraries *l = &g->r->libraries;
-    const char **paths = gal_arena_array(&g->r->arena, l->count + 1, sizeof *paths);
-    g->owners = gal_arena_array(&g->r->arena, l->count + 1, sizeof *g->owners);
+    const char **paths = gal_arena_array(&g->r->arena, l->count + 1, sizeof(char *));
+    g->owners = gal_arena_array(&g->r->arena, l->count + 1, sizeof(void *));
     if (!paths || !g->owners)
         return no_memory(g);
     for (size_t i = 0; i < l->count; i++)

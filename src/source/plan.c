@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "source/plan.h"
 
+#undef gal_plan_no_memory /* the analyzer's, see base/status.h */
 enum gal_status gal_plan_no_memory(struct gal_err *err)
 {
     return gal_fail(err, GAL_NO_MEMORY, "no memory for what a source holds");

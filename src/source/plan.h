@@ -68,6 +68,9 @@ enum gal_status gal_pull_oci(struct gal_source_run *r, const char *dir, struct g
 
 /* --- what they share (plan.c) --- */
 enum gal_status gal_plan_no_memory(struct gal_err *err);
+#ifdef __clang_analyzer__
+#define gal_plan_no_memory(...) gal_fail_known((gal_plan_no_memory)(__VA_ARGS__), GAL_NO_MEMORY)
+#endif
 /* A zeroed object at the end of the list. TOO_LARGE beyond GAL_SOURCE_OBJECTS_MAX. */
 enum gal_status gal_plan_add(struct gal_source_run *r, struct gal_source_object **out,
                              struct gal_err *err);
