@@ -27,6 +27,10 @@ static inline struct gal_str gal_str_of(const char *nul_terminated)
 }
 static inline bool gal_str_eq(struct gal_str a, struct gal_str b)
 {
+#ifdef __clang_analyzer__ /* which does not know that p is NULL only where n is 0 */
+    if (!a.p || !b.p)
+        return a.n == 0 && b.n == 0;
+#endif
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 static inline bool gal_str_is(struct gal_str a, const char *nul_terminated)
