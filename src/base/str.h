@@ -25,14 +25,17 @@ static inline struct gal_str gal_str_of(const char *nul_terminated)
 {
     return (struct gal_str){nul_terminated, nul_terminated ? strlen(nul_terminated) : 0};
 }
+#ifdef __clang_analyzer__ /* which does not know that p is NULL only where n is 0 */
 static inline bool gal_str_eq(struct gal_str a, struct gal_str b)
 {
-#ifdef __clang_analyzer__ /* which does not know that p is NULL only where n is 0 */
-    if (!a.p || !b.p)
-        return a.n == 0 && b.n == 0;
-#endif
+    return a.n == b.n && (a.n == 0 || (a.p && b.p && memcmp(a.p, b.p, a.n) == 0));
+}
+#else
+static inline bool gal_str_eq(struct gal_str a, struct gal_str b)
+{
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
+#endif
 static inline bool gal_str_is(struct gal_str a, const char *nul_terminated)
 {
     return gal_str_eq(a, gal_str_of(nul_terminated));
