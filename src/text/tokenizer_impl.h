@@ -201,11 +201,13 @@ enum gal_status gal_token_type(struct gal_token_reader *r, const yyjson_val *v, 
                                struct gal_str *type);
 enum gal_status gal_token_refuse_type(struct gal_token_reader *r, const char *path,
                                       struct gal_str type);
-/* Each item of a list, by one of the readers of parts. */
-enum gal_status gal_token_each(struct gal_token_reader *r, const yyjson_val *v, const char *path,
-                               const char *key,
-                               enum gal_status (*read)(struct gal_token_reader *r,
-                                                       const yyjson_val *v, const char *path));
+/* An object of one type by `one`; a Sequence, each item of whose `list` is read by `self`; nothing.
+ */
+enum gal_status gal_token_one_or_many(
+    struct gal_token_reader *r, const yyjson_val *v, const char *path, const char *list,
+    enum gal_status (*self)(struct gal_token_reader *r, const yyjson_val *v, const char *path),
+    enum gal_status (*one)(struct gal_token_reader *r, const yyjson_val *v, const char *path,
+                           struct gal_str type));
 /* The parts of the document. */
 enum gal_status gal_token_read_normalizer(struct gal_token_reader *r, const yyjson_val *v,
                                           const char *path);

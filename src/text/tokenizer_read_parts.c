@@ -6,6 +6,8 @@
 #include "base/base64.h"
 #include "text/unicode.h"
 
+#include <stdio.h>
+
 enum gal_status gal_token_type(struct gal_token_reader *r, const yyjson_val *v, const char *path,
                                struct gal_str *type)
 {
@@ -23,7 +25,7 @@ enum gal_status gal_token_refuse_type(struct gal_token_reader *r, const char *pa
                             "'%.*s' is not supported", GAL_STR_SHOWN(type));
 }
 
-enum gal_status gal_token_each( // NOLINT(misc-no-recursion)
+static enum gal_status each( // NOLINT(misc-no-recursion)
     struct gal_token_reader *r, const yyjson_val *v, const char *path, const char *key,
     enum gal_status (*read)(struct gal_token_reader *r, const yyjson_val *v, const char *path))
 {
@@ -40,6 +42,28 @@ enum gal_status gal_token_each( // NOLINT(misc-no-recursion)
     while (st == GAL_OK && (item = yyjson_arr_iter_next(&iter)) != NULL)
         st = read(r, item, gal_token_item(r, at, i++));
     return st;
+}
+
+enum gal_status gal_token_one_or_many( // NOLINT(misc-no-recursion)
+    struct gal_token_reader *r, const yyjson_val *v, const char *path, const char *list,
+    enum gal_status (*self)(struct gal_token_reader *r, const yyjson_val *v, const char *path),
+    enum gal_status (*one)(struct gal_token_reader *r, const yyjson_val *v, const char *path,
+                           struct gal_str type))
+{
+    struct gal_str type;
+    char keys[32];
+    enum gal_status st;
+
+    if (gal_token_absent(v))
+        return GAL_OK;
+    st = gal_token_type(r, v, path, &type);
+    if (st != GAL_OK)
+        return st;
+    if (!gal_str_is(type, "Sequence"))
+        return one(r, v, path, type);
+    (void)snprintf(keys, sizeof(keys), "type %s", list);
+    st = gal_token_keys(r, v, path, keys);
+    return st == GAL_OK ? each(r, v, path, list, self) : st;
 }
 
 /* --- normalizer --- */
@@ -182,22 +206,9 @@ static enum gal_status read_plain(struct gal_token_reader *r, const yyjson_val *
     return st == GAL_OK && composes ? gal_token_add_normal(r, &n, path) : st;
 }
 
-enum gal_status gal_token_read_normalizer(struct gal_token_reader *r, // NOLINT(misc-no-recursion)
-                                          const yyjson_val *v, const char *path)
+static enum gal_status read_one_normalizer(struct gal_token_reader *r, const yyjson_val *v,
+                                           const char *path, struct gal_str type)
 {
-    struct gal_str type;
-    enum gal_status st;
-
-    if (gal_token_absent(v))
-        return GAL_OK;
-    st = gal_token_type(r, v, path, &type);
-    if (st != GAL_OK)
-        return st;
-    if (gal_str_is(type, "Sequence")) {
-        st = gal_token_keys(r, v, path, "type normalizers");
-        return st == GAL_OK ? gal_token_each(r, v, path, "normalizers", gal_token_read_normalizer)
-                            : st;
-    }
     if (gal_str_is(type, "BertNormalizer"))
         return read_bert(r, v, path);
     if (gal_str_is(type, "Strip"))
@@ -207,6 +218,13 @@ enum gal_status gal_token_read_normalizer(struct gal_token_reader *r, // NOLINT(
     if (gal_str_is(type, "Prepend"))
         return read_prepend(r, v, path);
     return gal_str_is(type, "Replace") ? read_replace(r, v, path) : read_plain(r, v, path, type);
+}
+
+enum gal_status gal_token_read_normalizer(struct gal_token_reader *r, // NOLINT(misc-no-recursion)
+                                          const yyjson_val *v, const char *path)
+{
+    return gal_token_one_or_many(r, v, path, "normalizers", gal_token_read_normalizer,
+                                 read_one_normalizer);
 }
 
 /* --- pre_tokenizer --- */
@@ -300,24 +318,17 @@ static enum gal_status read_classes(struct gal_token_reader *r, const yyjson_val
     return st == GAL_OK ? gal_token_add_split(r, &s, path) : st;
 }
 
-enum gal_status gal_token_read_split(struct gal_token_reader *r, // NOLINT(misc-no-recursion)
-                                     const yyjson_val *v, const char *path)
+static enum gal_status read_one_split(struct gal_token_reader *r, const yyjson_val *v,
+                                      const char *path, struct gal_str type)
 {
-    struct gal_str type;
-    enum gal_status st;
-
-    if (gal_token_absent(v))
-        return GAL_OK;
-    st = gal_token_type(r, v, path, &type);
-    if (st != GAL_OK)
-        return st;
-    if (gal_str_is(type, "Sequence")) {
-        st = gal_token_keys(r, v, path, "type pretokenizers");
-        return st == GAL_OK ? gal_token_each(r, v, path, "pretokenizers", gal_token_read_split)
-                            : st;
-    }
     if (gal_str_is(type, "ByteLevel"))
         return read_byte_level(r, v, path);
     return gal_str_is(type, "Metaspace") ? read_metaspace(r, v, path)
                                          : read_classes(r, v, path, type);
+}
+
+enum gal_status gal_token_read_split(struct gal_token_reader *r, // NOLINT(misc-no-recursion)
+                                     const yyjson_val *v, const char *path)
+{
+    return gal_token_one_or_many(r, v, path, "pretokenizers", gal_token_read_split, read_one_split);
 }

@@ -111,21 +111,9 @@ static enum gal_status read_template(struct gal_token_reader *r, const yyjson_va
     return st;
 }
 
-enum gal_status gal_token_read_post(struct gal_token_reader *r, // NOLINT(misc-no-recursion)
-                                    const yyjson_val *v, const char *path)
+static enum gal_status read_one_post(struct gal_token_reader *r, const yyjson_val *v,
+                                     const char *path, struct gal_str type)
 {
-    struct gal_str type;
-    enum gal_status st;
-
-    if (gal_token_absent(v))
-        return GAL_OK;
-    st = gal_token_type(r, v, path, &type);
-    if (st != GAL_OK)
-        return st;
-    if (gal_str_is(type, "Sequence")) {
-        st = gal_token_keys(r, v, path, "type processors");
-        return st == GAL_OK ? gal_token_each(r, v, path, "processors", gal_token_read_post) : st;
-    }
     if (gal_str_is(type, "ByteLevel")) /* moves offsets only */
         return gal_token_keys(r, v, path, "type add_prefix_space trim_offsets use_regex");
     if (r->t->before_count + r->t->behind_count > 0)
@@ -134,4 +122,10 @@ enum gal_status gal_token_read_post(struct gal_token_reader *r, // NOLINT(misc-n
         return read_pair_of_specials(r, v, path);
     return gal_str_is(type, "TemplateProcessing") ? read_template(r, v, path)
                                                   : gal_token_refuse_type(r, path, type);
+}
+
+enum gal_status gal_token_read_post(struct gal_token_reader *r, // NOLINT(misc-no-recursion)
+                                    const yyjson_val *v, const char *path)
+{
+    return gal_token_one_or_many(r, v, path, "processors", gal_token_read_post, read_one_post);
 }
