@@ -12,6 +12,11 @@ static bool is_url(const char *text)
     return gal_source_kind(gal_str_of(text)) != GAL_SOURCE_PATH || strstr(text, "://") != NULL;
 }
 
+const char *gal_place_shown(const struct gal_place *p)
+{
+    return p->shown[0] ? p->shown : p->text;
+}
+
 static void on_progress(const char *what, uint64_t done, uint64_t total, void *ctx)
 {
     gal_progress_step(ctx, what, gal_path_base(what), "fetching", done, total);
@@ -43,6 +48,8 @@ enum gal_status gal_place_open(const struct gal_cli *cli, const struct gal_confi
     *out = (struct gal_place){.text = text, .path = text};
     if (!is_url(text))
         return GAL_OK;
+    if (gal_source_shown(text, out->shown, sizeof out->shown) == text)
+        out->shown[0] = '\0';
     progress = bars.bars ? gal_progress_new(&bars) : NULL;
     gal_sources_options(config, NULL, &o);
     o.on_progress = progress ? on_progress : NULL;
@@ -53,8 +60,9 @@ enum gal_status gal_place_open(const struct gal_cli *cli, const struct gal_confi
         out->path = gal_source_path(out->source);
         return GAL_OK;
     }
+    out->path = gal_place_shown(out); /* nothing is there */
     if (!err->place[0])
-        gal_err_place(err, "%s", text);
+        gal_err_place(err, "%s", gal_place_shown(out));
     hint(status, err);
     return status;
 }
@@ -69,7 +77,7 @@ enum gal_status gal_place_scan(const struct gal_place *p, char **out, struct gal
 
 const char *gal_place_origin(const struct gal_place *p)
 {
-    return p->source ? gal_source_origin(p->source) : p->text;
+    return p->source ? gal_source_origin(p->source) : gal_place_shown(p);
 }
 
 bool gal_place_has(const struct gal_place *p, const char *path)
@@ -92,9 +100,9 @@ void gal_place_explain(const struct gal_place *p, struct gal_err *err)
 {
     if (!p->source)
         return;
-    replace(err->place, sizeof err->place, p->path, p->text);
-    replace(err->message, sizeof err->message, p->path, p->text);
-    replace(err->hint, sizeof err->hint, p->path, p->text);
+    replace(err->place, sizeof err->place, p->path, gal_place_shown(p));
+    replace(err->message, sizeof err->message, p->path, gal_place_shown(p));
+    replace(err->hint, sizeof err->hint, p->path, gal_place_shown(p));
 }
 
 void gal_place_close(struct gal_place *p)

@@ -18,6 +18,7 @@
 
 struct gal_place {
     const char *text;          /* as it was typed; borrowed */
+    char shown[512];           /* a URL as it may be printed; empty: text may */
     const char *path;          /* what is there, of this machine: text, or the source's */
     struct gal_source *source; /* NULL: text is a path; owned */
 };
@@ -25,6 +26,8 @@ struct gal_place {
 /* out is to be closed in any case. The error's place is the text. */
 enum gal_status gal_place_open(const struct gal_cli *cli, const struct gal_config *config,
                                const char *text, struct gal_place *out, struct gal_err *err);
+/* What was typed, without what is secret in a URL. */
+const char *gal_place_shown(const struct gal_place *p);
 /* Where it is scanned for models: path, or the file in it (gal_sources_scan_place). *out is owned.
  */
 enum gal_status gal_place_scan(const struct gal_place *p, char **out, struct gal_err *err);

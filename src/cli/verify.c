@@ -52,7 +52,7 @@ static void verify(struct gal_cli *cli, const struct gal_config *config, struct 
     enum gal_status status = gal_place_open(cli, config, v->place.text, &v->place, &v->err);
 
     if (!status && !gal_package_is(v->place.path)) {
-        status = gal_fail(&v->err, GAL_INVALID, "%.200s is no package", v->place.text);
+        status = gal_fail(&v->err, GAL_INVALID, "%.200s is no package", gal_place_shown(&v->place));
         gal_err_hint(&v->err, "a package is a directory with a galley.yaml or a .galley file; "
                               "`galley init` writes a first galley.yaml");
     }
@@ -67,7 +67,7 @@ static void verify(struct gal_cli *cli, const struct gal_config *config, struct 
         status = gal_subject_prove(&v->subject, &v->arena, &v->golden, &v->proof, &v->err);
     v->proven = status == GAL_OK;
     if (status && !v->err.place[0])
-        gal_err_place(&v->err, "%s", v->place.text);
+        gal_err_place(&v->err, "%s", gal_place_shown(&v->place));
     if (status)
         gal_place_explain(&v->place, &v->err);
 }

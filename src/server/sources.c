@@ -17,6 +17,7 @@ struct gal_sourcing {
     struct gal_sourcing_options options;
     struct gal_sources *sources;
     const char *source; /* under way, as the configuration names it */
+    char shown[512];    /* where that is kept, of a URL with secrets in it */
     uint64_t told_us;
     bool changed;
     enum gal_status status;
@@ -132,12 +133,12 @@ static enum gal_status fetch_one(struct gal_sourcing *g, const struct gal_source
     uint64_t begin_us = g->told_us = gal_mono_us(&gal_clock_system);
     if (!is_remote(p->path))
         return GAL_OK;
-    g->source = p->path;
+    g->source = gal_source_shown(p->path, g->shown, sizeof g->shown);
     enum gal_status status = gal_source_open(gal_str_of(p->path), o, at, err);
     if (!status)
         status = gal_sources_scan_place(gal_source_path(*at), &g->sources->places[i], err);
     if (status && !err->place[0])
-        gal_err_place(err, "%s", p->where ? p->where : p->path);
+        gal_err_place(err, "%s", p->where ? p->where : g->source);
     if (status)
         return status;
     gal_log_msg(g->options.log, GAL_LOG_INFO, "source_ready", "%s is in place after %.1f ms: %s",

@@ -69,7 +69,11 @@ enum gal_status gal_plan_http(struct gal_source_run *r, struct gal_err *err)
 {
     struct gal_source_object *o;
     char shown[256];
-    enum gal_status status = gal_plan_root(r, r->url.key, false, r->url.host, err);
+    struct gal_str host = r->url.host;
+    const char *at = host.n > 0 ? memrchr(host.p, '@', host.n) : NULL;
+    if (at) /* user and password are no part of a name on the disk */
+        host = (struct gal_str){at + 1, host.n - (size_t)(at + 1 - host.p)};
+    enum gal_status status = gal_plan_root(r, r->url.key, false, host, err);
     if (!status)
         status = gal_plan_add(r, &o, err);
     if (status)

@@ -252,6 +252,12 @@ enum gal_status gal_source_open(struct gal_str text, const struct gal_source_opt
     return GAL_OK;
 }
 
+const char *gal_source_shown(const char *text, char *out, size_t size)
+{
+    bool is_http = gal_source_kind(gal_str_of(text)) == GAL_SOURCE_HTTP;
+    return is_http ? gal_fetch_shown(text, out, size) : text;
+}
+
 const char *gal_source_path(const struct gal_source *s)
 {
     return s->path;

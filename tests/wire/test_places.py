@@ -54,6 +54,24 @@ def test_a_package_by_url_is_fetched_once_for_all_three(run, packed):
         assert url in run("verify", url).stdout and url in run("inspect", url).stdout
 
 
+def test_what_is_secret_in_a_url_is_shown_nowhere(run, packed, tmp_path):
+    """Neither printed nor logged, nor a name in the cache; whether it is there or not."""
+    def is_clean(done):
+        return not any(secret in done.stdout + done.stderr for secret in ("alice", "pw-1", "sig-2"))
+
+    with Store({"/iris.galley": packed}) as store:
+        authority = store.url.removeprefix("http://")
+        for name, code in (("iris.galley", 0), ("none.galley", 1)):
+            url = f"http://alice:pw-1@{authority}/{name}?X-Amz-Signature=sig-2"
+            for args in (["verify", url], ["verify", "--json", url], ["inspect", url]):
+                assert is_clean(run(*args, code=code)), args
+        started = run("serve", "-p", "0", url, code=1)
+        assert is_clean(started) and "/none.galley" in started.stderr
+    cached = [str(p) for p in tmp_path.rglob("*")]
+    assert any("iris.galley" in p for p in cached) and not any("alice" in p or "sig-2" in p for p in cached)
+    assert not any(b"pw-1" in p.read_bytes() for p in (tmp_path / "cache").rglob("*.json"))
+
+
 def test_a_model_by_url_is_named_by_its_path(run, tmp_path):
     data = models.add(tmp_path / "plus.onnx", 2).read_bytes()
     with Store({"/fraud/3/model.onnx": data}) as store:
