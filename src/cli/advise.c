@@ -34,7 +34,15 @@ static enum gal_status look_at_package(struct question *q, struct gal_err *err)
     return status;
 }
 
-/* .json and .txt are many things; what names a whole directory stands above its files. */
+/* .json and .txt are many things: in a directory only files that are called a model are one. */
+static bool tells(struct gal_str name)
+{
+    bool is_text = gal_str_ends(name, GAL_STR(".json")) || gal_str_ends(name, GAL_STR(".txt"));
+    return !is_text || gal_str_starts(name, GAL_STR("model.")) ||
+           gal_str_starts(name, GAL_STR("booster."));
+}
+
+/* What names a whole directory stands above its files. */
 static enum gal_form more_telling(enum gal_form a, enum gal_form b)
 {
     static const unsigned char weights[] = {
@@ -65,7 +73,8 @@ static enum gal_status look_into(struct question *q, const char *dir, unsigned d
             status = look_into(q, path, depth + 1, err);
         if (!status && info.kind == GAL_FILE_REGULAR) {
             q->delivery.bytes += info.bytes;
-            q->form = more_telling(q->form, gal_form_of(gal_str_of(names[i])));
+            if (tells(gal_str_of(names[i])))
+                q->form = more_telling(q->form, gal_form_of(gal_str_of(names[i])));
         }
         gal_free(path);
     }

@@ -125,6 +125,8 @@ enum gal_status gal_cache_remove(struct gal_cache_removal *r, const struct gal_s
         status = gal_shelf_remove(r->cache->dir, e->key, err);
     else if (e->in_use)
         status = gal_fail(err, GAL_CONFLICT, "%.80s is in use", e->key);
+    if (!status || status == GAL_NOT_FOUND)
+        r->gone += e->bytes;
     if (status == GAL_NOT_FOUND) /* another was faster: it is gone as was wanted */
         return GAL_OK;
     if (status) {

@@ -36,10 +36,11 @@ struct gal_cache_removal {
     bool dry_run, as_json;
     struct gal_buf removed, kept; /* JSON, lists without brackets */
     uint64_t bytes;               /* that went */
+    uint64_t gone;                /* that are not there any more, whoever removed them */
     size_t count, kept_count;     /* that went; that were wanted and did not go */
 };
 void gal_cache_removal_init(struct gal_cache_removal *r, struct gal_cache *c);
-/* CONFLICT: in use. Whatever it is, it is counted. */
+/* CONFLICT: in use, counted as kept. OK too when another has removed it meanwhile. */
 enum gal_status gal_cache_remove(struct gal_cache_removal *r, const struct gal_shelf_entry *e,
                                  struct gal_err *err);
 /* The last line, or the JSON; frees what r has. */

@@ -46,11 +46,14 @@ static enum gal_status prune(struct gal_cache_removal *r, const struct wanted *w
     enum gal_status worst = GAL_OK;
 
     for (size_t i = c->count; i-- > 0;) {
-        if (w->bytes != UINT64_MAX && c->bytes - r->bytes <= w->bytes)
+        if (w->bytes != UINT64_MAX && c->bytes - r->gone <= w->bytes)
             break;
         if (!may_go(c, &c->entries[i], w))
             continue;
-        enum gal_status status = gal_cache_remove(r, &c->entries[i], err);
+        struct gal_err one;
+        enum gal_status status = gal_cache_remove(r, &c->entries[i], &one);
+        if (status && status != GAL_CONFLICT)
+            *err = one;
         worst = status && status != GAL_CONFLICT ? status : worst;
     }
     return worst;

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cache.h"
+#include "source/source.h"
 
 #define KEY_CHARS_MIN 4u
 
 /* A source as it was typed, or one of its versions: what follows tells only which. */
 static bool is_of_source(const struct gal_shelf_entry *e, const char *text)
 {
+    char shown[512]; /* as the cache notes it */
+    text = gal_source_shown(text, shown, sizeof shown);
     size_t n = strlen(text);
     return strncmp(e->origin, text, n) == 0 &&
            (e->origin[n] == '\0' || strchr("@#? ", e->origin[n]));
@@ -91,7 +94,8 @@ const struct gal_command gal_command_cache_rm = {
     .operands_min = 1,
     .operands_max = SIZE_MAX,
     .text = "KEY is the start of a key that `galley cache ls` shows, at least 4 characters; SOURCE "
-            "is what was fetched, as it was named. What a process uses is never removed, whoever "
+            "is one that it shows, with or without its version. What a process uses is never "
+            "removed, whoever "
             "asks: servers may run meanwhile. The exit code is 1 when something stays or is not "
             "there.",
     .options = options,

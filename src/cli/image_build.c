@@ -133,6 +133,8 @@ static enum gal_status take_health(struct build *b, struct gal_err *err)
         gal_str_cut(&part, '=', &key);
         snprintf(text, sizeof text, "%.*s", (int)(part.n < 31 ? part.n : 31), part.n ? part.p : "");
         status = gal_config_parse(gal_str_is(key, "retries") ? &count : &time, text, &value, err);
+        if (!status && !gal_str_is(key, "retries") && value.number % 1000000)
+            status = gal_fail(err, GAL_INVALID, "'%s': whole seconds are expected", text);
         if (gal_str_is(key, "interval"))
             h->interval_s = value.number / 1000000;
         else if (gal_str_is(key, "timeout"))

@@ -95,11 +95,12 @@ static enum gal_status too_many(char **names, size_t count, struct gal_err *err)
 
 static enum gal_status choose_named(struct gal_stored *s, const char *model, struct gal_err *err)
 {
-    struct gal_file_info info;
-    enum gal_status status = join(s->path, s->unpacked, model, err);
-    if (!status)
+    struct gal_file_info info = {.kind = GAL_FILE_NONE};
+    bool is_name = model[0] && model[0] != '.' && !strchr(model, '/');
+    enum gal_status status = is_name ? join(s->path, s->unpacked, model, err) : GAL_OK;
+    if (!status && is_name)
         status = gal_file_stat(s->path, &info, err);
-    if (!status && (info.kind == GAL_FILE_NONE || !model[0] || strchr(model, '/')))
+    if (!status && info.kind == GAL_FILE_NONE)
         status = gal_fail(err, GAL_NOT_FOUND, "the image has no model %.100s", model);
     return status;
 }

@@ -9,16 +9,18 @@ enum gal_form gal_form_of(struct gal_str name)
         const char *ending;
         enum gal_form form;
     } known[] = {
-        {".onnx", GAL_FORM_ONNX},     {".ort", GAL_FORM_ONNX},      {".pkl", GAL_FORM_PICKLE},
-        {".pickle", GAL_FORM_PICKLE}, {".joblib", GAL_FORM_PICKLE}, {".pt", GAL_FORM_TORCH},
-        {".pth", GAL_FORM_TORCH},     {".keras", GAL_FORM_KERAS},   {".h5", GAL_FORM_KERAS},
-        {".tflite", GAL_FORM_TFLITE}, {".ubj", GAL_FORM_BOOSTER},   {".json", GAL_FORM_BOOSTER},
-        {".txt", GAL_FORM_BOOSTER},
+        {".onnx", GAL_FORM_ONNX},     {".ort", GAL_FORM_ONNX},          {".pkl", GAL_FORM_PICKLE},
+        {".pickle", GAL_FORM_PICKLE}, {".joblib", GAL_FORM_PICKLE},     {".pt", GAL_FORM_TORCH},
+        {".pth", GAL_FORM_TORCH},     {".keras", GAL_FORM_KERAS},       {".h5", GAL_FORM_KERAS},
+        {".tflite", GAL_FORM_TFLITE}, {".ubj", GAL_FORM_BOOSTER},       {".json", GAL_FORM_BOOSTER},
+        {".txt", GAL_FORM_BOOSTER},   {".safetensors", GAL_FORM_TORCH},
     };
     if (gal_str_is(name, "MLmodel"))
         return GAL_FORM_MLFLOW;
     if (gal_str_is(name, "saved_model.pb"))
         return GAL_FORM_SAVED_MODEL;
+    if (gal_str_is(name, "pytorch_model.bin"))
+        return GAL_FORM_TORCH;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (gal_str_ends(name, gal_str_of(known[i].ending)))
             return known[i].form;

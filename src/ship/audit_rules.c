@@ -126,7 +126,7 @@ static const struct gal_audit_rule heavy = {
 static const struct gal_audit_rule baked = {
     "large-weights",
     GAL_AUDIT_INFO,
-    "a file of more than 100 MB is baked in",
+    "a file of more than 100 MiB is baked in",
     "fine where it seldom changes; else mount or fetch it: galley advise says which",
     false,
     NULL};

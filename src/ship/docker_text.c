@@ -117,6 +117,13 @@ static struct gal_str here_end(struct gal_str word, bool *tabs)
         end = (struct gal_str){end.p + 1, end.n - 1};
     if (end.n > 2 && (end.p[0] == '"' || end.p[0] == '\'') && end.p[end.n - 1] == end.p[0])
         end = (struct gal_str){end.p + 1, end.n - 2};
+    /* What is no name was a shift of bits or the like. */
+    for (i = 0; i < end.n; i++) {
+        char c = end.p[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+              (i > 0 && c >= '0' && c <= '9')))
+            return (struct gal_str){NULL, 0};
+    }
     return end;
 }
 

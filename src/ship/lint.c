@@ -131,7 +131,7 @@ static void check_stage(struct linter *l, size_t i)
         find(l, FLOATING, s->line, s->image);
     if (shipped && holds(s->image, "-devel"))
         find(l, DEVEL, s->line, s->image);
-    if (holds(s->image, "alpine"))
+    if (shipped && holds(s->image, "alpine"))
         find(l, ALPINE, s->line, s->image);
     if (shipped && gal_audit_is_full(s->image))
         find(l, FULL, s->line, s->image);
@@ -196,6 +196,15 @@ static bool is_unpinned(struct gal_str word)
            !gal_str_ends(word, GAL_STR(".whl")) && !gal_str_ends(word, GAL_STR(".txt"));
 }
 
+/* ">", "2>&1", "</dev/null": what follows is no argument of the command's own. */
+static bool is_redirection(struct gal_str word)
+{
+    size_t i = 0;
+    while (i < word.n && word.p[i] >= '0' && word.p[i] <= '9')
+        i++;
+    return i < word.n && (word.p[i] == '>' || word.p[i] == '<');
+}
+
 static void check_pip(struct linter *l, const struct gal_docker_step *s, struct gal_str command,
                       bool cache_is_off)
 {
@@ -212,7 +221,10 @@ static void check_pip(struct linter *l, const struct gal_docker_step *s, struct 
                                          "--target",
                                          "--extra-index-url",
                                          "--prefix",
-                                         "--trusted-host"};
+                                         "--trusted-host",
+                                         "--root-user-action",
+                                         "--platform",
+                                         "--python-version"};
     struct gal_str rest, word;
     bool skip = false;
     if (!calls(command, GAL_STR("pip"), GAL_STR("install"), &rest) &&
@@ -220,7 +232,7 @@ static void check_pip(struct linter *l, const struct gal_docker_step *s, struct 
         return;
     if (!cache_is_off && !holds(command, "--no-cache-dir") && !holds(s->text, "--mount=type=cache"))
         find(l, PIP_CACHE, s->line, rest);
-    while (gal_docker_word(&rest, &word)) {
+    while (gal_docker_word(&rest, &word) && !is_redirection(word)) {
         if (!skip && is_unpinned(word))
             find(l, PIP_UNPINNED, s->line, word);
         skip = false;
@@ -263,6 +275,13 @@ static bool copies_all(const struct gal_docker_step *s)
 static void check_variables(struct linter *l, const struct gal_docker_step *s)
 {
     struct gal_str rest = s->text, word;
+    if (gal_docker_is(s, "ENV") && gal_docker_word(&rest, &word) && !holds(word, "=")) {
+        struct gal_str value = gal_str_trim(rest); /* ENV KEY value */
+        if (value.n && value.p[0] != '$' && gal_audit_secret_name(word))
+            find(l, SECRET, s->line, word);
+        return;
+    }
+    rest = s->text;
     while (gal_docker_word(&rest, &word)) {
         struct gal_str name, value = word;
         if (gal_str_cut(&value, '=', &name) && value.n && value.p[0] != '$' &&

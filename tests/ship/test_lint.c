@@ -108,6 +108,16 @@ static void layers_keep_what_a_run_leaves(void **state)
                  "apt-recommends:2 package-cache:2 package-lists:2 unpinned:2");
 }
 
+static void what_only_looks_like_something_is_nothing(void **state)
+{
+    (void)state;
+    assert_codes(SLIM "RUN python -c \"print(1 <<2)\"\n" GOOD_END, "");
+    assert_codes(SLIM "RUN pip install --no-cache-dir --root-user-action ignore numpy==1.2 > "
+                      "/dev/null 2>&1\n" GOOD_END,
+                 "");
+    assert_codes("FROM python:3.12.8-alpine3.20 AS b\n" SLIM GOOD_END, "");
+}
+
 static void the_order_of_copies_and_installs_counts(void **state)
 {
     (void)state;
@@ -139,6 +149,7 @@ static void secrets_and_urls_are_told_without_their_values(void **state)
     assert_string_equal(l.findings[0].code, "secret-env");
     assert_non_null(strstr(l.findings[0].message, "DB_PASSWORD"));
     assert_null(strstr(l.findings[0].message, "hunter2"));
+    assert_codes(SLIM "ENV API_KEY sk-12345\nENV MODE fast\n" GOOD_END, "secret-env:2");
     assert_codes(SLIM "ADD https://x/y /z\nADD --checksum=sha256:a https://x/y /z\n" GOOD_END,
                  "add-url:2");
 }
@@ -191,6 +202,7 @@ int main(void)
         TEST(layers_keep_what_a_run_leaves),
         TEST(the_order_of_copies_and_installs_counts),
         TEST(who_runs_it_and_who_asks_for_its_health),
+        TEST(what_only_looks_like_something_is_nothing),
         TEST(secrets_and_urls_are_told_without_their_values),
         TEST(an_escape_directive_changes_how_lines_go_on),
         TEST(what_is_no_dockerfile_is_told_with_its_line),

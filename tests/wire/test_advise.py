@@ -42,7 +42,8 @@ def test_size_and_options_decide_the_way(tmp_path, size, options, choice):
 @pytest.mark.parametrize("names, what", [
     (["MLmodel", "model.pkl", "tf/saved_model.pb"], "an MLflow model"),
     (["saved_model.pb", "variables/v.data", "assets/words.txt"], "a SavedModel (TensorFlow)"),
-    (["config.json", "net.pth"], "PyTorch"), (["1/model.ubj"], "gradient boosting (XGBoost, LightGBM)"),
+    (["config.json", "net.pth"], "PyTorch"), (["config.json", "model.safetensors", "vocab.txt"], "PyTorch"),
+    (["pytorch_model.bin"], "PyTorch"), (["model.json", "notes.txt"], "gradient boosting (XGBoost, LightGBM)"), (["1/model.ubj"], "gradient boosting (XGBoost, LightGBM)"),
 ])
 def test_a_directory_is_what_its_most_telling_file_is(tmp_path, names, what):
     for name in names:
@@ -50,6 +51,13 @@ def test_a_directory_is_what_its_most_telling_file_is(tmp_path, names, what):
         sparse(tmp_path / "m" / name, 10)
     told = advise(tmp_path / "m")
     assert told["is"] == what and told["bytes"] == 10 * len(names)
+
+
+def test_a_directory_of_texts_is_no_model(tmp_path):
+    (tmp_path / "m").mkdir()
+    for name in ("package.json", "requirements.txt"):
+        (tmp_path / "m" / name).write_text("{}")
+    assert "known by its name" in advise(tmp_path / "m", code=1)
 
 
 def test_the_format_depends_on_where_it_goes(tmp_path):
