@@ -258,13 +258,9 @@ static void put_entry(struct gal_buf *out, struct gal_str key, struct gal_str va
 
 static void put_number(struct gal_buf *out, struct gal_str key, uint64_t n)
 {
-    char digits[24];
-    size_t at = sizeof digits;
-    do {
-        digits[--at] = (char)('0' + n % 10);
-        n /= 10;
-    } while (n > 0);
-    put_entry(out, key, (struct gal_str){digits + at, sizeof digits - at});
+    char digits[GAL_U64_CHARS_MAX];
+    char *end = gal_u64_write(digits, n);
+    put_entry(out, key, (struct gal_str){digits, (size_t)(end - digits)});
 }
 
 static void put_place(struct gal_buf *out, struct gal_str name, uint64_t at, uint64_t bytes)

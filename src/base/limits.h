@@ -41,6 +41,7 @@
 
 /* texts that a tokenizer cuts */
 #define GAL_TOKENIZE_TEXT_BYTES_MAX (1u << 20) /* of one: the longest models take some 100 KiB */
+#define GAL_TOKENIZE_LENGTH_MAX (1u << 20)     /* tokens of a row that may be asked for */
 #define GAL_TOKENIZER_BYTES_MAX (64u << 20)    /* a tokenizer.json: XLM-R's has 17 MiB */
 #define GAL_TOKENIZER_ARENA_MAX (1ul << 30)    /* and its tree, while it is read */
 

@@ -13,7 +13,7 @@ static const char *const types[GAL_VERDICT_COUNT] = {
     [GAL_VERDICT_HIGH] = "range",      [GAL_VERDICT_SHORT] = "length",
     [GAL_VERDICT_LONG] = "length",     [GAL_VERDICT_VALUE] = "value",
     [GAL_VERDICT_PATTERN] = "pattern", [GAL_VERDICT_UTF8] = "type",
-    [GAL_VERDICT_OUTLIER] = "outlier", [GAL_VERDICT_RULE] = "rule",
+    [GAL_VERDICT_OUTLIER] = "outlier",
 };
 
 static const char *bound_message(const struct gal_feature *f, bool is_low, struct gal_arena *arena)

@@ -60,7 +60,8 @@ size_t gal_check_stability(const struct gal_manifest *m, const struct gal_tensor
         const char *message = s->message;
         if (share >= (double)(float)s->agreement_min)
             continue;
-        if (!message && (out->count < GAL_FINDINGS_MAX || out->refused == 0))
+        if (!message &&
+            (out->count < GAL_FINDINGS_MAX || (s->action == GAL_DOUBT_REFUSE && out->refused == 0)))
             message = gal_arena_printf(
                 arena, "%s changes in %.0f of %llu copies whose numbers are up to %g %% other",
                 s->output.p, (1 - share) * (double)s->samples, (unsigned long long)s->samples,

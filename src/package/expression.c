@@ -73,9 +73,11 @@ static enum gal_status fail_here(struct reader *r, const char *wanted)
     peek(r);
     if (r->rest.n == 0)
         return gal_fail(r->err, GAL_INVALID, "ends where %s should be", wanted);
-    return gal_fail(r->err, GAL_INVALID, "'%.*s' at place %zu, where %s should be",
-                    r->rest.n < 8 ? (int)r->rest.n : 8, r->rest.p, r->text.n - r->rest.n + 1,
-                    wanted);
+    size_t n = r->rest.n < 8 ? r->rest.n : 8;
+    while (n > 0 && n < r->rest.n && ((unsigned char)r->rest.p[n] & 0xc0) == 0x80)
+        n--; /* never half a character */
+    return gal_fail(r->err, GAL_INVALID, "'%.*s' at place %zu, where %s should be", (int)n,
+                    r->rest.p, r->text.n - r->rest.n + 1, wanted);
 }
 
 /* Digits, letters, dots, and the sign behind an e: the reader of numbers says whether it is one. */
@@ -136,11 +138,11 @@ static enum gal_status read_one(struct reader *r, // NOLINT(misc-no-recursion): 
         return read_number(r);
     if (is_letter(c) || c == '`')
         return read_name(r);
-    if (c != '-' && c != '(')
+    if (c != '-' && c != '+' && c != '(')
         return fail_here(r, "a feature or a number");
     take(r, 1);
-    enum gal_status status = c == '-' ? read_one(r, depth + 1) : read_sum(r, depth + 1);
-    if (status)
+    enum gal_status status = c == '(' ? read_sum(r, depth + 1) : read_one(r, depth + 1);
+    if (status || c == '+')
         return status;
     if (c == '-')
         return add(r, (struct gal_term){.kind = GAL_TERM_NEGATE});
@@ -238,7 +240,7 @@ void gal_expression_values(const struct gal_expression *e, const struct gal_valu
         load(&e->terms[0], values, first, count, out);
         return;
     }
-    double stack[GAL_EXPRESSION_DEPTH_MAX][GAL_EXPRESSION_ROWS] = {{0}};
+    double stack[GAL_EXPRESSION_DEPTH_MAX][GAL_EXPRESSION_ROWS];
     size_t top = 0; /* the reader has seen to its bounds */
     for (size_t k = 0; k < e->count; k++) {
         const struct gal_term *t = &e->terms[k];

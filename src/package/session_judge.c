@@ -12,8 +12,9 @@ static enum gal_status no_memory(struct gal_err *err)
 
 /* Copies `first`, ... of the rows; what they decide is counted. The arena is then as it was. */
 static enum gal_status ask_copies(const struct gal_packed *p, const struct gal_value *filled,
-                                  const struct gal_tensor *decided, size_t first, size_t count,
-                                  float *agree, struct gal_arena *arena, struct gal_err *err)
+                                  const struct gal_tensor *decided, const uint64_t *hashes,
+                                  size_t first, size_t count, float *agree, struct gal_arena *arena,
+                                  struct gal_err *err)
 {
     struct gal_arena_mark mark = gal_arena_mark(arena);
     struct gal_value *moved = gal_arena_array(arena, p->info.input_count + 1, sizeof *moved);
@@ -22,7 +23,8 @@ static enum gal_status ask_copies(const struct gal_packed *p, const struct gal_v
     enum gal_status status = moved ? GAL_OK : no_memory(err);
 
     if (!status)
-        status = gal_stability_copies(p->manifest, filled, rows, first, count, arena, moved, err);
+        status = gal_stability_copies(p->manifest, filled, hashes, rows, first, count, arena, moved,
+                                      err);
     if (!status)
         status = gal_packed_ask(p, moved, &p->decision, 1, arena, &decision, err);
     if (!status) {
@@ -77,10 +79,13 @@ static enum gal_status measure(const struct gal_packed *p, const struct gal_valu
         return no_memory(err);
     memset(agree, 0, (rows + 1) * sizeof *agree);
     status = gal_check_fill(p->manifest, rows, filled, arena, err);
+    const uint64_t *hashes = status ? NULL : gal_stability_hashes(p->manifest, filled, rows, arena);
+    if (!status && !hashes)
+        status = no_memory(err);
     at_once = status ? 1 : copies_at_once(p, filled, rows);
     for (size_t i = 0; !status && rows > 0 && i < samples; i += at_once)
-        status = ask_copies(p, filled, decided, i, samples - i < at_once ? samples - i : at_once,
-                            agree, arena, err);
+        status = ask_copies(p, filled, decided, hashes, i,
+                            samples - i < at_once ? samples - i : at_once, agree, arena, err);
     for (size_t i = 0; i < rows; i++)
         agree[i] /= (float)samples;
     shape[0] = (int64_t)rows;

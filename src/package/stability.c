@@ -142,20 +142,28 @@ static bool moves(const struct gal_manifest *m, const struct gal_value *values, 
            is_named(&m->stability, m->features[feature].name);
 }
 
-enum gal_status gal_stability_copies(const struct gal_manifest *m, const struct gal_value *values,
-                                     size_t rows, size_t first, size_t count,
-                                     struct gal_arena *arena, struct gal_value *out,
-                                     struct gal_err *err)
+const uint64_t *gal_stability_hashes(const struct gal_manifest *m, const struct gal_value *values,
+                                     size_t rows, struct gal_arena *arena)
 {
     uint64_t *hashes = gal_arena_array(arena, rows, sizeof *hashes);
-    uint64_t *states = gal_arena_array(arena, rows, sizeof *states);
-    enum gal_status status = GAL_OK;
-    if (!hashes || !states)
-        return gal_arena_fail(arena, rows * sizeof *hashes, "a row's copies", err);
-    for (size_t i = 0; i < rows; i++)
+    for (size_t i = 0; hashes && i < rows; i++)
         hashes[i] = hash_row(m, values, rows, i);
+    return hashes;
+}
+
+enum gal_status gal_stability_copies(const struct gal_manifest *m, const struct gal_value *values,
+                                     const uint64_t *hashes, size_t rows, size_t first,
+                                     size_t count, struct gal_arena *arena, struct gal_value *out,
+                                     struct gal_err *err)
+{
+    uint64_t *states = gal_arena_array(arena, rows, sizeof *states);
+    bool *moving = gal_arena_array(arena, m->feature_count, sizeof *moving);
+    enum gal_status status = GAL_OK;
+    if (!states || !moving)
+        return gal_arena_fail(arena, rows * sizeof *states, "a row's copies", err);
     for (size_t i = 0; i < m->feature_count && !status; i++) {
         out[i] = values[i];
+        moving[i] = moves(m, values, i);
         if (values[i].kind == GAL_KIND_TENSOR)
             status = copy_column(&values[i].tensor, count, arena, &out[i].tensor, err);
     }
@@ -164,7 +172,7 @@ enum gal_status gal_stability_copies(const struct gal_manifest *m, const struct 
         for (size_t i = 0; i < m->feature_count; i++) {
             const struct gal_tensor *t = &values[i].tensor;
             size_t bytes = t->count * gal_dtype_size(t->dtype);
-            if (rows > 0 && moves(m, values, i))
+            if (moving[i])
                 move_column(&m->features[i], t, rows, m->stability.noise, states,
                             (char *)(uintptr_t)out[i].tensor.data + c * bytes);
         }

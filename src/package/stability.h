@@ -17,12 +17,16 @@
 #define GAL_STABILITY_ROWS_MAX 1024u
 #define GAL_STABILITY_BYTES_MAX (16u << 20)
 
+/* What each row's chance begins with: of its values, in the order of the features. NULL: no memory.
+ */
+const uint64_t *gal_stability_hashes(const struct gal_manifest *m, const struct gal_value *values,
+                                     size_t rows, struct gal_arena *arena);
 /* The rows of `values` (m's features; kind NONE: absent, stays so) `count` times, as copies number
  * `first`, first + 1, ...: out's columns have count * rows rows, a copy behind the other. rows > 0.
  * Memory is the arena's. */
 enum gal_status gal_stability_copies(const struct gal_manifest *m, const struct gal_value *values,
-                                     size_t rows, size_t first, size_t count,
-                                     struct gal_arena *arena, struct gal_value *out,
+                                     const uint64_t *hashes, size_t rows, size_t first,
+                                     size_t count, struct gal_arena *arena, struct gal_value *out,
                                      struct gal_err *err);
 
 /* May a tensor of this datatype, `width` elements a row (0: not known), be a decision? Texts, whole

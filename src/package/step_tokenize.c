@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The step tokenize: texts to the numbers, the mask and the type numbers that language models take,
  * by a tokenizer.json or vocab.txt of the package. Rows are as long as the longest of the batch. */
+#include "base/limits.h"
 #include "package/step_impl.h"
 
 #include "text/tokenizer.h"
-
-#define LENGTH_MAX 1048576 /* tokens of a row that may be asked for */
 
 struct tokenize {
     struct gal_tokenizer *tokenizer;
@@ -62,9 +61,9 @@ static enum gal_status read_length(struct gal_step_compiler *c, const char *name
 
     if (!gal_step_integer(c, name, &v))
         return GAL_OK;
-    if (v < 1 || v > LENGTH_MAX)
-        return gal_step_refuse(c, gal_step_line(c, name), "tokenize: `%s` is from 1 to %d tokens",
-                               name, LENGTH_MAX);
+    if (v < 1 || v > GAL_TOKENIZE_LENGTH_MAX)
+        return gal_step_refuse(c, gal_step_line(c, name), "tokenize: `%s` is from 1 to %u tokens",
+                               name, GAL_TOKENIZE_LENGTH_MAX);
     *out = (size_t)v;
     return GAL_OK;
 }

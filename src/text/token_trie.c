@@ -67,8 +67,6 @@ void gal_trie_set(struct gal_trie *t, struct gal_str text, int32_t value)
         node = e->node;
     }
     t->values[node] = value;
-    if (text.n > t->longest)
-        t->longest = text.n;
 }
 
 enum gal_status gal_trie_copy(const struct gal_trie *t, struct gal_arena *arena,

@@ -16,7 +16,6 @@ struct gal_trie {
     uint32_t node_count, mask;
     unsigned shift;
     uint64_t seed;
-    size_t longest; /* bytes of the longest text */
 };
 
 /* Room for texts of `bytes` bytes in all. NO_MEMORY, TOO_LARGE. */

@@ -14,7 +14,6 @@
 #define GAL_TOKEN_SPECIALS_MAX 16u /* before, and behind, a text */
 #define GAL_TOKEN_ADDED_BYTES_MAX 128u
 #define GAL_TOKEN_ADDED_MAX 16384u
-#define GAL_TOKEN_LENGTH_MAX 1048576u /* of a row: what a file may pad to */
 #define GAL_WORD_CHARS_MAX                                                                         \
     1000u /* max_input_chars_per_word: a word's work grows with its square                         \
            */

@@ -123,7 +123,8 @@ static void compose(struct sink *s, const struct gal_token_points *in)
     size_t starter = SIZE_MAX;
     unsigned before = 0;
 
-    for (size_t i = 0; i < in->n; i++) {
+    /* A point that found no room is no starter. */
+    for (size_t i = 0; i < in->n && s->status == GAL_OK; i++) {
         uint32_t c = in->p[i], both = 0;
         unsigned k = class_of(c);
 

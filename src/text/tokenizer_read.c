@@ -189,7 +189,7 @@ static enum gal_status read_strategy(struct gal_token_reader *r, const yyjson_va
         return gal_token_refuse(r, GAL_UNSUPPORTED, "padding.strategy",
                                 "is neither BatchLongest nor {\"Fixed\": length}");
     enum gal_status st = gal_token_keys(r, s, "padding.strategy", "Fixed");
-    return st == GAL_OK ? gal_token_size(r, s, "padding.strategy", "Fixed", GAL_TOKEN_LENGTH_MAX,
+    return st == GAL_OK ? gal_token_size(r, s, "padding.strategy", "Fixed", GAL_TOKENIZE_LENGTH_MAX,
                                          &r->t->pad_length)
                         : st;
 }
@@ -207,7 +207,7 @@ static enum gal_status read_padding(struct gal_token_reader *r, const yyjson_val
     if (st == GAL_OK)
         st = read_strategy(r, v);
     if (st == GAL_OK)
-        st = gal_token_size(r, v, path, "pad_to_multiple_of", GAL_TOKEN_LENGTH_MAX,
+        st = gal_token_size(r, v, path, "pad_to_multiple_of", GAL_TOKENIZE_LENGTH_MAX,
                             &r->t->pad_multiple);
     if (st == GAL_OK)
         st = gal_token_size(r, v, path, "pad_id", INT32_MAX, &id);

@@ -79,7 +79,7 @@ enum gal_status gal_token_unigram(struct gal_token_rows *r, struct gal_str piece
         return w->err != NULL ? w->err->code : GAL_NO_MEMORY;
     for (size_t i = 0; i <= piece.n; i++)
         ways[i].from = UINT32_MAX;
-    ways[0] = (struct way){.from = UINT32_MAX, .id = GAL_TRIE_NONE - 1};
+    ways[0] = (struct way){.from = UINT32_MAX};
     for (size_t i = 0, bytes; i < piece.n; i += bytes) {
         (void)gal_utf8_take(piece.p + i, piece.n - i, &bytes);
         go_on(t, piece, i, bytes, ways);

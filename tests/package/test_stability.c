@@ -83,7 +83,9 @@ static void copies(const struct gal_manifest *m, size_t from, size_t rows, size_
 {
     struct gal_value in[5];
     fill(in, from, rows);
-    assert_int_equal(gal_stability_copies(m, in, rows, first, count, &arena, out, &err), GAL_OK);
+    assert_int_equal(gal_stability_copies(m, in, gal_stability_hashes(m, in, rows, &arena), rows,
+                                          first, count, &arena, out, &err),
+                     GAL_OK);
     for (size_t i = 0; i < 5; i++)
         assert_int_equal(out[i].tensor.shape[0], rows * count);
 }
@@ -154,7 +156,9 @@ static void copies_depend_on_the_row_alone(void **state)
                 b[0] != b[1]);
     fill(in, 0, 1);
     in[2] = column(GAL_DT_BYTES, &(struct gal_str){"B", 1}, 1, 1);
-    assert_int_equal(gal_stability_copies(m, in, 1, 7, 1, &arena, late, &err), GAL_OK);
+    assert_int_equal(gal_stability_copies(m, in, gal_stability_hashes(m, in, 1, &arena), 1, 7, 1,
+                                          &arena, late, &err),
+                     GAL_OK);
     assert_true(((const float *)late[0].tensor.data)[0] != b[0]);
 }
 

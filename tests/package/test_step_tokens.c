@@ -15,6 +15,13 @@
 
 #define VOCAB "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nb\n##b\n"
 
+#define NFKC                                                                                       \
+    "{\"version\":\"1.0\",\"normalizer\":{\"type\":\"NFKC\"},\"pre_tokenizer\":{\"type\":"         \
+    "\"Whitespace\"},\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"vocab\":{\"[PAD]" \
+    "\":0,"                                                                                        \
+    "\"[UNK]\":1,\"a\":2}}}"
+#define LIGATURE "\xef\xb7\xba" /* U+FDFA: 18 points when it is taken apart */
+
 static struct gal_arena arena;
 static struct gal_err err;
 static const int64_t matrix[] = {-1, 2}, row[] = {-1};
@@ -29,8 +36,9 @@ static enum gal_status file_of(struct gal_str name, struct gal_str *out, void *c
                                struct gal_err *e)
 {
     (void)ctx;
-    *out = GAL_STR(VOCAB);
-    return gal_str_is(name, "vocab.txt") ? GAL_OK : gal_fail(e, GAL_NOT_FOUND, "none");
+    bool is_json = gal_str_is(name, "tokenizer.json");
+    *out = is_json ? GAL_STR(NFKC) : GAL_STR(VOCAB);
+    return is_json || gal_str_is(name, "vocab.txt") ? GAL_OK : gal_fail(e, GAL_NOT_FOUND, "none");
 }
 
 static int start(void **state)
@@ -155,21 +163,32 @@ static void a_text_that_cannot_be_read_is_told_by_its_row(void **state)
     assert_string_equal(err.place, "text[1]");
 }
 
-static const float *pool(const char *list, const float *hidden, const int64_t *mask)
+static enum gal_status pooled(const char *list, const float *hidden, const int64_t *mask,
+                              struct gal_value **out)
 {
     static const int64_t shapes[3][3] = {{2, 3, 2}, {2, 3}, {2}};
     static const struct gal_str texts[2];
     const struct gal_value in[] = {{.tensor = {{0}, GAL_DT_FP32, 3, shapes[0], 12, hidden}},
                                    {.tensor = {{0}, GAL_DT_INT64, 2, shapes[1], 6, mask}},
                                    {.tensor = {{0}, GAL_DT_BYTES, 1, shapes[2], 2, texts}}};
-    struct gal_value *out = gal_arena_array(&arena, 4, sizeof(*out));
     struct gal_steps *s;
     size_t count;
+    enum gal_status st = compile(list, GAL_STEPS_AFTER, &s);
 
-    assert_int_equal(compile(list, GAL_STEPS_AFTER, &s), GAL_OK);
+    if (st != GAL_OK)
+        return st;
     (void)gal_steps_columns(s, &count);
     assert_int_equal(count, 1); /* what was there before the model is not answered */
-    assert_int_equal(gal_steps_run(s, in, &arena, out, &err), GAL_OK);
+    *out = gal_arena_array(&arena, 4, sizeof(**out));
+    return *out == NULL ? gal_arena_fail(&arena, sizeof(**out), "a test", &err)
+                        : gal_steps_run(s, in, &arena, *out, &err);
+}
+
+static const float *pool(const char *list, const float *hidden, const int64_t *mask)
+{
+    struct gal_value *out;
+
+    assert_int_equal(pooled(list, hidden, mask, &out), GAL_OK);
     assert_int_equal(out[0].tensor.rank, 2);
     assert_int_equal(out[0].tensor.shape[1], 2);
     return out[0].tensor.data;
@@ -189,25 +208,54 @@ static void what_the_mask_leaves_out_does_not_count(void **state)
     assert_true(v[0] == 1 && v[1] == 2 && v[2] == 5 && v[3] == 5);
 }
 
-static void every_failing_allocation_is_an_error(void **state)
+/* 0: WordPiece of a vocabulary; 1: points that grow beyond the room that was made, then one that is
+ * composed; 2: pool. */
+static enum gal_status run_case(unsigned which)
 {
-    static const struct gal_str texts[] = {{"ab a b b b b", 12}, {"", 0}};
+    static const struct gal_str words[] = {{"ab a b b b b", 12}, {"", 0}};
     static const float hidden[12];
     static const int64_t mask[6];
-    enum gal_status st = GAL_NO_MEMORY;
-    struct gal_value out[5];
+    static char grown[64 * 3 + 4];
+    struct gal_value out[5], *pools;
+    struct gal_str texts[] = {{grown, sizeof(grown) - 1}};
 
-    for (uint64_t i = 1; st != GAL_OK; i++) {
-        assert_true(i < 500);
-        stop(state);
-        gal_arena_init(&arena, 128, 0, 64u << 20);
-        gal_err_clear(&err);
-        gal_alloc_fail_at(i, 1);
-        st = tokenize("- tokenize: {feature: text, file: vocab.txt}", texts, 2, out);
-        gal_alloc_fail_at(0, 0);
-        assert_true(st == GAL_OK || (st == GAL_NO_MEMORY && err.message[0] != '\0'));
+    if (which == 2)
+        return pooled("- pool: {output: hidden}", hidden, mask, &pools);
+    if (which == 0)
+        return tokenize("- tokenize: {feature: text, file: vocab.txt}", words, 2, out);
+    for (size_t i = 0; i < 64; i++)
+        memcpy(grown + 3 * i, LIGATURE, 3);
+    memcpy(grown + sizeof(grown) - 4, "e\xcc\x81", 3);
+    return tokenize("- tokenize: {feature: text, file: tokenizer.json}", texts, 1, out);
+}
+
+static void every_failing_allocation_is_an_error(void **state)
+{
+    for (unsigned which = 0; which < 3; which++) {
+        enum gal_status st = GAL_NO_MEMORY;
+
+        for (uint64_t i = 1; st != GAL_OK; i++) {
+            assert_true(i < 500);
+            stop(state);
+            gal_arena_init(&arena, 128, 0, 64u << 20);
+            gal_err_clear(&err);
+            gal_alloc_fail_at(i, 1);
+            st = run_case(which);
+            gal_alloc_fail_at(0, 0);
+            if (st != GAL_OK && st != GAL_NO_MEMORY)
+                fail_msg("%u: %s", which, err.message);
+            assert_true(st == GAL_OK || err.message[0] != '\0');
+        }
     }
-    (void)pool("- pool: {output: hidden}", hidden, mask);
+    /* An arena that is full, at every size. */
+    for (size_t max = 16384;; max += 512) {
+        stop(state);
+        gal_arena_init(&arena, 128, 0, max);
+        gal_err_clear(&err);
+        if (run_case(1) == GAL_OK)
+            break;
+        assert_true(max < (8u << 20));
+    }
 }
 
 int main(void)
