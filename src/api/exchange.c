@@ -299,6 +299,9 @@ void gal_exchange_finish_parts(struct gal_exchange *x, int status, struct gal_st
     compress(x);
     add_trace_headers(x);
     gal_account(x);
+    if (x->finished != NULL)
+        *x->finished = true;
+    x->finished = NULL;
     x->on_finished(x);
 }
 

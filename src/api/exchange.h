@@ -127,6 +127,9 @@ struct gal_exchange {
     /* the carrier's */
     struct gal_http_request *req;
     void (*on_finished)(struct gal_exchange *x); /* resp is complete */
+    /* The request has waited for its model (api/lazy.h) and runs only now: its job.expires_us is
+     * another than gal_api_handle left. NULL: nobody looks at it. */
+    void (*on_deadline)(struct gal_exchange *x);
     void *carrier;
     const char *peer;           /* may be NULL */
     struct gal_str client_name; /* of the client's certificate, verified; p NULL: it showed none */
@@ -156,6 +159,7 @@ struct gal_exchange {
     struct gal_infer *infer;      /* of an inference; its outputs are given back by reset */
     struct gal_model *wanted;     /* owned reference: it is to be loaded first (api/lazy.h) */
     struct gal_lazy_place *place; /* it is parked until that has happened; NULL: it is not */
+    bool *finished; /* set when it is, before on_finished, after which x may be gone; may be NULL */
     struct gal_cached *cached;    /* its place in the response cache (api/cached.h); NULL: none */
     struct gal_event *event; /* it came as a CloudEvent (api/cloudevents.h); NULL: it did not */
     bool malformed; /* the event around the body is wrong: INVALID is 400 in all dialects */

@@ -4,6 +4,7 @@
 #include "api/cached.h"
 #include "api/lazy.h"
 #include "api/validate.h"
+#include "http/grpc.h"
 
 #include <limits.h>
 
@@ -223,41 +224,62 @@ static void shorten(uint64_t *limit_us, uint64_t by_us)
         *limit_us = by_us;
 }
 
-/* What the headers say beside the body. */
-static enum gal_status read_headers(struct gal_exchange *x, struct gal_infer *inf,
-                                    struct gal_err *err)
+static enum gal_status read_timeouts(struct gal_exchange *x, uint64_t *limit_us,
+                                     struct gal_err *err)
 {
-    uint64_t own_ms = 0, proxy_ms = 0, priority = 0;
+    uint64_t own_ms = 0, proxy_ms = 0;
     enum gal_status st;
 
     st = read_count(x, GAL_HDR_X_REQUEST_TIMEOUT_MS, "X-Request-Timeout-Ms", &own_ms, err);
     if (st == GAL_OK)
         st = read_count(x, GAL_HDR_X_ENVOY_TIMEOUT_MS, "X-Envoy-Expected-Rq-Timeout-Ms", &proxy_ms,
                         err);
-    if (st == GAL_OK)
-        st = read_count(x, GAL_HDR_X_REQUEST_PRIORITY, "X-Request-Priority", &priority, err);
     if (st != GAL_OK)
         return st;
-    shorten(&inf->timeout_us, own_ms * 1000);
-    shorten(&inf->timeout_us, proxy_ms * 1000);
-    if (inf->priority == 0)
-        inf->priority = priority;
+    shorten(limit_us, own_ms * 1000);
+    shorten(limit_us, proxy_ms * 1000);
     return GAL_OK;
 }
 
-/* The model's own deadline for requests that bring none, else the server's; 0: none. */
-static uint64_t default_limit_us(const struct gal_exchange *x)
+/* What the headers say beside the body. */
+static enum gal_status read_headers(struct gal_exchange *x, struct gal_infer *inf,
+                                    struct gal_err *err)
 {
-    uint64_t own_us = x->model->config.timeout_us;
+    uint64_t priority = 0;
+    enum gal_status st = read_timeouts(x, &inf->timeout_us, err);
+
+    if (st == GAL_OK)
+        st = read_count(x, GAL_HDR_X_REQUEST_PRIORITY, "X-Request-Priority", &priority, err);
+    if (st == GAL_OK && inf->priority == 0)
+        inf->priority = priority;
+    return st;
+}
+
+/* The model's own deadline for requests that bring none, else the server's; 0: none. */
+static uint64_t default_limit_us(const struct gal_exchange *x, const struct gal_model *m)
+{
+    uint64_t own_us = m->config.timeout_us;
 
     if (own_us == 0)
         return x->api->options->request_timeout_us;
     return own_us == GAL_NO_TIMEOUT ? 0 : own_us;
 }
 
+uint64_t gal_infer_limit_us(struct gal_exchange *x, const struct gal_model *m)
+{
+    struct gal_str grpc = x->req->known[GAL_HDR_GRPC_TIMEOUT];
+    uint64_t limit_us = default_limit_us(x, m), us = 0;
+    struct gal_err ignored;
+
+    (void)read_timeouts(x, &limit_us, &ignored);
+    if (grpc.p != NULL && gal_grpc_timeout(grpc, &us, &ignored) == GAL_OK)
+        shorten(&limit_us, us > 0 ? us : 1);
+    return limit_us;
+}
+
 static void fill_job(struct gal_exchange *x, struct gal_infer *inf)
 {
-    uint64_t limit_us = default_limit_us(x);
+    uint64_t limit_us = default_limit_us(x, x->model);
     struct gal_job *job = &x->job;
 
     shorten(&limit_us, inf->timeout_us);

@@ -48,6 +48,10 @@ enum gal_status gal_infer_set(struct gal_exchange *x, struct gal_infer *inf,
  * the headers X-Request-Timeout-Ms, X-Envoy-Expected-Rq-Timeout-Ms and X-Request-Priority; the
  * shortest timeout counts), submits. Ends in encode + finish, or fail. */
 void gal_infer_run(struct gal_exchange *x, struct gal_infer *inf);
+/* What x may take of m, from x's arrival, as far as its headers, the model and the server say;
+ * 0: for ever. For a request whose model cannot read it yet; what is wrong in a header is told by
+ * gal_infer_run. */
+uint64_t gal_infer_limit_us(struct gal_exchange *x, const struct gal_model *m);
 /* The run's outputs, or the cache's in their place, are in inf->outputs: cuts off what padding has
  * added, encodes, finishes. */
 void gal_infer_answer(struct gal_exchange *x);

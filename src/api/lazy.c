@@ -2,6 +2,7 @@
 #include "api/lazy.h"
 
 #include "api/control.h"
+#include "api/infer.h"
 #include "base/mem.h"
 
 /* A parked request; in its arena. */
@@ -44,28 +45,51 @@ void gal_lazy_reset(struct gal_exchange *x)
 
 /* --- the end --- */
 
+static void take_off(struct gal_lazy_place *p)
+{
+    struct gal_lazy_place **at = &p->wait->first;
+
+    while (*at != p)
+        at = &(*at)->next;
+    *at = p->next;
+    if (p->next == NULL)
+        p->wait->end = at;
+    p->x->place = NULL;
+}
+
+static void handle_again(struct gal_exchange *x)
+{
+    bool finished = false;
+
+    x->finished = &finished;
+    gal_api_again(x);
+    if (finished)
+        return;
+    x->finished = NULL;
+    if (x->job_running && x->on_deadline != NULL)
+        x->on_deadline(x);
+}
+
 /* The load has ended, well or not. Whoever is handled anew may park again, at another wait. */
 static void on_loaded(struct gal_control_request *r)
 {
     struct gal_lazy_wait *w = (struct gal_lazy_wait *)r; /* its first member */
     struct gal_api *api = r->user;
     struct gal_lazy_wait **at = &api->lazy_waits;
-    struct gal_lazy_place *p = w->first;
+    struct gal_lazy_place *p;
 
     while (*at != w)
         at = &(*at)->next;
     *at = w->next;
-    while (p != NULL) {
-        struct gal_lazy_place *next = p->next; /* p goes with its request */
+    while ((p = w->first) != NULL) {
         struct gal_exchange *x = p->x;
 
-        x->place = NULL;
+        take_off(p); /* it goes with its request, and the answer may end the wait of others */
         x->job_running = false;
         if (r->status == GAL_OK)
-            gal_api_again(x);
+            handle_again(x);
         else
             gal_exchange_fail(x, &r->err);
-        p = next;
     }
     gal_model_unref(w->model);
     gal_free(w);
@@ -88,18 +112,15 @@ static void end_early(struct gal_task *task)
 
 bool gal_lazy_end_wait(struct gal_exchange *x, enum gal_status why)
 {
-    struct gal_lazy_place *p = x->place, **at;
+    struct gal_lazy_place *p = x->place;
 
     if (p == NULL)
         return false;
     if (p->ended != GAL_OK)
         return true; /* its end is on the way */
     p->ended = why;
-    for (at = &p->wait->first; *at != p; at = &(*at)->next)
-        ;
-    *at = p->next;
-    if (p->next == NULL)
-        p->wait->end = at;
+    take_off(p);
+    x->place = p; /* until then */
     p->task.run = end_early;
     gal_loop_post(x->api->loop, &p->task);
     return true;
@@ -136,10 +157,10 @@ static struct gal_lazy_wait *begin_wait(struct gal_api *api, struct gal_model *m
     return w;
 }
 
-/* A request without a deadline of its own waits as long as any other runs. */
-static uint64_t deadline_of(const struct gal_exchange *x)
+/* 0: none. */
+static uint64_t deadline_of(struct gal_exchange *x, const struct gal_model *m)
 {
-    uint64_t limit_us = x->api->options->request_timeout_us;
+    uint64_t limit_us = gal_infer_limit_us(x, m);
 
     return limit_us != 0 && limit_us < UINT64_MAX - x->start_us ? x->start_us + limit_us : 0;
 }
@@ -157,6 +178,8 @@ bool gal_lazy_park(struct gal_exchange *x)
     w = p != NULL ? find_wait(x->api, m) : NULL;
     if (p != NULL && w == NULL)
         w = begin_wait(x->api, m);
+    memset(&x->job, 0, sizeof(x->job)); /* no scheduler has it */
+    x->job.expires_us = deadline_of(x, m);
     gal_model_unref(m);
     if (w == NULL)
         return false;
@@ -164,8 +187,6 @@ bool gal_lazy_park(struct gal_exchange *x)
     *w->end = p;
     w->end = &p->next;
     x->place = p;
-    memset(&x->job, 0, sizeof(x->job)); /* no scheduler has it */
-    x->job.expires_us = deadline_of(x);
     x->job_running = true;
     return true;
 }

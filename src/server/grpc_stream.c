@@ -174,6 +174,16 @@ static void on_finished(struct gal_exchange *x)
         settle(s);
 }
 
+static void arm_messages(struct stream *s);
+
+static void on_deadline(struct gal_exchange *x)
+{
+    const struct message *m = x->carrier;
+
+    if (m->stream != NULL)
+        arm_messages(m->stream);
+}
+
 /* What of the call's metadata a message has too. */
 static bool copy_headers(struct stream *s, struct gal_exchange *x, struct gal_http_request *req)
 {
@@ -234,6 +244,7 @@ static bool begin(struct stream *s, struct gal_slot *slot)
     x->req = req;
     x->carrier = m;
     x->on_finished = on_finished;
+    x->on_deadline = on_deadline;
     x->peer = s->x->peer;
     x->arrived_us = gal_loop_turn_us(s->front->loop);
     slot->h2 = NULL;

@@ -85,6 +85,14 @@ static void on_finished(struct gal_exchange *x)
     gal_outbox_add(&f->outbox, &c->outbox, 1, bytes);
 }
 
+static void on_deadline(struct gal_exchange *x)
+{
+    const struct gal_slot *s = x->carrier;
+
+    if (x->job.expires_us != 0)
+        gal_h2_arm(s->h2, x->job.expires_us);
+}
+
 static void begin(struct gal_slot *s)
 {
     struct gal_front *f = s->h2->front;
@@ -96,6 +104,7 @@ static void begin(struct gal_slot *s)
     x->req = &s->call.req;
     x->carrier = s;
     x->on_finished = on_finished;
+    x->on_deadline = on_deadline;
     x->peer = gal_stream_peer(s->h2->stream);
     x->client_name = gal_stream_client_name(s->h2->stream);
     x->arrived_us = gal_loop_turn_us(f->loop);
@@ -146,14 +155,14 @@ static void on_head(void *user, struct gal_call *call)
 
 static void on_request(void *user, struct gal_call *call)
 {
-    struct gal_h2_conn *c = user;
     struct gal_slot *s = slot_of(call);
 
+    (void)user;
     begin(s);
     gal_api_handle(&s->x);
     /* Nothing is sent while the connection is read from: the slot is still its stream's. */
-    if (s->x.job_running && s->x.job.expires_us != 0)
-        gal_h2_arm(c, s->x.job.expires_us);
+    if (s->x.job_running)
+        on_deadline(&s->x);
 }
 
 static void on_fault(void *user, struct gal_call *call, const struct gal_err *err)

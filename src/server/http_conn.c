@@ -98,6 +98,13 @@ static void on_close(void *user)
 
 /* --- requests --- */
 
+static void on_deadline_of(struct gal_exchange *x)
+{
+    const struct gal_conn *c = x->carrier;
+
+    gal_stream_deadline(c->stream, x->job.expires_us);
+}
+
 static void begin(struct gal_conn *c, struct gal_http_request *req)
 {
     struct gal_exchange *x = &c->slot->x;
@@ -109,6 +116,7 @@ static void begin(struct gal_conn *c, struct gal_http_request *req)
     x->req = req;
     x->carrier = c;
     x->on_finished = gal_conn_on_finished;
+    x->on_deadline = on_deadline_of;
     x->peer = gal_stream_peer(c->stream);
     x->client_name = gal_stream_client_name(c->stream);
     x->arrived_us = gal_loop_turn_us(c->front->loop);

@@ -82,6 +82,7 @@ void gal_slot_abandon(struct gal_slot *s)
     snprintf(s->client, sizeof(s->client), "%.*s", GAL_STR_ARG(s->x.client_name));
     if (s->x.client_name.p != NULL)
         s->x.client_name = gal_str_of(s->client);
+    s->x.on_deadline = NULL;
     gal_exchange_cancel(&s->x);
 }
 

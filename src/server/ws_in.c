@@ -121,6 +121,14 @@ static void note_expiry(struct gal_ws_conn *c, const struct gal_exchange *x)
         c->expires_us = x->job.expires_us;
 }
 
+static void on_deadline(struct gal_exchange *x)
+{
+    struct gal_ws_conn *c = ((struct gal_ws_slot *)x->carrier)->conn;
+
+    note_expiry(c, x);
+    gal_ws_conn_set_deadline(c);
+}
+
 static void dispatch(struct gal_ws_conn *c, struct gal_ws_slot *s, struct gal_str message)
 {
     struct gal_front *f = c->front;
@@ -140,6 +148,7 @@ static void dispatch(struct gal_ws_conn *c, struct gal_ws_slot *s, struct gal_st
     x->req = r;
     x->carrier = s;
     x->on_finished = on_finished;
+    x->on_deadline = on_deadline;
     x->peer = c->peer;
     x->client_name = c->client_name;
     x->arrived_us = gal_ws_conn_turn_us(c);

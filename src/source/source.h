@@ -37,8 +37,8 @@ struct gal_source;
  * partial is ever handed out. */
 enum gal_status gal_source_open(struct gal_str text, const struct gal_source_options *options,
                                 struct gal_source **out, struct gal_err *err);
-/* The text as logs and errors may show it: a URL's user, password and query are secrets (net/fetch.h,
- * gal_fetch_shown). Returns out, or text where there is nothing to hide. */
+/* The text as logs and errors may show it: a URL's user, password and query are secrets
+ * (net/fetch.h, gal_fetch_shown). Returns out, or text where there is nothing to hide. */
 const char *gal_source_shown(const char *text, char *out, size_t size);
 const char *gal_source_path(const struct gal_source *s);   /* local file or directory */
 const char *gal_source_origin(const struct gal_source *s); /* resolved: with version or digest */

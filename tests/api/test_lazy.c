@@ -25,6 +25,8 @@ struct client {
     struct gal_exchange x;
     struct gal_http_request req;
     unsigned finished;
+    bool takes_others_along; /* its answer closes a connection, which had more requests */
+    uint64_t told_us;        /* by on_deadline; 0: it was not called */
 };
 
 static struct desk d;
@@ -43,7 +45,16 @@ static const struct gal_control_ops loads = {submit, &d};
 
 static void on_finished(struct gal_exchange *x)
 {
-    ((struct client *)x->carrier)->finished++;
+    struct client *c = x->carrier;
+
+    c->finished++;
+    for (size_t i = 0; i < CLIENTS && c->takes_others_along; i++)
+        gal_exchange_cancel(&clients[i].x);
+}
+
+static void on_deadline(struct gal_exchange *x)
+{
+    ((struct client *)x->carrier)->told_us = x->job.expires_us;
 }
 
 static void open_desk(void)
@@ -61,6 +72,7 @@ static void open_desk(void)
         gal_exchange_init(&c->x, &d.api);
         c->x.req = &c->req;
         c->x.on_finished = on_finished;
+        c->x.on_deadline = on_deadline;
         c->x.carrier = c;
     }
 }
@@ -160,15 +172,65 @@ static void who_goes_or_is_late_ends_alone(void **state)
     close_desk();
 }
 
+static void an_answer_that_ends_the_wait_of_others_does_it_once(void **state)
+{
+    (void)state;
+    for (int fails = 0; fails < 2; fails++) {
+        open_desk();
+        clients[0].takes_others_along = true;
+        for (size_t i = 0; i < CLIENTS; i++)
+            begin(i, PATH, BODY);
+        assert_int_equal(desk_load(&d, 0, MODEL), GAL_OK);
+        asked[0]->status =
+            fails ? gal_fail(&asked[0]->err, GAL_UNAVAILABLE, "it does not load") : GAL_OK;
+        asked[0]->on_done(asked[0]);
+        assert_int_equal(clients[0].x.outcome, fails ? GAL_UNAVAILABLE : GAL_OK);
+        gal_loop_poll(d.api.loop);
+        for (size_t i = 0; i < CLIENTS; i++) {
+            assert_int_equal(clients[i].finished, 1);
+            assert_true(i == 0 || clients[i].x.outcome == GAL_CANCELLED);
+        }
+        close_desk();
+    }
+}
+
+/* The shortest of what the server, the model and the request's headers say. */
+static void the_wait_is_no_longer_than_the_inference_might_be(void **state)
+{
+    (void)state;
+    open_desk();
+    d.models[0]->config.timeout_us = 70000;
+    d.options.request_timeout_us = 5000; /* of models that say nothing */
+    begin(0, PATH, BODY);
+    assert_int_equal(clients[0].x.job.expires_us, d.now_us + 70000);
+    clients[1].req.known[GAL_HDR_X_REQUEST_TIMEOUT_MS] = GAL_STR("20");
+    begin(1, PATH, BODY);
+    assert_int_equal(clients[1].x.job.expires_us, d.now_us + 20000);
+    clients[2].req.known[GAL_HDR_GRPC_TIMEOUT] = GAL_STR("9m");
+    begin(2, PATH, BODY);
+    assert_int_equal(clients[2].x.job.expires_us, d.now_us + 9000);
+    d.models[0]->config.timeout_us = GAL_NO_TIMEOUT;
+    begin(3, PATH, BODY);
+    assert_int_equal(clients[3].x.job.expires_us, 0);
+    for (size_t i = 0; i < CLIENTS; i++)
+        gal_exchange_cancel(&clients[i].x);
+    gal_loop_poll(d.api.loop);
+    asked[0]->status = GAL_OK;
+    asked[0]->on_done(asked[0]);
+    close_desk();
+}
+
 /* A reload may have put a model that is not loaded in the place of the one that is. */
 static void who_finds_it_gone_again_waits_again(void **state)
 {
     (void)state;
     open_desk();
+    d.options.request_timeout_us = 5000;
     begin(0, PATH, BODY);
     asked[0]->status = GAL_OK;
     asked[0]->on_done(asked[0]);
     assert_int_equal(clients[0].finished, 0);
+    assert_int_equal(clients[0].told_us, d.now_us + 5000);
     assert_int_equal(asked_count, 2);
     assert_int_equal(desk_load(&d, 0, MODEL), GAL_OK);
     asked[1]->status = GAL_OK;
@@ -225,6 +287,8 @@ int main(void)
         cmocka_unit_test(all_that_come_meanwhile_share_one_load),
         cmocka_unit_test(a_load_that_fails_is_told_to_all_and_the_next_request_asks_again),
         cmocka_unit_test(who_goes_or_is_late_ends_alone),
+        cmocka_unit_test(an_answer_that_ends_the_wait_of_others_does_it_once),
+        cmocka_unit_test(the_wait_is_no_longer_than_the_inference_might_be),
         cmocka_unit_test(who_finds_it_gone_again_waits_again),
         cmocka_unit_test(nobody_to_ask_is_said_at_once),
         cmocka_unit_test(memory_that_runs_out_ends_in_an_answer),

@@ -170,6 +170,15 @@ void wait_closed(struct server *s)
     assert_int_equal(rc, 0);
 }
 
+void wait_wrote(struct server *s)
+{
+    uint64_t end_us = gal_mono_us(&gal_clock_system) + 60000000;
+    while (atomic_load(&s->wrote) == 0) {
+        assert_true(gal_mono_us(&gal_clock_system) < end_us);
+        usleep(1000);
+    }
+}
+
 /* --- the client's side --- */
 
 int dial(uint16_t port, int buffer_bytes)
