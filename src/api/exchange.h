@@ -160,8 +160,8 @@ struct gal_exchange {
     struct gal_model *wanted;     /* owned reference: it is to be loaded first (api/lazy.h) */
     struct gal_lazy_place *place; /* it is parked until that has happened; NULL: it is not */
     bool *finished; /* set when it is, before on_finished, after which x may be gone; may be NULL */
-    struct gal_cached *cached;    /* its place in the response cache (api/cached.h); NULL: none */
-    struct gal_event *event; /* it came as a CloudEvent (api/cloudevents.h); NULL: it did not */
+    struct gal_cached *cached; /* its place in the response cache (api/cached.h); NULL: none */
+    struct gal_event *event;   /* it came as a CloudEvent (api/cloudevents.h); NULL: it did not */
     bool malformed; /* the event around the body is wrong: INVALID is 400 in all dialects */
     struct gal_str message_id;              /* of a message, for its error; p NULL: not known */
     void *state;                            /* the handler's own, in the arena */

@@ -16,6 +16,7 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define FINISH_US 1000000u
@@ -291,8 +292,14 @@ bool gal_stream_write(struct gal_stream *s, const struct gal_str *parts, size_t 
 size_t gal_stream_unsent(const struct gal_stream *s)
 {
     size_t bytes = uv_stream_get_write_queue_size((const uv_stream_t *)&s->tcp);
+    uv_os_fd_t fd;
+    int queued = 0;
+
     for (unsigned i = s->part; i < s->part_count; i++)
         bytes += s->parts[i].len;
+    /* Room is told only once a third of the queue is free, which may be megabytes. */
+    if (uv_fileno((const uv_handle_t *)&s->tcp, &fd) == 0 && ioctl(fd, TIOCOUTQ, &queued) == 0)
+        bytes += (size_t)queued;
     return bytes;
 }
 

@@ -57,7 +57,8 @@ void gal_listener_free(struct gal_listener *l); /* stops accepting; open connect
  * a time. A broken connection counts as false and ends in on_close. */
 #define GAL_STREAM_PARTS_MAX 64
 bool gal_stream_write(struct gal_stream *s, const struct gal_str *parts, size_t count);
-/* Bytes of the pending write that the kernel has not taken; about so many under TLS. */
+/* Bytes written that the peer has not acknowledged, the kernel's among them; about so many under
+ * TLS. A system call. */
 size_t gal_stream_unsent(const struct gal_stream *s);
 /* Shuts down after pending writes, throws away what the peer still sends until its end (at most a
  * second), closes: the peer reads all of the answer even when it still sends. Only on_close is

@@ -241,15 +241,17 @@ void gal_expression_values(const struct gal_expression *e, const struct gal_valu
         return;
     }
     double stack[GAL_EXPRESSION_DEPTH_MAX][GAL_EXPRESSION_ROWS];
-    size_t top = 0; /* the reader has seen to its bounds */
+    size_t top = 0; /* the reader has seen to its bounds, and that no operator lacks a value */
     for (size_t k = 0; k < e->count; k++) {
         const struct gal_term *t = &e->terms[k];
         if (t->kind == GAL_TERM_NUMBER || t->kind == GAL_TERM_FEATURE) {
             load(t, values, first, count, stack[top++]);
         } else if (t->kind == GAL_TERM_NEGATE) {
+            GAL_ASSERT(top >= 1);
             for (size_t i = 0; i < count; i++)
                 stack[top - 1][i] = -stack[top - 1][i];
         } else {
+            GAL_ASSERT(top >= 2);
             top--;
             combine(t->kind, stack[top - 1], stack[top], count);
         }

@@ -97,8 +97,10 @@ static void send_parts(struct gal_conn *c)
         c->head_sent = true;
         while (n < GAL_STREAM_PARTS_MAX && c->parts_sent < count)
             parts[n++] = r->parts[c->parts_sent++];
-        if (!gal_stream_write(c->stream, parts, n))
+        if (!gal_stream_write(c->stream, parts, n)) {
+            c->unsent = gal_stream_unsent(c->stream);
             return;
+        }
     } while (c->parts_sent < count);
     end_request(c);
 }
@@ -177,7 +179,6 @@ void gal_conn_on_finished(struct gal_exchange *x)
     gal_shard_add(f->api.shard, f->sent, head_bytes + x->resp.body_bytes);
     if (x->outcome == GAL_NO_MEMORY && !x->submitted)
         gal_shard_add(f->api.shard, f->refused_memory, 1);
-    c->unsent = head_bytes + x->resp.body_bytes;
     gal_conn_deadline_in(c, f->options->write_timeout_us);
     gal_outbox_add(&f->outbox, &c->outbox, 1, x->resp.body_bytes);
 }

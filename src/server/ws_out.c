@@ -126,7 +126,6 @@ static void count_bytes(struct gal_ws_conn *c, const struct gal_str *parts, size
 
     for (size_t i = 0; i < n; i++)
         bytes += parts[i].n;
-    c->unsent = bytes;
     c->write_until_us = gal_ws_conn_turn_us(c) + c->front->options->write_timeout_us;
     gal_shard_add(c->front->api.shard, c->front->sent, bytes);
 }
@@ -140,10 +139,12 @@ static void send_some(struct gal_ws_conn *c)
         if (n == 0)
             break;
         count_bytes(c, parts, n);
-        if (gal_stream_write(c->stream, parts, n))
+        if (gal_stream_write(c->stream, parts, n)) {
             on_sent(c);
-        else
+        } else {
             c->writing = true;
+            c->unsent = gal_stream_unsent(c->stream);
+        }
     }
 }
 

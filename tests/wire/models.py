@@ -37,6 +37,13 @@ def identity(path, dtype="FP32", shape=("n", 2)):
                  [("y", t, shape)])
 
 
+def spread(path, rows):
+    """A small request, a large answer: x [1,2], copied."""
+    shape = h.make_tensor("shape", DTYPES["INT64"], [2], [rows, 2])
+    return write(path, [h.make_node("Expand", ["x", "shape"], ["y"])], [("x", DTYPES["FP32"], (1, 2))],
+                 [("y", DTYPES["FP32"], (rows, 2))], [shape])
+
+
 def add(path, number, meta=None):
     """y = x + number, FP32 [n, 1]."""
     c = h.make_tensor("c", T.FLOAT, [1], [number])

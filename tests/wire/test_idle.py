@@ -2,13 +2,16 @@
 """Ten thousand connections that wait, and those who ask and never read: what they cost, and that others are served."""
 import resource
 import socket
+import struct
 import time
 
 import numpy as np
 import pytest
 
+import h2_client
 import harness
 import models
+import test_websocket
 from test_memory import cpu_ms
 
 MIB = 1 << 20
@@ -77,10 +80,7 @@ def test_who_never_reads_costs_little_and_is_cut(serve, tmp_path):
     models.identity(tmp_path / "x" / "model.onnx", shape=("n", 2))
     s = serve("--max-request-memory", "400MiB", "--write-timeout", "3s", paths=[tmp_path / "x"])
     x = np.zeros((BIG // 2, 2), np.float32)
-    head = (b'{"inputs":[{"name":"x","datatype":"FP32","shape":[%d,2],"parameters":{"binary_data_size":%d}}],'
-            b'"parameters":{"binary_data_output":true}}' % (BIG // 2, x.nbytes))
-    request = harness.request("POST", "/v2/models/x/infer", head + x.tobytes(),
-                              {"Inference-Header-Content-Length": str(len(head)), "Content-Type": "application/octet-stream"})
+    request = over_http1(*infer_body(x))
     before, used, conns = s.rss(), cpu_ms(s.pid), []
     for _ in range(8):
         c = harness.Conn(s.port, timeout=30, rcvbuf=4096)
@@ -97,3 +97,51 @@ def test_who_never_reads_costs_little_and_is_cut(serve, tmp_path):
     for c in conns:
         c.close()
     assert served(s)
+
+
+def infer_body(x):
+    head = (b'{"inputs":[{"name":"x","datatype":"FP32","shape":[%d,2],"parameters":{"binary_data_size":%d}}],'
+            b'"parameters":{"binary_data_output":true}}' % (len(x), x.nbytes))
+    return len(head), head + x.tobytes()
+
+
+def over_http1(n, body):
+    return harness.request("POST", "/v2/models/x/infer", body, {"Inference-Header-Content-Length": str(n),
+                                                               "Content-Type": "application/octet-stream"})
+
+
+def over_http2(n, body):
+    """Two streams side by side: while one's answer waits for room, the other's does not move at all."""
+    path, field = b"/v2/models/x/infer", b"inference-header-content-length"
+    head = (bytes([0x83, 0x04, len(path)]) + path + b"\x86\x01\x01h" +
+            bytes([0, len(field)]) + field + bytes([len(str(n))]) + str(n).encode())
+    out = h2_client.PREFACE + h2_client.frame(h2_client.SETTINGS, 0, 0, b"\0\4\x7f\xff\xff\xff")
+    out += h2_client.frame(h2_client.WINDOW, 0, 0, b"\x7f\xff\0\0")
+    for stream in (1, 3):
+        out += h2_client.frame(h2_client.HEADERS, 4, stream, head)
+        out += h2_client.frame(h2_client.DATA, 1, stream, body)
+    return out
+
+
+def over_websocket(n, body):
+    shake = harness.head("GET", "/v2/models/x/ws", headers=test_websocket.HANDSHAKE)
+    return shake + test_websocket.frame(test_websocket.BINARY, struct.pack("<I", n) + body)
+
+
+@pytest.mark.parametrize("carrier, answers", [(over_http1, 1), (over_http2, 2), (over_websocket, 1)],
+                         ids=["http1", "http2", "websocket"])
+def test_who_reads_slowly_but_steadily_gets_all(serve, tmp_path, carrier, answers):
+    """What the kernel holds empties in steps that take longer than a write_timeout each; what it has sent does not."""
+    models.spread(tmp_path / "x" / "model.onnx", 1 << 20)
+    s = serve("--write-timeout", "1s", paths=[tmp_path / "x"])
+    with harness.Conn(s.port, timeout=30, rcvbuf=65536) as c:
+        c.send(carrier(*infer_body(np.array([[1, 2]], np.float32))))
+        got, start, last = 0, time.monotonic(), b""
+        while got < answers * (8 << 20):
+            part = c.sock.recv(65536)
+            assert part, f"cut after {got} bytes and {time.monotonic() - start:.1f} s"
+            got += len(part)
+            last = (last + part)[-200000:]
+            time.sleep(max(0.0, start + got / 1e6 - time.monotonic()))
+    assert np.array([1, 2] * 1000, np.float32).tobytes() in last
+    assert time.monotonic() - start > 4, "it was read slowly"
