@@ -120,8 +120,11 @@ enum gal_status gal_validate_answer(struct gal_exchange *x, struct gal_infer *in
     inf->unsure = inf->unstable = 0;
     if (m == NULL)
         return GAL_OK;
-    if (inf->findings == NULL && (m->confidence_of.n > 0 || m->stability.output.n > 0))
+    if (inf->findings == NULL && (m->confidence_of.n > 0 || m->stability.output.n > 0)) {
         inf->findings = new_findings(x);
+        if (inf->findings == NULL)
+            return gal_fail(err, GAL_NO_MEMORY, "no memory to judge the answer");
+    }
     inf->outliers = inf->findings != NULL ? inf->findings->flagged : 0;
     for (size_t i = 0; inf->findings != NULL && i < inf->run_count; i++)
         judge(x, inf, i);

@@ -7,11 +7,14 @@
  *
  * So an object that was shared stays as it is but for its state, which is told while it is loaded.
  * Who has asked for the same meanwhile is answered with the same: a load serves all. After a failed
- * load requests of the next RETRY_US get its reason, so that a model that does not load cannot keep
- * the process busy; then a request is a next try. Main thread. */
+ * load, or a scan that does not find it, requests of the next RETRY_US get the reason, so that a
+ * model that does not load cannot keep the process busy; then a request is a next try. Main
+ * thread. */
 #include "base/mem.h"
 #include "server/model_keys.h"
 #include "server/server_impl.h"
+
+#include <stdio.h>
 
 #define RETRY_US 1000000u
 
@@ -48,6 +51,19 @@ static enum gal_status fail_of(const struct gal_model *m, struct gal_err *err)
     return GAL_UNAVAILABLE;
 }
 
+static enum gal_status tell_gone(const struct gal_model *m, const char *other, struct gal_err *err)
+{
+    if (other == NULL)
+        return gal_fail(err, GAL_UNAVAILABLE, "Model not loaded: '%s' version %s is gone from %s",
+                        m->name, m->version, m->path);
+    gal_fail(err, GAL_UNAVAILABLE,
+             "Model not loaded: '%s' version %s is not what %s holds to be served: that is version "
+             "%s",
+             m->name, m->version, m->path, other);
+    gal_err_hint(err, "a reload (SIGHUP, or a load of the repository extension) takes it up");
+    return GAL_UNAVAILABLE;
+}
+
 /* The version anew, LOADING, as its path holds it now; an owned reference. What other paths have
  * come to does not matter. */
 static enum gal_status scan_one(struct gal_server *s, const struct gal_model *m,
@@ -61,6 +77,7 @@ static enum gal_status scan_one(struct gal_server *s, const struct gal_model *m,
     enum gal_status st = gal_model_keys_scan(
         s->settings->config, name && strcmp(name, m->name) == 0 ? name : NULL,
         &s->settings->model_base, &how, s->settings->sources, m->path, &found, &count, err);
+    const char *other = NULL;
     struct gal_err why;
 
     *out = NULL;
@@ -75,16 +92,18 @@ static enum gal_status scan_one(struct gal_server *s, const struct gal_model *m,
         bool same =
             strcmp(found[i]->name, m->name) == 0 && strcmp(found[i]->version, m->version) == 0;
         if (same && *out == NULL)
-            *out = found[i];
-        else
-            gal_model_unref(found[i]);
+            *out = gal_model_ref(found[i]);
+        else if (strcmp(found[i]->name, m->name) == 0)
+            other = found[i]->version;
     }
+    if (*out != NULL)
+        (*out)->on_demand = true;
+    else
+        st = tell_gone(m, other, err);
+    for (size_t i = 0; i < count; i++)
+        gal_model_unref(found[i]);
     gal_free(found);
-    if (*out == NULL)
-        return gal_fail(err, GAL_UNAVAILABLE, "Model not loaded: '%s' version %s is gone from %s",
-                        m->name, m->version, m->path);
-    (*out)->on_demand = true;
-    return GAL_OK;
+    return st;
 }
 
 /* The newcomer, and all else that is served. */
@@ -170,6 +189,24 @@ static bool failed_just_now(const struct gal_model *m)
            now_us - m->loaded_wall_us < RETRY_US;
 }
 
+/* Of a scan: its model stays as it was, for loops read it. One is kept. */
+static bool not_found_just_now(const struct gal_server *s, const struct gal_model *m)
+{
+    return gal_mono_us(&gal_clock_system) < s->not_found.until_us &&
+           strcmp(s->not_found.name, m->name) == 0 &&
+           strcmp(s->not_found.version, m->version) == 0;
+}
+
+static void note_not_found(struct gal_server *s, const struct gal_model *m,
+                           const struct gal_err *err)
+{
+    snprintf(s->not_found.name, sizeof(s->not_found.name), "%s", m->name);
+    snprintf(s->not_found.version, sizeof(s->not_found.version), "%s", m->version);
+    s->not_found.until_us = gal_mono_us(&gal_clock_system) + RETRY_US;
+    s->not_found.err = *err;
+    gal_server_log_err(s, "load_failed", err);
+}
+
 static void log_demand(struct gal_server *s, const struct gal_model *m)
 {
     const struct gal_log_field f[2] = {{"model", gal_str_of(m->name), false},
@@ -194,9 +231,16 @@ void gal_server_demand(struct gal_server *s, struct gal_control_request *r)
         gal_server_answer(r, fail_of(m, &r->err));
         return;
     }
+    if (not_found_just_now(s, m)) {
+        r->err = s->not_found.err;
+        gal_server_answer(r, GAL_UNAVAILABLE);
+        return;
+    }
     log_demand(s, m);
     before = m->state;
     st = gather(s, m, &r->err);
+    if (st != GAL_OK)
+        note_not_found(s, m, &r->err);
     s->asked = r;
     m->state = GAL_MODEL_LOADING;
     if (st == GAL_OK)

@@ -135,8 +135,10 @@ enum gal_status gal_shelf_begin(struct gal_shelf_hold *h, const char *origin, st
 static enum gal_status remove_dir(const char *dir, const char *gone, struct gal_err *err)
 {
     enum gal_status status = gal_dir_remove(gone, err);
-    if (!status && rename(dir, gone) != 0 && errno != ENOENT)
-        status = io(err, "rename", dir);
+    if (!status)
+        status = gal_path_rename(dir, gone, err);
+    if (status == GAL_NOT_FOUND)
+        return GAL_OK;
     return status ? status : gal_dir_remove(gone, err);
 }
 

@@ -254,8 +254,9 @@ enum gal_status gal_source_open(struct gal_str text, const struct gal_source_opt
 
 const char *gal_source_shown(const char *text, char *out, size_t size)
 {
-    bool is_http = gal_source_kind(gal_str_of(text)) == GAL_SOURCE_HTTP;
-    return is_http ? gal_fetch_shown(text, out, size) : text;
+    /* Also a scheme that is written wrong: HTTPS://. */
+    bool is_url = strstr(text, "://") != NULL;
+    return is_url ? gal_fetch_shown(text, out, size) : text;
 }
 
 const char *gal_source_path(const struct gal_source *s)

@@ -3,6 +3,9 @@
 
 #include "base/limits.h"
 #include "http/url.h"
+#include "net/fetch.h"
+
+#include <stdio.h>
 
 #define PART_BYTES_MAX 200u
 #define PLACE_PARTS 3u
@@ -80,6 +83,14 @@ static enum gal_status wrong(struct gal_err *err, struct gal_str text, const cha
     return GAL_INVALID;
 }
 
+/* What is secret in a URL is secret in a wrong one too. */
+static enum gal_status wrong_http(struct gal_err *err, struct gal_str text, const char *form)
+{
+    char url[GAL_URL_BYTES_MAX], shown[GAL_URL_BYTES_MAX];
+    snprintf(url, sizeof url, "%.*s", GAL_STR_ARG(text));
+    return wrong(err, gal_str_of(gal_fetch_shown(url, shown, sizeof shown)), form);
+}
+
 static bool is_host(struct gal_str s)
 {
     for (size_t i = 0; i < s.n; i++) {
@@ -112,13 +123,13 @@ static enum gal_status take_http(struct gal_source_url *u, struct gal_err *err)
     struct gal_str rest = behind(u->text, gal_str_starts(u->text, GAL_STR("https")) ? 8 : 7), query;
     for (size_t i = 0; i < u->text.n; i++) {
         if (u->text.p[i] == ' ')
-            return wrong(err, u->text, "https://HOST/PATH with spaces as %20");
+            return wrong_http(err, u->text, "https://HOST/PATH with spaces as %20");
     }
     gal_str_cut(&rest, '/', &u->host);
     query = rest;
     if (u->host.n == 0 || !rest.p || !gal_str_cut(&query, '?', &u->key) || u->key.n == 0 ||
         u->key.p[u->key.n - 1] == '/')
-        return wrong(err, u->text, "https://HOST/PATH/model.onnx");
+        return wrong_http(err, u->text, "https://HOST/PATH/model.onnx");
     return GAL_OK;
 }
 

@@ -7,6 +7,7 @@
 #include "source/mlflow.h"
 #include "source/shelf.h"
 #include "source/sigv4.h"
+#include "source/source.h"
 #include "source/url.h"
 #include "source/xml.h"
 
@@ -102,6 +103,26 @@ static void names_in_the_cache_keep_what_names_a_model_and_lead_nowhere_else(voi
     assert_false(gal_source_name_safe(GAL_STR("/a")));
     assert_false(gal_source_name_safe(GAL_STR("a/")));
     assert_false(gal_source_name_safe((struct gal_str){"a\0b", 3}));
+}
+
+static void what_is_secret_in_a_wrong_url_is_not_quoted(void **state)
+{
+    static const char *const wrong[] = {"https://me:s3cret@h/x y?token=s3cret",
+                                        "https://me:s3cret@h?token=s3cret",
+                                        "http://h/dir/?sig=s3cret"};
+    char shown[200];
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct gal_source_url u;
+        struct gal_err err;
+        assert_int_equal(gal_source_url_parse(gal_str_of(wrong[i]), &u, &err), GAL_INVALID);
+        assert_null(strstr(err.message, "s3cret"));
+    }
+    assert_string_equal(
+        gal_source_shown("HTTPS://me:s3cret@h/m.onnx?t=s3cret", shown, sizeof shown),
+        "HTTPS://h/m.onnx");
+    assert_string_equal(gal_source_shown("models/m@1.onnx", shown, sizeof shown),
+                        "models/m@1.onnx");
 }
 
 static void assert_env(const char *want, enum gal_status status, const char *words,
@@ -338,6 +359,7 @@ int main(void)
         cmocka_unit_test(parts_of_urls_stand_where_they_belong),
         cmocka_unit_test(a_digest_is_whole_or_an_error),
         cmocka_unit_test(what_is_no_source_says_which_form_it_should_have),
+        cmocka_unit_test(what_is_secret_in_a_wrong_url_is_not_quoted),
         cmocka_unit_test(names_in_the_cache_keep_what_names_a_model_and_lead_nowhere_else),
         cmocka_unit_test(the_environment_names_one_source),
         cmocka_unit_test(profiles_are_found_by_their_name),

@@ -265,7 +265,21 @@ def test_a_file_that_is_gone_is_told(lazy, tmp_path):
     (folder / "a").rmdir()
     status, text = ask(s)
     assert status == 503 and "is gone" in text
+    assert all(ask(s) == (status, text) for _ in range(5)) and len(s.lines("load_failed")) == 1  # one look for all
     assert ask(s, "b") == (200, 3.0)
+    models.add(folder / "a" / "1" / "model.onnx", 1)
+    harness.wait_until(lambda: ask(s) == (200, 2.0), 20, "another try", 0.2)
+
+
+def test_a_newer_version_is_not_taken_up_by_a_request(lazy, tmp_path):
+    folder = repository(tmp_path, "a")
+    (folder / "a" / "config.pbtxt").write_text("version_policy: { latest { num_versions: 1 } }")
+    s = lazy(paths=[folder])
+    models.add(folder / "a" / "2" / "model.onnx", 2)
+    status, text = ask(s)
+    assert status == 503 and "is not what" in text and "that is version 2" in text and "SIGHUP" in text
+    s.signal(signal.SIGHUP)
+    harness.wait_until(lambda: ask(s) == (200, 3.0), 20, "the reload")
 
 
 def test_what_other_paths_have_come_to_does_not_matter(lazy, tmp_path):
