@@ -171,7 +171,8 @@ struct gal_exchange {
     size_t region_count;
     struct gal_buf packed; /* the compressed body, when there is one */
     bool submitted;        /* the job was handed to a scheduler */
-    bool job_running;      /* between submit and on_done, and while the cache has it */
+    bool job_running; /* the answer comes later: between submit and on_done, while the cache has
+                         it, while it waits for its model, another thread or the main thread */
 };
 
 void gal_exchange_init(struct gal_exchange *x, struct gal_api *api);

@@ -31,8 +31,7 @@ enum gal_status gal_lazy_want(struct gal_exchange *x, struct gal_model *m, struc
         x->wanted = gal_model_ref(m);
     }
     if (state == GAL_MODEL_FAILED)
-        return gal_fail(err, GAL_UNAVAILABLE, "Model not loaded: '%s' version %s failed: %s",
-                        m->name, m->version, m->error.message);
+        return gal_model_tell_failed(m, err);
     return gal_fail(err, GAL_UNAVAILABLE, "Model not loaded: '%s' version %s %s", m->name,
                     m->version, state == GAL_MODEL_IDLE ? "waits for a request" : "is loading");
 }

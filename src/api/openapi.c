@@ -311,16 +311,17 @@ static void put_managing_answers(struct doc *d, const struct gal_route *r)
     gal_doc_open(d->out, "responses", '{');
     gal_doc_open(d->out, "200", '{');
     gal_doc_text(d->out, "description", r->summary);
-    gal_doc_raw(d->out, "content",
-                r->handle == gal_handle_generate_stream
-                    ? "{\"text/event-stream\":{\"schema\":{\"type\":\"string\"}}}"
-                : r->handle == gal_handle_repository_index || r->handle == gal_handle_shm_status
-                    ? "{\"application/json\":{\"schema\":{\"type\":\"array\",\"items\":{"
-                      "\"type\":\"object\"}}}}"
-                : gal_event_takes(r) ? "{\"application/json\":{\"schema\":{\"type\":\"object\"}},"
-                                       "\"" GAL_EVENT_MEDIA_TYPE "\":{\"schema\":{\"$ref\":"
-                                       "\"#/components/schemas/CloudEventAnswer\"}}}"
-                                     : "{\"application/json\":{\"schema\":{\"type\":\"object\"}}}");
+    gal_doc_open(d->out, "content", '{');
+    if (r->handle == gal_handle_generate_stream)
+        gal_doc_raw(d->out, "text/event-stream", "{\"schema\":{\"type\":\"string\"}}");
+    else if (r->handle == gal_handle_repository_index || r->handle == gal_handle_shm_status)
+        gal_doc_raw(d->out, "application/json",
+                    "{\"schema\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}}");
+    else
+        gal_doc_raw(d->out, "application/json", "{\"schema\":{\"type\":\"object\"}}");
+    if (gal_event_takes(r))
+        gal_doc_event_content(d->out, true);
+    gal_doc_close(d->out, '}');
     gal_doc_close(d->out, '}');
     put_errors(d->out, r, codes);
     gal_doc_close(d->out, '}');

@@ -404,3 +404,12 @@ enum gal_status gal_model_probe(const struct gal_model *m, const struct gal_cloc
         return gal_warmup_run(&t, &m->config, &m->config.warmup[0], NULL, shape_text, size, err);
     return run_probe(m, &t, NULL, shape_text, size, err);
 }
+
+enum gal_status gal_model_tell_failed(const struct gal_model *m, struct gal_err *err)
+{
+    gal_fail(err, GAL_UNAVAILABLE, "Model not loaded: '%.100s' version %.40s failed: %s", m->name,
+             m->version, m->error.message);
+    gal_err_place(err, "%s", m->error.place);
+    gal_err_hint(err, "%s", m->error.hint);
+    return GAL_UNAVAILABLE;
+}

@@ -18,6 +18,8 @@
 #include "package/package.h"
 #include "sched/sched.h"
 
+/* IDLE: on_demand, and nobody has asked for it yet. A request makes it LOADING while another object
+ * of the same version is loaded, which takes its place (server/lazy.c). */
 enum gal_model_state { GAL_MODEL_LOADING, GAL_MODEL_READY, GAL_MODEL_FAILED, GAL_MODEL_IDLE };
 
 struct gal_model_options {
@@ -88,6 +90,8 @@ enum gal_status gal_model_probe(const struct gal_model *m, const struct gal_cloc
                                 char *shape_text, size_t size, struct gal_err *err);
 struct gal_model *gal_model_ref(struct gal_model *m);
 void gal_model_unref(struct gal_model *m); /* NULL is fine */
+/* UNAVAILABLE, for who needs a model that is FAILED: with its reason, place and hint. */
+enum gal_status gal_model_tell_failed(const struct gal_model *m, struct gal_err *err);
 static inline enum gal_model_state gal_model_state(const struct gal_model *m)
 {
     return (enum gal_model_state)m->state;

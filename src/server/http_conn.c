@@ -204,7 +204,7 @@ static bool step(struct gal_conn *c)
         c->handling = true;
         gal_api_handle(&s->x);
         c->handling = false;
-        if (c->state == CONN_HANDLING && (s->x.submitted || s->x.job_running))
+        if (c->state == CONN_HANDLING && s->x.job_running)
             gal_stream_deadline(c->stream, s->x.job.expires_us);
         return true;
     case GAL_HTTP1_ERROR:

@@ -42,15 +42,6 @@ void gal_server_keep_warm(const struct gal_server *s, struct gal_model *m)
 
 /* --- one load --- */
 
-static enum gal_status fail_of(const struct gal_model *m, struct gal_err *err)
-{
-    gal_fail(err, GAL_UNAVAILABLE, "Model not loaded: '%.100s' version %.40s failed: %s", m->name,
-             m->version, m->error.message);
-    gal_err_place(err, "%s", m->error.place);
-    gal_err_hint(err, "%s", m->error.hint);
-    return GAL_UNAVAILABLE;
-}
-
 static enum gal_status tell_gone(const struct gal_model *m, const char *other, struct gal_err *err)
 {
     if (other == NULL)
@@ -169,7 +160,7 @@ static void on_demanded(struct gal_loader *l, void *ctx)
         gal_server_answer(r, gal_fail(&r->err, GAL_UNAVAILABLE, "Service shutting down"));
         return;
     }
-    st = gal_model_state(m) == GAL_MODEL_READY ? GAL_OK : fail_of(m, &r->err);
+    st = gal_model_state(m) == GAL_MODEL_READY ? GAL_OK : gal_model_tell_failed(m, &r->err);
     if (gal_server_make_catalog(s, s->coming, s->coming_count, &fresh, &r->err) == GAL_OK) {
         gal_server_publish(s, fresh);
     } else {
@@ -228,7 +219,7 @@ void gal_server_demand(struct gal_server *s, struct gal_control_request *r)
         return;
     }
     if (failed_just_now(m)) {
-        gal_server_answer(r, fail_of(m, &r->err));
+        gal_server_answer(r, gal_model_tell_failed(m, &r->err));
         return;
     }
     if (not_found_just_now(s, m)) {

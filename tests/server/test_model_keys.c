@@ -214,6 +214,7 @@ static void every_key_of_a_model_reaches_its_configuration(void **state)
     assert_int_equal(m.mode, GAL_SCHED_WORKERS);
     assert_int_equal(m.inline_us_max, 1000);
     assert_false(m.batching);
+    assert_int_equal(m.verify, GAL_VERIFY_AFTER);
     assert_true(m.lazy);
     assert_int_equal(m.max_batch_size, 64);
     assert_int_equal(m.policy.preferred_count, 2);
