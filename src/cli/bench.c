@@ -236,8 +236,8 @@ static const struct gal_option options[] = {
     {"timeout", '\0', "TIME", "Deadline that requests ask the server to keep"},
     {"model", 'm', "NAME", "Which model, when the server has several"},
     {"model-version", '\0', "VERSION", "Which version [the server's choice]"},
-    {"protocol", '\0', "auto|oip-binary|oip-json|native",
-     "How requests are written; auto is the quickest that the server names [auto]"},
+    {"protocol", '\0', "auto|oip-binary|oip-json|native|grpc",
+     "How requests are written; auto is the quickest over REST that the server names [auto]"},
     {"input", 'i', "FILE", "Send these: a request's JSON body, or one a line"},
     {"shape", '\0', "NAME:SIZES",
      "Shape of an input with open sizes, such as ids:1x128; again for "

@@ -68,7 +68,8 @@ static int read_words(struct gal_cli *cli, struct gal_bench_plan *p)
     p->protocol = protocol.n ? gal_protocol_find(protocol) : GAL_PROTOCOL_COUNT;
     if (protocol.n && !gal_str_is(protocol, "auto") && p->protocol >= GAL_PROTOCOL_HTTP)
         return gal_cli_usage(cli,
-                             "--protocol: '%.*s' is none of auto, oip-binary, oip-json, native",
+                             "--protocol: '%.*s' is none of auto, oip-binary, oip-json, native, "
+                             "grpc",
                              GAL_STR_ARG(protocol));
     if (arrivals.n && !gal_str_is(arrivals, "poisson") && !gal_str_is(arrivals, "constant"))
         return gal_cli_usage(cli, "--arrivals: '%.*s' is none of poisson, constant",
@@ -123,7 +124,10 @@ static int check_pairs(struct gal_cli *cli, const struct gal_bench_plan *p)
                                   "\"parameters\" of --input");
     if (p->timeout_us && p->protocol == GAL_PROTOCOL_NATIVE)
         return gal_cli_usage(cli, "--timeout is the Open Inference Protocol's: choose --protocol "
-                                  "oip-binary or oip-json");
+                                  "oip-binary, oip-json or grpc");
+    if (p->input && p->protocol == GAL_PROTOCOL_GRPC)
+        return gal_cli_usage(cli, "--input is JSON, which --protocol grpc does not send: its "
+                                  "requests are made up (--rows, --shape)");
     if (gal_cli_has(cli, "against-args") && !gal_cli_has(cli, "against"))
         return gal_cli_usage(cli, "--against-args goes with --against PATH");
     return GAL_EXIT_OK;

@@ -104,6 +104,9 @@ static enum gal_status run_once(struct running *r, struct gal_err *err)
     struct gal_load_summary *out = gal_bench_result(b, r->step, r->round, r->side);
     const struct gal_load_options options = {
         .target = s->endpoint,
+        .wire = s->spec.protocol == GAL_PROTOCOL_GRPC ? &gal_wire_grpc : &gal_wire_http1,
+        .authority = s->authority,
+        .deadline_us = s->spec.timeout_us,
         .requests = s->requests,
         .request_count = s->request_count,
         .connections = step->connections,

@@ -63,6 +63,8 @@ enum gal_status gal_http2_head_end(struct gal_call *call, const struct gal_http2
 nghttp2_nv gal_http2_nv(const struct gal_header *header);
 
 /* --- http2_out.c --- */
+/* Copies n bytes, for which there is room; bytes that follow those of the last part lengthen it. */
+void gal_http2_out_put(struct gal_http2_out *out, const void *p, size_t n);
 ssize_t gal_http2_on_read(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length,
                           uint32_t *flags, nghttp2_data_source *source, void *user);
 int gal_http2_on_send_data(nghttp2_session *session, nghttp2_frame *frame,

@@ -125,7 +125,7 @@ ssize_t gal_http2_on_read(nghttp2_session *session, int32_t id, uint8_t *buf, si
 }
 
 /* Bytes that follow those of the last part lengthen it. */
-static void put_bytes(struct gal_http2_out *out, const void *p, size_t n)
+void gal_http2_out_put(struct gal_http2_out *out, const void *p, size_t n)
 {
     char *to = out->bytes + out->n;
     struct gal_str *last = out->count > 0 ? &out->parts[out->count - 1] : NULL;
@@ -187,13 +187,13 @@ int gal_http2_on_send_data(nghttp2_session *session, nghttp2_frame *frame,
     fits = has_room(out, parts, bytes);
     if (!fits && out->count > 0)
         return NGHTTP2_ERR_WOULDBLOCK;
-    put_bytes(out, frame_head, FRAME_HEAD_BYTES);
+    gal_http2_out_put(out, frame_head, FRAME_HEAD_BYTES);
     while (length > 0) {
         struct gal_str run = next_run(h, call, length);
 
         length -= run.n;
         if (!fits || run.n <= JOIN_BYTES_MAX) {
-            put_bytes(out, run.p, run.n);
+            gal_http2_out_put(out, run.p, run.n);
         } else {
             out->parts[out->count++] = run;
             out->borrowed += run.n;
@@ -222,7 +222,7 @@ size_t gal_http2_gather(struct gal_http2 *h, struct gal_str *parts)
     h->inside = true;
     while (out->n + PIECE_BYTES_MAX <= GAL_HTTP2_OUT_BYTES && out->count < GAL_HTTP2_PARTS_MAX &&
            out->borrowed < BORROWED_BYTES_MAX && (n = nghttp2_session_mem_send(h->session, &p)) > 0)
-        put_bytes(out, p, (size_t)n);
+        gal_http2_out_put(out, p, (size_t)n);
     h->inside = false;
     if (n < 0)
         h->broken = true;

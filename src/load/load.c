@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "load/load.h"
 
-#include "base/limits.h"
 #include "base/mem.h"
-#include "http/answer.h"
+#include "http/http2.h"
 
 #include <errno.h>
 
-#define READ_BYTES 65536u
-#define SCAN_NS 5000000u      /* between looks at time limits and lost connections */
-#define TICK_NS 100000000u    /* between calls of on_tick */
-#define SPIN_NS 50000u        /* how late a sleeping thread may wake: the rest is not slept */
-#define BURST_MAX 64          /* requests sent before the loop reads again */
-#define CONNECT_NS 1000000000 /* time for connections before the warm-up begins without them */
-#define RETRY_NS 10000000u    /* first pause before a connection is tried again; doubles */
+#define READ_BYTES (256u << 10) /* a large answer in few calls, and still within a core's cache */
+#define SCAN_NS 5000000u        /* between looks at time limits and lost connections */
+#define TICK_NS 100000000u      /* between calls of on_tick */
+#define SPIN_NS 50000u          /* how late a sleeping thread may wake: the rest is not slept */
+#define BURST_MAX 64            /* requests sent before the loop reads again */
+#define CONNECT_NS 1000000000   /* time for connections before the warm-up begins without them */
+#define RETRY_NS 10000000u      /* first pause before a connection is tried again; doubles */
 #define RETRY_DOUBLINGS_MAX 6
 
 enum state { CLOSED, CONNECTING, IDLE, BUSY, CLOSING };
@@ -21,9 +20,9 @@ enum state { CLOSED, CONNECTING, IDLE, BUSY, CLOSING };
 struct conn {
     struct gal_load *load;
     struct gal_stream *stream; /* from on_open to on_close */
-    struct gal_answer *answer; /* owned */
+    void *wire;                /* owned */
     enum state state;
-    bool writing;     /* the kernel has not taken all of the request */
+    bool writing;     /* the kernel has not taken all of what was gathered */
     bool measured;    /* open loop: this request belongs to the measurement */
     unsigned retries; /* without an answer in between */
     uint64_t retry_ns;
@@ -33,6 +32,8 @@ struct conn {
 struct gal_load {
     struct gal_loop *loop;
     struct gal_load_options o;
+    const struct gal_wire_ops *wire;
+    struct gal_http2_pool *pool; /* owned */
     struct gal_load_result result;
     struct conn *conns; /* o.connections; owned */
     struct conn **idle; /* a stack, the latest used on top; owned */
@@ -131,10 +132,24 @@ static void lose(struct conn *c)
     gal_stream_close(c->stream);
 }
 
+/* Writes what the wire has to say, until it has no more or the kernel has enough. */
+static void flush(struct conn *c)
+{
+    struct gal_load *l = c->load;
+    struct gal_str parts[GAL_WIRE_PARTS_MAX];
+    size_t n;
+
+    while (!c->writing && c->state != CLOSING && (n = l->wire->gather(c->wire, parts)) > 0) {
+        for (size_t i = 0; i < n && l->phase == GAL_LOAD_MEASURE; i++)
+            l->result.bytes_out += parts[i].n;
+        c->writing = !gal_stream_write(c->stream, parts, n);
+    }
+}
+
 static void send_request(struct conn *c, uint64_t intended_ns, uint64_t at_ns)
 {
     struct gal_load *l = c->load;
-    const struct gal_str *request = &l->o.requests[l->next_request];
+    struct gal_str request = l->o.requests[l->next_request];
 
     if (++l->next_request == l->o.request_count)
         l->next_request = 0;
@@ -143,9 +158,12 @@ static void send_request(struct conn *c, uint64_t intended_ns, uint64_t at_ns)
     c->sent_ns = at_ns;
     c->measured = intended_ns >= l->measure_ns && intended_ns < l->end_ns;
     l->busy_count++;
-    if (l->phase == GAL_LOAD_MEASURE)
-        l->result.bytes_out += request->n;
-    c->writing = !gal_stream_write(c->stream, request, 1);
+    if (l->wire->send(c->wire, request)) {
+        flush(c);
+    } else {
+        count_loss(c, &l->result.counts.broken);
+        lose(c);
+    }
 }
 
 static void drop_arrival(struct gal_load *l)
@@ -212,35 +230,28 @@ static void forget_idle(struct conn *c)
 
 /* --- answers --- */
 
-/* `piece` is the last of the answer as read: its body, or the end of it. */
-static void keep_sample(struct gal_load *l, const struct conn *c, struct gal_str piece)
+static void keep_sample(struct gal_load *l, const struct gal_wire_answer *answer)
 {
     struct gal_load_result *r = &l->result;
-    uint64_t body = gal_answer_body_bytes(c->answer);
-    size_t n = body < piece.n ? (size_t)body : piece.n;
-    const char *from = piece.p + (piece.n - n);
+    size_t n = answer->text.n < sizeof r->sample ? answer->text.n : sizeof r->sample - 1;
 
-    n = n < sizeof r->sample ? n : sizeof r->sample - 1;
-    r->sample_status = gal_answer_status(c->answer);
+    r->sample_status = answer->status;
     if (n)
-        memcpy(r->sample, from, n);
+        memcpy(r->sample, answer->text.p, n);
     r->sample[n] = '\0';
 }
 
-/* The answer in c->answer is whole. A request whose last bytes are still to be written was refused
- * early: its connection cannot carry another. */
-static void end_request(struct conn *c, struct gal_str piece, uint64_t at_ns)
+/* The answer is whole. A request whose last bytes are still to be written was refused early: only
+ * a wire that interleaves can send another behind it. */
+static void end_request(struct conn *c, const struct gal_wire_answer *answer, uint64_t at_ns)
 {
     struct gal_load *l = c->load;
-    int status = gal_answer_status(c->answer);
-    bool again = gal_answer_keep_alive(c->answer) && !c->writing;
 
-    count_answer(c, status, at_ns);
-    if (!is_ok(status) && l->result.sample_status == 0)
-        keep_sample(l, c, piece);
-    gal_answer_next(c->answer);
+    count_answer(c, answer->status, at_ns);
+    if (!is_ok(answer->status) && l->result.sample_status == 0)
+        keep_sample(l, answer);
     c->retries = 0;
-    if (!again) {
+    if (!answer->again || (c->writing && !l->wire->interleaves)) {
         lose(c);
         return;
     }
@@ -248,13 +259,15 @@ static void end_request(struct conn *c, struct gal_str piece, uint64_t at_ns)
     go_on(c, at_ns);
 }
 
-static void malformed(struct conn *c)
+/* The connection is of no more use; *cause is where a request in flight counts. */
+static void break_off(struct conn *c, uint64_t *cause)
 {
     if (c->state == BUSY)
-        count_loss(c, &c->load->result.counts.malformed);
-    else
+        count_loss(c, cause);
+    else if (c->state == IDLE)
         forget_idle(c);
-    lose(c);
+    if (c->state != CLOSING)
+        lose(c);
 }
 
 static char *on_space(void *user, size_t *n)
@@ -269,46 +282,47 @@ static void on_data(void *user, size_t n)
     struct conn *c = user;
     struct gal_load *l = c->load;
     uint64_t at_ns = now(l);
-    enum gal_answer_step step;
-    size_t taken;
+    struct gal_wire_answer answer;
 
     l->events++;
     if (l->phase == GAL_LOAD_MEASURE)
         l->result.bytes_in += n;
-    if (c->state != BUSY) { /* an answer to nothing */
-        malformed(c);
-        return;
+    switch (l->wire->feed(c->wire, l->space, n, &answer)) {
+    case GAL_WIRE_DONE:
+        end_request(c, &answer, at_ns);
+        break;
+    case GAL_WIRE_OVER:
+        break_off(c, &l->result.counts.broken);
+        break;
+    case GAL_WIRE_BAD:
+        break_off(c, &l->result.counts.malformed);
+        break;
+    default:
+        break;
     }
-    step = gal_answer_feed(c->answer, l->space, n, &taken, NULL);
-    if (step == GAL_ANSWER_DONE && taken == n)
-        end_request(c, (struct gal_str){l->space, n}, at_ns);
-    else if (step != GAL_ANSWER_MORE)
-        malformed(c);
+    flush(c);
 }
 
 static void on_eof(void *user)
 {
     struct conn *c = user;
     struct gal_load *l = c->load;
+    struct gal_wire_answer answer;
 
     l->events++;
-    if (c->state == BUSY && gal_answer_end(c->answer, NULL) == GAL_ANSWER_DONE) {
-        end_request(c, GAL_STR(""), now(l));
-        return;
-    }
-    if (c->state == BUSY)
-        count_loss(c, &l->result.counts.broken);
-    else if (c->state == IDLE)
-        forget_idle(c);
-    if (c->state != CLOSING)
-        lose(c);
+    if (l->wire->end(c->wire, &answer) == GAL_WIRE_DONE)
+        end_request(c, &answer, now(l));
+    else
+        break_off(c, &l->result.counts.broken);
 }
 
 static void on_written(void *user)
 {
     struct conn *c = user;
+
     c->writing = false;
     c->load->events++;
+    flush(c);
 }
 
 /* --- connections --- */
@@ -336,8 +350,12 @@ static void *on_open(struct gal_stream *s, void *ctx)
     c->load->events++;
     c->load->open_count++;
     c->stream = s;
-    gal_answer_reset(c->answer);
+    if (!c->load->wire->open(c->wire)) {
+        lose(c);
+        return c;
+    }
     go_on(c, now(c->load));
+    flush(c);
     return c;
 }
 
@@ -507,16 +525,32 @@ static void on_beat(void *ctx)
     (void)ctx; /* ends a turn */
 }
 
+static enum gal_status make_wires(struct gal_load *l, struct gal_err *err)
+{
+    struct gal_wire_head head = {.authority = l->o.authority, .timeout_us = l->o.deadline_us};
+    enum gal_status status = GAL_OK;
+
+    if (l->wire == &gal_wire_grpc)
+        status = gal_http2_pool_new(&l->pool, err);
+    head.pool = l->pool;
+    for (size_t i = 0; i < l->o.connections && status == GAL_OK; i++) {
+        l->conns[i].load = l;
+        status = l->wire->new (&head, &l->conns[i].wire, err);
+    }
+    return status;
+}
+
 enum gal_status gal_load_new(struct gal_loop *loop, const struct gal_load_options *options,
                              struct gal_load **out, struct gal_err *err)
 {
     struct gal_load *l = gal_calloc(1, sizeof *l);
-    enum gal_status status = GAL_OK;
+    enum gal_status status;
 
     if (!l)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for the load generator");
     l->loop = loop;
     l->o = *options;
+    l->wire = options->wire;
     l->measure_ns = l->end_ns = UINT64_MAX;
     gal_histogram_clear(&l->result.latency);
     gal_histogram_clear(&l->result.service);
@@ -527,10 +561,7 @@ enum gal_status gal_load_new(struct gal_loop *loop, const struct gal_load_option
         gal_load_free(l);
         return gal_fail(err, GAL_NO_MEMORY, "no memory for %zu connections", options->connections);
     }
-    for (size_t i = 0; i < options->connections && status == GAL_OK; i++) {
-        l->conns[i].load = l;
-        status = gal_answer_new(&l->conns[i].answer, GAL_HTTP_HEAD_BYTES_MAX, err);
-    }
+    status = make_wires(l, err);
     if (status == GAL_OK)
         status = gal_timer_new(loop, on_beat, l, &l->beat, err);
     if (status != GAL_OK) {
@@ -587,7 +618,8 @@ void gal_load_free(struct gal_load *l)
     if (!l)
         return;
     for (size_t i = 0; l->conns && i < l->o.connections; i++)
-        gal_answer_free(l->conns[i].answer);
+        l->wire->free(l->conns[i].wire);
+    gal_http2_pool_free(l->pool);
     gal_timer_free(l->beat);
     gal_free(l->conns);
     gal_free(l->idle);

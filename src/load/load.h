@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The load generator: one step of a benchmark, on one thread and one loop, over keep-alive
- * connections. In steady state it allocates nothing, and a request costs it one write, one read and
- * one look at the clock.
+ * connections, each with one request at a time. What they speak is load/wire.h's: HTTP/1.1 or gRPC.
+ * In steady state it allocates nothing, and a small request costs it one write, one read and one
+ * look at the clock.
  *
  * Closed loop (rate 0): each connection sends its next request when the answer to the last has
  * come. Open loop: requests have times of their own (load/arrivals.h), and an answer's latency
@@ -21,6 +22,7 @@
 
 #include "load/arrivals.h"
 #include "load/histogram.h"
+#include "load/wire.h"
 #include "net/connect.h"
 
 #define GAL_LOAD_STATUSES 600 /* HTTP statuses are below */
@@ -38,7 +40,10 @@ struct gal_load_live {
 
 struct gal_load_options {
     struct gal_endpoint target;
-    const struct gal_str *requests; /* whole HTTP/1.1 requests, sent in turn; borrowed */
+    const struct gal_wire_ops *wire;
+    const char *authority;          /* gRPC: of all calls; borrowed; so the next */
+    uint64_t deadline_us;           /* gRPC: asked for in grpc-timeout; 0: none */
+    const struct gal_str *requests; /* as the wire has them, sent in turn; borrowed */
     size_t request_count;           /* at least 1 */
     size_t connections;             /* at least 1; in a closed loop as many are in flight */
     double rate;                    /* arrivals a second; 0: closed loop */
@@ -57,7 +62,7 @@ struct gal_load_counts {
     uint64_t unsent;                       /* no connection was free within half of timeout_ns */
     uint64_t unanswered;                   /* timed out behind that */
     uint64_t broken;                       /* the connection was closed or reset under it */
-    uint64_t malformed;                    /* the answer was no HTTP/1.1 */
+    uint64_t malformed;                    /* the answer was none of the wire's protocol */
     uint64_t unfinished;                   /* in flight when the run was stopped */
 };
 
@@ -75,7 +80,7 @@ struct gal_load_result {
     struct gal_histogram service; /* of 2xx answers, ns from the write */
     struct gal_histogram delay;   /* of all sent, ns from the intended start to the write */
     int sample_status;            /* of the first answer that was not 2xx; 0: none */
-    char sample[256];             /* how its body begins; NUL-terminated */
+    char sample[256];             /* how it begins; NUL-terminated */
 };
 
 uint64_t gal_load_ok(const struct gal_load_counts *c);     /* 2xx */

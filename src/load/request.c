@@ -3,7 +3,7 @@
 
 #include "http/url.h"
 
-static const char *const names[] = {"oip-binary", "oip-json", "native", "http"};
+static const char *const names[] = {"oip-binary", "oip-json", "native", "grpc", "http"};
 
 const char *gal_protocol_name(enum gal_protocol p)
 {
@@ -169,6 +169,10 @@ void gal_request_put(struct gal_buf *out, const struct gal_request_spec *spec,
     size_t raw = 0;
     struct gal_buf body;
 
+    if (spec->protocol == GAL_PROTOCOL_GRPC) {
+        gal_request_put_grpc(out, spec, tensors, count);
+        return;
+    }
     gal_buf_init(&body, out->max);
     if (spec->protocol == GAL_PROTOCOL_NATIVE)
         put_native(&body, tensors, count);

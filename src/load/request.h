@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whole HTTP/1.1 requests, head and body in one run of bytes, made before the clock starts. Pure.
- */
+/* Requests as they are sent, each in one run of bytes, made before the clock starts: whole requests
+ * of HTTP/1.1, or messages of gRPC. Pure. */
 #ifndef GAL_LOAD_REQUEST_H
 #define GAL_LOAD_REQUEST_H
 
@@ -10,9 +10,11 @@ enum gal_protocol {
     GAL_PROTOCOL_OIP_BINARY, /* /v2/models/NAME/infer, tensors as bytes both ways */
     GAL_PROTOCOL_OIP_JSON,   /* the same as JSON */
     GAL_PROTOCOL_NATIVE,     /* /v1/models/NAME/predict with "instances" */
+    GAL_PROTOCOL_GRPC,       /* GAL_GRPC_INFER, tensors as raw contents */
     GAL_PROTOCOL_HTTP,       /* the path as it is: GET, or POST with a body */
     GAL_PROTOCOL_COUNT
 };
+#define GAL_GRPC_INFER "/inference.GRPCInferenceService/ModelInfer"
 const char *gal_protocol_name(enum gal_protocol p); /* "oip-binary" */
 /* GAL_PROTOCOL_COUNT when the name is none. */
 enum gal_protocol gal_protocol_find(struct gal_str name);
@@ -23,13 +25,16 @@ struct gal_request_spec {
     const char *path;       /* HTTP only */
     struct gal_str model;   /* the others */
     struct gal_str version; /* empty: the server chooses */
-    uint64_t timeout_us;    /* the protocol's `timeout` parameter; 0: none */
+    uint64_t timeout_us;    /* the `timeout` parameter (gRPC has it in its head); 0: none */
 };
 
 /* Append one request to out; out->failed says that it did not fit. All tensors have the same first
  * size where the protocol has rows. */
 void gal_request_put(struct gal_buf *out, const struct gal_request_spec *spec,
                      const struct gal_load_tensor *tensors, size_t count);
+/* ModelInferRequest in gRPC's frame; what gal_request_put does for GRPC. */
+void gal_request_put_grpc(struct gal_buf *out, const struct gal_request_spec *spec,
+                          const struct gal_load_tensor *tensors, size_t count);
 /* With this JSON body as it is; p NULL and GAL_PROTOCOL_HTTP: a GET. */
 void gal_request_put_body(struct gal_buf *out, const struct gal_request_spec *spec,
                           struct gal_str body);

@@ -116,6 +116,7 @@ static const struct gal_str requests[] = {{REQUEST, sizeof REQUEST - 1}};
 static struct gal_load_options options_for(struct run *r, size_t connections, double rate)
 {
     return (struct gal_load_options){
+        .wire = &gal_wire_http1,
         .requests = requests,
         .request_count = 1,
         .connections = connections,
