@@ -4,7 +4,8 @@
  *
  *   bench_plan.c   options -> struct gal_bench_plan      bench_run.c   steps -> summaries
  *   bench_side.c   a URL or a path -> requests           bench_table.c, bench_plot.c: the terminal
- *   bench_child.c  a path -> a server of our own         bench_json.c, bench_html.c: files
+ *   bench_learn.c  what it says of its models            bench_json.c, bench_html.c: files
+ *   bench_child.c  a path -> a server of our own
  *
  * One thread. What lives as long as the command lies in cli's arena. */
 #ifndef GAL_CLI_BENCH_H
@@ -19,6 +20,7 @@
 
 #define GAL_BENCH_SHAPES_MAX 64u
 #define GAL_BENCH_STEPS_MAX 1024u
+#define GAL_BENCH_ASK_US 10000000u /* for each question before the load */
 
 /* --- the plan --- */
 
@@ -101,6 +103,10 @@ void gal_bench_side_init(struct gal_bench_side *s, const char *operand, const ch
 /* Starts or reaches the target and learns what to send. */
 enum gal_status gal_bench_side_open(struct gal_bench_side *s, const struct gal_bench_plan *plan,
                                     bool (*stop)(void *ctx), void *ctx, struct gal_err *err);
+/* For gal_bench_side_open: its part behind the connection. Which protocol, which model, its inputs.
+ */
+enum gal_status gal_bench_side_learn(struct gal_bench_side *s, const struct gal_bench_plan *plan,
+                                     struct gal_err *err);
 /* Makes the requests of a step with so many rows. */
 enum gal_status gal_bench_side_make(struct gal_bench_side *s, const struct gal_bench_plan *plan,
                                     uint64_t rows, struct gal_err *err);

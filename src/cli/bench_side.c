@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One target: reached or started, asked what it takes, and the requests for it. */
+/* One target: reached or started, and the requests for it. */
 #include "base/file.h"
 #include "cli/bench.h"
 #include "http/url.h"
 #include "text/json.h"
 
-#define ASK_US 10000000u             /* for each question before the load */
-#define ANSWER_BYTES_MAX (16u << 20) /* of metadata, of statistics */
 #define INPUT_BYTES_MAX (256u << 20) /* of --input */
 #define BYTES_MAX (1ul << 30)        /* of a step's requests together */
 #define DISTINCT_BYTES (64u << 20)   /* fewer distinct requests where they would take more */
@@ -69,7 +67,7 @@ static enum gal_status find_target(struct gal_bench_side *s, const struct gal_be
 static enum gal_status reach(struct gal_bench_side *s, const struct gal_bench_plan *plan,
                              struct gal_err *err)
 {
-    enum gal_status status = gal_target_reach(&s->target, ASK_US, &s->endpoint, err);
+    enum gal_status status = gal_target_reach(&s->target, GAL_BENCH_ASK_US, &s->endpoint, err);
 
     if (status != GAL_OK || plan->allow_remote || gal_endpoint_is_loopback(&s->endpoint))
         return status;
@@ -79,102 +77,6 @@ static enum gal_status reach(struct gal_bench_side *s, const struct gal_bench_pl
              s->target.host);
     gal_err_hint(err, "if it is yours to load, say so: --allow-remote");
     return GAL_UNSUPPORTED;
-}
-
-/* --- what it takes --- */
-
-/* GETs a document of the protocol into the side's arena; NOT_FOUND for any status but 200. */
-static enum gal_status ask(struct gal_bench_side *s, const char *path, struct gal_str *out,
-                           struct gal_err *err)
-{
-    struct gal_buf body;
-    char *copy = NULL;
-    int code = 0;
-    enum gal_status status;
-
-    gal_buf_init(&body, ANSWER_BYTES_MAX);
-    status = gal_target_fetch(&s->target, path, ASK_US, &code, &body, err);
-    if (status == GAL_OK && code != 200) {
-        status = gal_fail(err, GAL_NOT_FOUND, "the server answers %d: %.*s", code,
-                          (int)(body.n < 200 ? body.n : 200), body.n ? body.p : "");
-        gal_err_place(err, "GET %s", path);
-    }
-    if (status == GAL_OK)
-        copy = gal_arena_strdup(&s->arena, gal_buf_str(&body));
-    if (status == GAL_OK && !copy)
-        status = gal_arena_fail(&s->arena, body.n, "the server's answer", err);
-    *out = (struct gal_str){copy, copy ? body.n : 0};
-    gal_buf_release(&body);
-    return status;
-}
-
-/* The only model that the server has. */
-static enum gal_status find_model(struct gal_bench_side *s, struct gal_err *err)
-{
-    struct gal_str json, *names;
-    char list[160] = "";
-    size_t count;
-
-    if (ask(s, "/v2/models", &json, err) != GAL_OK ||
-        gal_meta_names(json, &s->arena, &names, &count, err) != GAL_OK) {
-        gal_err_hint(err, "name the model: --model NAME");
-        return err ? err->code : GAL_INVALID;
-    }
-    if (count == 1) {
-        s->spec.model = names[0];
-        return GAL_OK;
-    }
-    for (size_t i = 0; i < count && strlen(list) < sizeof(list) - 40; i++)
-        snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%.40s", i ? ", " : "",
-                 names[i].p);
-    gal_fail(err, GAL_INVALID, "the server has %zu models", count);
-    gal_err_hint(err, count ? "choose one: --model, of %s" : "load one first%s", list);
-    return GAL_INVALID;
-}
-
-/* /v2/models/NAME[/versions/V]SUFFIX */
-static const char *model_path(struct gal_bench_side *s, const char *suffix, char *out, size_t size)
-{
-    struct gal_buf path;
-
-    gal_buf_init(&path, size - 1);
-    gal_buf_puts(&path, "/v2/models/");
-    gal_url_put_segment(&path, s->spec.model);
-    if (s->spec.version.n) {
-        gal_buf_puts(&path, "/versions/");
-        gal_url_put_segment(&path, s->spec.version);
-    }
-    gal_buf_puts(&path, suffix);
-    snprintf(out, size, "%.*s", (int)path.n, path.p ? path.p : "");
-    gal_buf_release(&path);
-    return out;
-}
-
-static enum gal_status learn(struct gal_bench_side *s, const struct gal_bench_plan *plan,
-                             struct gal_err *err)
-{
-    struct gal_str json;
-    char path[2048];
-    enum gal_status status = GAL_OK;
-
-    s->spec.version = plan->version;
-    s->spec.timeout_us = plan->timeout_us;
-    s->spec.model = plan->model;
-    if (s->spec.model.n == 0)
-        status = find_model(s, err);
-    if (status == GAL_OK && plan->protocol != GAL_PROTOCOL_COUNT)
-        s->spec.protocol = plan->protocol;
-    else if (status == GAL_OK && !plan->input)
-        s->spec.protocol =
-            ask(s, "/v2", &json, NULL) == GAL_OK && gal_meta_has_binary(json, &s->arena)
-                ? GAL_PROTOCOL_OIP_BINARY
-                : GAL_PROTOCOL_OIP_JSON;
-    if (status != GAL_OK || plan->input)
-        return status;
-    status = ask(s, model_path(s, "", path, sizeof(path)), &json, err);
-    if (status == GAL_OK)
-        status = gal_meta_parse(json, &s->arena, &s->model, err);
-    return status;
 }
 
 /* --- --input --- */
@@ -279,10 +181,13 @@ enum gal_status gal_bench_side_open(struct gal_bench_side *s, const struct gal_b
         return status;
     s->spec.host = gal_target_authority(&s->target, s->authority, sizeof(s->authority));
     if (s->target.path[0] && strcmp(s->target.path, "/") != 0) {
+        if (plan->protocol == GAL_PROTOCOL_GRPC)
+            return gal_fail(err, GAL_UNSUPPORTED,
+                            "%s: --protocol grpc goes with a URL without a path", s->operand);
         s->spec.protocol = GAL_PROTOCOL_HTTP;
         s->spec.path = s->target.path;
     } else {
-        status = learn(s, plan, err);
+        status = gal_bench_side_learn(s, plan, err);
     }
     if (status == GAL_OK && plan->input)
         status = read_input(s, plan, err);
@@ -424,27 +329,4 @@ enum gal_status gal_bench_side_make(struct gal_bench_side *s, const struct gal_b
             status = make_up(s, plan, rows, ends, &count, err);
     }
     return status == GAL_OK ? slice(s, ends, count, err) : status;
-}
-
-/* --- statistics --- */
-
-void gal_bench_side_stats(struct gal_bench_side *s, struct gal_server_stats *out)
-{
-    struct gal_arena arena;
-    struct gal_buf body;
-    char path[2048];
-    int code = 0;
-
-    out->known = false;
-    if (s->spec.protocol == GAL_PROTOCOL_HTTP || s->spec.model.n == 0)
-        return;
-    gal_arena_init(&arena, 65536, 0, 64u << 20);
-    gal_buf_init(&body, ANSWER_BYTES_MAX);
-    if (gal_target_fetch(&s->target, model_path(s, "/stats", path, sizeof(path)), ASK_US, &code,
-                         &body, NULL) != GAL_OK ||
-        code != 200 ||
-        gal_server_stats_parse(gal_buf_str(&body), s->spec.version, &arena, out, NULL) != GAL_OK)
-        out->known = false;
-    gal_buf_release(&body);
-    gal_arena_release(&arena);
 }

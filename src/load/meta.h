@@ -31,6 +31,12 @@ bool gal_meta_has_binary(struct gal_str json, struct gal_arena *arena);
 enum gal_status gal_meta_names(struct gal_str json, struct gal_arena *arena, struct gal_str **names,
                                size_t *count, struct gal_err *err);
 
+/* The same two from gRPC's ModelMetadataResponse and RepositoryIndexResponse (each name once). */
+enum gal_status gal_meta_parse_grpc(struct gal_str message, struct gal_arena *arena,
+                                    struct gal_load_model *out, struct gal_err *err);
+enum gal_status gal_meta_names_grpc(struct gal_str message, struct gal_arena *arena,
+                                    struct gal_str **names, size_t *count, struct gal_err *err);
+
 /* "input:1x128" into name and sizes; a scalar is "input:". */
 enum gal_status gal_shape_spec_parse(struct gal_str text, struct gal_str *name, int64_t *shape,
                                      size_t *rank, struct gal_err *err);

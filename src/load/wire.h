@@ -48,5 +48,7 @@ struct gal_wire_ops {
 
 extern const struct gal_wire_ops gal_wire_http1; /* requests are whole, head and body */
 extern const struct gal_wire_ops gal_wire_grpc;  /* requests are messages behind their prefix */
+/* "NOT_FOUND" */
+const char *gal_wire_grpc_code(int code);
 
 #endif

@@ -48,6 +48,11 @@ enum {
     CODE_COUNT = sizeof codes / sizeof codes[0]
 };
 
+const char *gal_wire_grpc_code(int code)
+{
+    return codes[code >= 0 && code < CODE_COUNT ? code : CODE_UNKNOWN].name;
+}
+
 static void grpc_free(void *wire)
 {
     struct grpc *w = wire;

@@ -23,6 +23,7 @@
 struct server {
     const char *answer;
     bool closes;        /* behind the answer */
+    bool any;           /* whatever it is sent, in pieces of any size */
     size_t silent_from; /* the so-many-th request on is not answered; 0: all are */
     size_t requests, connections;
 };
@@ -55,8 +56,10 @@ static void peer_data(void *user, size_t n)
     struct peer *p = user;
     struct server *s = p->server;
 
-    assert_int_equal(n, sizeof REQUEST - 1);
-    assert_memory_equal(p->space, REQUEST, n);
+    if (!s->any) {
+        assert_int_equal(n, sizeof REQUEST - 1);
+        assert_memory_equal(p->space, REQUEST, n);
+    }
     s->requests++;
     if (s->answer && (!s->silent_from || s->requests < s->silent_from)) {
         struct gal_str answer = gal_str_of(s->answer);
@@ -234,6 +237,38 @@ static void what_is_no_http_ends_its_connection(void **state)
     }
 }
 
+/* What becomes of calls of gRPC on servers that do not speak it. */
+static void what_is_no_grpc_ends_its_connection(void **state)
+{
+    static const struct {
+        const char *answer;
+        bool closes;
+        size_t counted; /* where, in struct gal_load_counts */
+    } all[] = {{OK, false, offsetof(struct gal_load_counts, malformed)},
+               {NULL, true, offsetof(struct gal_load_counts, broken)},
+               {NULL, false, offsetof(struct gal_load_counts, unanswered)}};
+
+    (void)state;
+    for (size_t i = 0; i < 6; i++) {
+        struct server s = {.answer = all[i / 2].answer, .closes = all[i / 2].closes, .any = true};
+        struct run r = {.step = MS};
+        struct gal_load_options o = options_for(&r, 2, i % 2 ? 100 : 0);
+        const struct gal_load_result *result;
+        uint64_t count;
+        o.wire = &gal_wire_grpc;
+        o.authority = "h";
+        o.duration_ns = 200 * MS;
+        o.timeout_ns = 50 * MS;
+        result = run(&r, &s, &o);
+        memcpy(&count, (const char *)&result->counts + all[i / 2].counted, sizeof count);
+        assert_true(count > 0);
+        assert_int_equal(count + result->counts.unsent, result->counts.offered);
+        assert_int_equal(sum_of(&result->counts), result->counts.offered);
+        assert_int_equal(result->sample_status, 0);
+        run_end(&r);
+    }
+}
+
 static void a_request_without_an_answer_times_out(void **state)
 {
     struct server s = {.answer = OK, .silent_from = 1};
@@ -400,14 +435,15 @@ static void in_steady_state_nothing_is_allocated(void **state)
     run_end(&r);
 }
 
-static void a_generator_without_memory_is_an_error(void **state)
+static void check_without_memory(const struct gal_wire_ops *wire)
 {
     struct run r = {.step = 1};
     struct gal_load_options o = options_for(&r, 3, 0);
     struct gal_err err;
     enum gal_status status = GAL_NO_MEMORY;
 
-    (void)state;
+    o.wire = wire;
+    o.authority = "h";
     assert_int_equal(gal_loop_new(&r.loop, NULL), GAL_OK);
     for (uint64_t i = 1; status != GAL_OK; i++) {
         gal_alloc_fail_at(i, 1);
@@ -420,6 +456,13 @@ static void a_generator_without_memory_is_an_error(void **state)
     run_end(&r);
 }
 
+static void a_generator_without_memory_is_an_error(void **state)
+{
+    (void)state;
+    check_without_memory(&gal_wire_http1);
+    check_without_memory(&gal_wire_grpc);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -427,6 +470,7 @@ int main(void)
         cmocka_unit_test(refusals_are_counted_by_status_and_one_is_kept),
         cmocka_unit_test(a_server_that_closes_each_time_is_connected_to_each_time),
         cmocka_unit_test(what_is_no_http_ends_its_connection),
+        cmocka_unit_test(what_is_no_grpc_ends_its_connection),
         cmocka_unit_test(a_request_without_an_answer_times_out),
         cmocka_unit_test(a_connection_that_breaks_is_counted),
         cmocka_unit_test(an_open_loop_sends_every_arrival),

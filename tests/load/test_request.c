@@ -49,6 +49,63 @@ static void metadata_names_the_inputs(void **state)
     assert_int_equal(m.inputs[1].rank, 0);
 }
 
+static void metadata_of_grpc_names_the_inputs(void **state)
+{
+    static const char message[] = "\x0a\x01m\x12\x01"
+                                  "1\x12\x01"
+                                  "2\x1a\x04onnx"
+                                  "\x22\x17\x0a\x01x\x12\x04"
+                                  "FP32\x1a\x0c\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\xac\x02"
+                                  "\x22\x0e\x0a\x01y\x12\x05"
+                                  "BYTES\x18\x07\x18\x08"
+                                  "\x2a\x02\x0a\x00";
+    const struct gal_str whole = {message, sizeof message - 1};
+    struct gal_load_model m;
+
+    (void)state;
+    assert_int_equal(gal_meta_parse_grpc(whole, &arena, &m, NULL), GAL_OK);
+    assert_true(gal_str_is(m.name, "m") && gal_str_is(m.version, "2"));
+    assert_int_equal(m.input_count, 2);
+    assert_true(gal_str_is(m.inputs[0].name, "x"));
+    assert_int_equal(m.inputs[0].dtype, GAL_DT_FP32);
+    assert_int_equal(m.inputs[0].rank, 2);
+    assert_int_equal(m.inputs[0].shape[0], -1);
+    assert_int_equal(m.inputs[0].shape[1], 300);
+    assert_int_equal(m.inputs[1].dtype, GAL_DT_BYTES);
+    assert_int_equal(m.inputs[1].rank, 2); /* not packed */
+    assert_int_equal(m.inputs[1].shape[1], 8);
+    for (size_t n = 0; n < whole.n; n++) { /* cut anywhere: an error, or fewer inputs */
+        struct gal_err err;
+        if (gal_meta_parse_grpc((struct gal_str){message, n}, &arena, &m, &err) == GAL_OK)
+            assert_true(m.input_count <= 2 && m.name.n == 1);
+        else
+            assert_true(err.message[0] != '\0');
+    }
+    assert_int_equal(gal_meta_parse_grpc(GAL_STR("\x0a\x01m\x22\x02\x12\x00"), &arena, &m, NULL),
+                     GAL_UNSUPPORTED);
+}
+
+static void a_repository_of_grpc_names_each_model_once(void **state)
+{
+    static const char message[] = "\x0a\x06\x0a\x01"
+                                  "a\x12\x01"
+                                  "1\x0a\x06\x0a\x01"
+                                  "a\x12\x01"
+                                  "2\x0a\x03\x0a\x01"
+                                  "b";
+    struct gal_str *names;
+    size_t count;
+
+    (void)state;
+    assert_int_equal(gal_meta_names_grpc((struct gal_str){message, sizeof message - 1}, &arena,
+                                         &names, &count, NULL),
+                     GAL_OK);
+    assert_int_equal(count, 2);
+    assert_true(gal_str_is(names[0], "a") && gal_str_is(names[1], "b"));
+    assert_int_equal(gal_meta_names_grpc(GAL_STR("\x0a\x06z"), &arena, &names, &count, NULL),
+                     GAL_INVALID);
+}
+
 static void what_is_no_metadata_says_what_is_missing(void **state)
 {
     static const char *const wrong[] = {
@@ -191,6 +248,49 @@ static void a_binary_request_has_both_lengths(void **state)
         assert_int_equal(end[json - 1], '}');
         assert_non_null(strstr(end, "\"timeout\":9"));
         assert_non_null(strstr(end, "\"binary_data_output\":true"));
+    }
+}
+
+static void a_grpc_message_stands_behind_its_prefix(void **state)
+{
+    const struct gal_request_spec spec = {.protocol = GAL_PROTOCOL_GRPC,
+                                          .host = "h",
+                                          .model = GAL_STR("m"),
+                                          .version = GAL_STR("2"),
+                                          .timeout_us = 9};
+    struct gal_load_tensor t[2] = {make(GAL_DT_INT32, 2, (const int64_t[]){-1, 300}, 1),
+                                   make(GAL_DT_BYTES, 1, (const int64_t[]){-1}, 1)};
+    static const char head[] = "\x0a\x01m\x12\x01"
+                               "2"
+                               "\x2a\x0f\x0a\x01x\x12\x05INT32\x1a\x03\x01\xac\x02"
+                               "\x2a\x0d\x0a\x01y\x12\x05"
+                               "BYTES\x1a\x01\x01\x3a\xb0\x09";
+    static const char tail[] = "\x3a\x05\x01\0\0\0"
+                               "a";
+    size_t want = sizeof head - 1 + 1200 + sizeof tail - 1, n;
+    const char *text;
+
+    (void)state;
+    t[1].name = GAL_STR("y");
+    text = put(&spec, t, 2, &n);
+    assert_int_equal(n, 5 + want);
+    assert_memory_equal(text, ((const char[]){0, 0, 0, (char)(want >> 8), (char)want}), 5);
+    assert_memory_equal(text + 5, head, sizeof head - 1);
+    assert_memory_equal(text + n - (sizeof tail - 1), tail, sizeof tail - 1);
+}
+
+static void a_grpc_message_without_room_has_failed(void **state)
+{
+    const struct gal_request_spec spec = {.protocol = GAL_PROTOCOL_GRPC, .model = GAL_STR("m")};
+    struct gal_load_tensor t = make(GAL_DT_FP32, 1, (const int64_t[]){-1}, 8);
+
+    (void)state;
+    for (size_t max = 0; max <= 60; max++) {
+        struct gal_buf out;
+        gal_buf_init(&out, max);
+        gal_request_put(&out, &spec, &t, 1);
+        assert_int_equal(out.failed, max < 56);
+        gal_buf_release(&out);
     }
 }
 
@@ -368,11 +468,15 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(metadata_names_the_inputs),
+        TEST(metadata_of_grpc_names_the_inputs),
+        TEST(a_repository_of_grpc_names_each_model_once),
         TEST(what_is_no_metadata_says_what_is_missing),
         TEST(lists_of_models_have_two_forms),
         TEST(shapes_are_sizes_with_an_x_between),
         TEST(a_json_request_is_whole),
         TEST(a_binary_request_has_both_lengths),
+        TEST(a_grpc_message_stands_behind_its_prefix),
+        TEST(a_grpc_message_without_room_has_failed),
         TEST(native_rows_nest_as_their_shape),
         TEST(an_open_size_must_be_said),
         TEST(made_up_values_are_a_seed_s),
