@@ -9,53 +9,13 @@ import re
 import signal
 import socket
 import subprocess
-import threading
 
 import pytest
 
 import harness
+from bench_reports import QUICK, bench, check_result, counted, median, report, served, url
 
 MODEL = harness.SOURCE / "bench" / "models" / "mlp-30-64-32-1"
-QUICK = ["-d", "300ms", "--warmup", "50ms"]
-
-
-def url(server):
-    return f"http://127.0.0.1:{server.port}"
-
-
-def bench(*args, code=0, env=None):
-    r = harness.galley("bench", *args, env=env)
-    assert r.returncode == code, f"exit code {r.returncode}\n{r.stdout}\n{r.stderr}"
-    return r
-
-
-def report(*args, code=0):
-    r = bench("--json", *args, code=code)
-    return json.loads(r.stdout)
-
-
-def median(doc, step=0, target=0):
-    return doc["steps"][step]["targets"][target]["median"]
-
-
-def counted(server, model):
-    """Successful requests that the server itself has counted."""
-    stats = server.get(f"/v2/models/{model}/stats").json()["model_stats"]
-    return sum(m["inference_stats"]["success"]["count"] for m in stats)
-
-
-def check_result(r):
-    parts = sum(r["by_status"].values()) + sum(
-        r[k] for k in ("timed_out", "timed_out_unsent", "connection_lost", "not_http", "unfinished"))
-    assert parts == r["offered"]
-    assert r["ok"] + r["failed"] == r["offered"]
-    lat = r["latency_us"]
-    order = [lat[k] for k in ("min", "p50", "p90", "p95", "p99", "p99.9", "max")]
-    assert order == sorted(order)
-    assert lat["count"] == r["ok"]
-    assert r["service_us"]["p50"] <= lat["p50"] or lat["count"] == 0
-    curve = [y for _, y in r["latency_curve"]]
-    assert curve == sorted(curve)
 
 
 # --- closed loop ---
@@ -146,22 +106,6 @@ def test_requests_carry_the_deadline_that_is_asked_for(tmp_path):
     assert bodies[0] != bodies[1] and bodies[0] == bodies[2]
 
 
-class served:
-    """A server of Python's on a port of its own."""
-
-    def __init__(self, handler):
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.server.daemon_threads = True
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self.server.server_address[1]
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
-
-
 # --- failures ---
 def test_refusals_are_counted_and_explained(examples):
     r = bench(url(examples), "-m", "fraud", "-c", "2", *QUICK, code=1)
@@ -215,7 +159,8 @@ def test_another_machine_must_be_allowed():
     (["--rows", "1:5"], "FROM:TO:STEP"),
     (["--duration", "soon"], "--duration"),
     (["--warmup", "-1"], "--warmup"),
-    (["--protocol", "grpc"], "oip-binary"),
+    (["--protocol", "soap"], "oip-json, native, grpc"),
+    (["--protocol", "grpc", "--input", "f"], "--input"),
     (["--arrivals", "sometimes", "--rate", "5"], "poisson"),
     (["--arrivals", "poisson"], "goes with --rate"),
     (["--connections", "5"], "goes with --rate"),
