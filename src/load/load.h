@@ -15,8 +15,9 @@
  * connection is closed; one that no connection was free for is given up unsent after half of that.
  * So the backlog of an overload is bounded by time, and costs no memory.
  *
- * States of a connection: CLOSED -> CONNECTING [open_connection] -> IDLE [on_open]
- *   -> BUSY [send_request] -> IDLE [end_request];  any -> CLOSING [lose] -> CLOSED [on_close] */
+ * States of a connection: CLOSED -> CONNECTING [gal_load_open] -> IDLE [on_open]
+ *   -> BUSY [gal_load_send] -> IDLE [end_request];  any -> CLOSING [gal_load_lose]
+ *   -> CLOSED [on_close], all in load_conn.c */
 #ifndef GAL_LOAD_LOAD_H
 #define GAL_LOAD_LOAD_H
 
