@@ -124,7 +124,7 @@ static void put_failures(FILE *out, const struct gal_load_counts *c)
     } losses[] = {{"timed out", c->unanswered},
                   {"timed out unsent", c->unsent},
                   {"connection lost", c->broken},
-                  {"not HTTP", c->malformed},
+                  {"not of the protocol", c->malformed},
                   {"unfinished", c->unfinished}};
     char text[GAL_SHORT_SIZE];
 

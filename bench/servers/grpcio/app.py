@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Python's own gRPC over ONNX Runtime, asynchronous, one thread inside an inference: ModelInfer with raw contents. The
-messages are galley's proto/inference.proto, of which only the fields in use are written here."""
+"""Python's own gRPC over ONNX Runtime, asynchronous, one thread inside an inference: ModelInfer with raw contents, and
+ModelMetadata, which galley bench asks for. The messages are galley's proto/inference.proto, of which only the fields in use
+are written here."""
 import asyncio
 import os
 import sys
@@ -26,7 +27,16 @@ message ModelInferResponse {
   repeated InferOutputTensor outputs = 5;
   repeated bytes raw_output_contents = 6;
 }
-service GRPCInferenceService { rpc ModelInfer(ModelInferRequest) returns (ModelInferResponse); }
+message ModelMetadataRequest { string name = 1; }
+message ModelMetadataResponse {
+  message TensorMetadata { string name = 1; string datatype = 2; repeated int64 shape = 3; }
+  string name = 1;
+  repeated TensorMetadata inputs = 4;
+}
+service GRPCInferenceService {
+  rpc ModelInfer(ModelInferRequest) returns (ModelInferResponse);
+  rpc ModelMetadata(ModelMetadataRequest) returns (ModelMetadataResponse);
+}
 """
 
 folder = tempfile.mkdtemp(dir=os.environ["BENCH_FOLDER"])
@@ -42,6 +52,11 @@ session = ort.InferenceSession(os.environ["BENCH_MODEL"], options, providers=["C
 
 
 class Service(services.GRPCInferenceServiceServicer):
+    async def ModelMetadata(self, request, context):
+        shape = [n if isinstance(n, int) else -1 for n in session.get_inputs()[0].shape]
+        tensor = messages.ModelMetadataResponse.TensorMetadata(name="input", datatype="FP32", shape=shape)
+        return messages.ModelMetadataResponse(name=request.name, inputs=[tensor])
+
     async def ModelInfer(self, request, context):
         tensor = request.inputs[0]
         x = np.frombuffer(request.raw_input_contents[0], np.float32).reshape(tensor.shape)
