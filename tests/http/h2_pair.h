@@ -35,12 +35,12 @@ struct pair {
     struct gal_http2 *server;
     nghttp2_session *client;
     uint64_t now_us;
-    bool failed;  /* gal_http2_feed has said false */
-    bool no_room; /* on_open gives no call */
+    bool failed;      /* gal_http2_feed has said false */
+    bool no_room;     /* on_open gives no call */
     size_t body_free; /* on_body's answer */
     size_t begin_n;   /* what it was told */
-    bool outputs; /* on_output was called */
-    size_t piece; /* the wire's pieces; 0: as they come */
+    bool outputs;     /* on_output was called */
+    size_t piece;     /* the wire's pieces; 0: as they come */
     struct pair_call calls[PAIR_CALLS];
     size_t opened, heads, requests, faults, closed;
     struct gal_call *last;                  /* that a callback was told */
