@@ -22,6 +22,8 @@ static enum gal_status ask(struct gal_bench_side *s, const char *path, struct ga
 
     gal_buf_init(&body, ANSWER_BYTES_MAX);
     status = gal_target_fetch(&s->target, path, GAL_BENCH_ASK_US, &code, &body, err);
+    if (status != GAL_OK && err)
+        gal_err_hint(err, "a port that speaks gRPC alone is loaded with --protocol grpc");
     if (status == GAL_OK && code != 200) {
         status = gal_fail(err, GAL_NOT_FOUND, "the server answers %d: %.*s", code,
                           (int)(body.n < 200 ? body.n : 200), body.n ? body.p : "");

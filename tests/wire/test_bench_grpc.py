@@ -90,7 +90,7 @@ def test_a_port_of_grpc_alone_will_do(serve):
     assert median(doc)["server"] is None  # statistics are REST's
     assert infers(s) >= median(doc)["ok"] > 10
     r = bench(f"http://127.0.0.1:{port}", "-c", "2", *QUICK, code=1)
-    assert "no HTTP/1.1" in r.stderr
+    assert "no HTTP/1.1" in r.stderr and "loaded with --protocol grpc" in r.stderr
 
 
 # --- a server of another's making ---
