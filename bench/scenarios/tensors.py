@@ -148,7 +148,7 @@ def run(context):
                    stats.paired(r, bare, "mb_s").text("{:.2f}"), f"{stats.of(r, 'busy').median:.0%}"] for name, r in found.items()])
     judge(result, found)
     result.note(f"{CONNECTIONS} connections, one request at a time on each; MB/s are of the requests' bodies, and the "
-                "answers are as long; galley bench for gRPC (h2load reaches half of its rate), wrk for the others. Where the "
+                "answers are as long; galley bench for gRPC (h2load reaches less than half of its rate), wrk for the others. Where the "
                 "server is not busy, the client is the limit")
     result.data = found
     return result
