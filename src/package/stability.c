@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "package/stability.h"
 
+#include "base/random.h"
 #include "package/check.h"
 #include "package/check_impl.h"
 
@@ -11,19 +12,10 @@
 
 /* --- chance --- */
 
-/* splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). */
-static uint64_t next(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 /* In [-1,1), 2^53 values. */
 static double chance(uint64_t *state)
 {
-    return (double)(next(state) >> 11) * 0x1p-52 - 1;
+    return (double)(gal_random_split(state) >> 11) * 0x1p-52 - 1;
 }
 
 /* FNV-1a, 64 bits. */
@@ -50,8 +42,9 @@ static uint64_t hash_row(const struct gal_manifest *m, const struct gal_value *v
             continue;
         }
         for (size_t k = 0; k < width; k++) {
-            h = mix(h, &texts[row * width + k].n, sizeof texts->n);
-            h = mix(h, texts[row * width + k].p, texts[row * width + k].n);
+            uint64_t n = texts[row * width + k].n;
+            h = mix(h, &n, sizeof n);
+            h = mix(h, texts[row * width + k].p, n);
         }
     }
     return h;
@@ -131,7 +124,7 @@ static void start(const uint64_t *hashes, size_t rows, size_t sample, uint64_t *
 {
     for (size_t i = 0; i < rows; i++) {
         states[i] = hashes[i] + sample;
-        states[i] = next(&states[i]); /* copies of neighbouring numbers share nothing */
+        states[i] = gal_random_split(&states[i]); /* copies of neighbouring numbers share nothing */
     }
 }
 
