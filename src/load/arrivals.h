@@ -17,8 +17,8 @@ uint64_t gal_random_next(struct gal_random *r);
 double gal_random_unit(struct gal_random *r); /* in (0, 1] */
 
 enum gal_arrival_kind {
-    GAL_ARRIVALS_POISSON,  /* independent clients: gaps are exponential, by the C library's log(), so
-                              another library may move a start by a nanosecond */
+    GAL_ARRIVALS_POISSON, /* independent clients: gaps are exponential, by the C library's log(), so
+                             another library may move a start by a nanosecond */
     GAL_ARRIVALS_CONSTANT, /* equal gaps */
 };
 
