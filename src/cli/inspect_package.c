@@ -29,16 +29,12 @@ static const char *type_of(const struct gal_feature *f)
 /* SIZE_MAX: they cannot be read. */
 static size_t golden_cases(struct gal_package *p)
 {
-    const struct gal_manifest *m = p->manifest;
-    const struct gal_package_file *file = gal_package_find(p, m->golden_file);
     struct gal_golden *golden = NULL;
     struct gal_arena arena;
-    struct gal_str text;
     size_t count = SIZE_MAX;
 
     gal_arena_init(&arena, 65536, 0, GOLDEN_BYTES_MAX);
-    if (file && gal_package_bytes(p, file, &text, NULL) == GAL_OK &&
-        gal_golden_read(text, "golden.json", m->rtol, m->atol, &arena, &golden, NULL) == GAL_OK)
+    if (gal_package_golden(p, &arena, &golden, NULL) == GAL_OK && golden)
         count = golden->case_count;
     gal_arena_release(&arena);
     return count;

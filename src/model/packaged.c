@@ -211,26 +211,11 @@ static enum gal_status take_sample(struct gal_model *m, const struct gal_golden 
 
 enum gal_status gal_packaged_prove(struct gal_model *m, struct gal_err *err)
 {
-    const struct gal_manifest *manifest = m->package->manifest;
-    const struct gal_package_file *file = gal_package_find(m->package, manifest->golden_file);
     struct gal_golden *golden;
-    struct gal_str text;
-    enum gal_status status;
+    enum gal_status status =
+        gal_package_prove(m->package, m->ops, m->session, &m->arena, &golden, NULL, err);
 
-    if (manifest->golden_file.n == 0)
-        return GAL_OK;
-    if (!file)
-        return gal_fail(err, GAL_NOT_FOUND, "the package holds no file %.*s, its golden cases",
-                        GAL_STR_SHOWN(manifest->golden_file));
-    status = gal_package_bytes(m->package, file, &text, err);
-    if (!status)
-        status = gal_golden_read(text, manifest->golden_file.p, manifest->rtol, manifest->atol,
-                                 &m->arena, &golden, err);
-    if (!status)
-        status = gal_golden_prove(golden, m->ops, m->session, &m->arena, NULL, err);
-    if (!status && golden->case_count)
-        status = take_sample(m, golden, err);
-    return status;
+    return !status && golden && golden->case_count ? take_sample(m, golden, err) : status;
 }
 
 void gal_model_verify(struct gal_model *m)
