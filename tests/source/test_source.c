@@ -306,6 +306,10 @@ static void what_is_held_stays_and_what_is_not_makes_room(void **state)
                         strcmp(list[i].origin, "s3://b/k") == 0);
     }
     gal_free(list);
+    char *files = gal_shelf_files(root, "b");
+    assert_memory_equal(files, b.dir, strlen(b.dir));
+    assert_string_equal(files + strlen(b.dir), "/" GAL_SHELF_FILES);
+    gal_free(files);
     gal_shelf_release(&b);
     assert_int_equal(gal_shelf_remove(root, "b", &err), GAL_OK);
     assert_int_equal(gal_shelf_remove(root, "b", &err), GAL_NOT_FOUND);
