@@ -30,14 +30,14 @@ static enum gal_status open_remote(const struct gal_cli *cli, struct gal_subject
 
 enum gal_status gal_subject_package(const char *text, struct gal_subject *out, struct gal_err *err)
 {
-    *out = (struct gal_subject){.text = text};
+    *out = (struct gal_subject){.text = text, .path = text};
     return gal_package_open(text, &out->package, err);
 }
 
 enum gal_status gal_subject_load(const struct gal_config *config, struct gal_subject *s,
                                  struct gal_err *err)
 {
-    const struct gal_loading what = {.path = s->path ? s->path : s->text, .unproven = true};
+    const struct gal_loading what = {.path = s->path, .unproven = true};
     struct gal_model *model;
     enum gal_status status = gal_cli_load(config, &what, &s->catalog, &model, err);
 
