@@ -7,7 +7,10 @@
  * (1 - noise * u) instead. Nulls, zeros, texts and lists of values stay. u comes from a hash of the
  * row's own bytes (as tensors lie in memory, so little-endian) and a fixed seed: the same row has
  * the same copies, in whatever batch, on whatever machine galley is built for. Immutable; any
- * thread. */
+ * thread.
+ *
+ * Cost: the copies are rows like any other, for the steps before the model too (session_judge.c):
+ * what does not move is tokenized, decoded or looked up again for each of them. */
 #ifndef GAL_PACKAGE_STABILITY_H
 #define GAL_PACKAGE_STABILITY_H
 
