@@ -92,7 +92,7 @@ static void move_column(const struct gal_feature *f, const struct gal_tensor *t,
 {
     size_t width = t->count / rows, size = gal_dtype_size(t->dtype);
     for (size_t i = 0; i < t->count; i++) {
-        double v = gal_check_number(t, i), by = noise * chance(&states[i / width]);
+        double v = gal_tensor_number(t, i), by = noise * chance(&states[i / width]);
         /* What is no number, or not exactly one in FP64, stays to the bit. */
         if (isfinite(v) && v != 0 && !(f->integral && fabs(v) > EXACT_MAX))
             move(f, v, by, to + i * size);
@@ -185,8 +185,8 @@ static size_t largest(const struct gal_tensor *t, size_t from, size_t width)
 {
     size_t best = 0;
     for (size_t i = 1; i < width; i++) {
-        if (gal_check_number(t, from + i) > gal_check_number(t, from + best) ||
-            isnan(gal_check_number(t, from + best)))
+        if (gal_tensor_number(t, from + i) > gal_tensor_number(t, from + best) ||
+            isnan(gal_tensor_number(t, from + best)))
             best = i;
     }
     return best;
