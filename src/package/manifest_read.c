@@ -130,7 +130,10 @@ static enum gal_status read_element(struct gal_manifest_reader *r, const struct 
 
 enum gal_status gal_manifest_list(struct gal_manifest_reader *r, const struct gal_yaml *node,
                                   const struct gal_field *f, char *base, size_t size,
-                                  gal_manifest_item *read_item)
+                                  enum gal_status (*read_item)(struct gal_manifest_reader *r,
+                                                               const struct gal_yaml *node,
+                                                               const struct gal_field *f,
+                                                               char *base, char *item))
 {
     size_t count = count_children(node), i = 0;
     enum gal_status status = GAL_OK;
