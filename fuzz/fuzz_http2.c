@@ -8,6 +8,7 @@
 
 /* Less than what the credit lets a peer waste: where it ends depends on how the bytes are cut. */
 #define INPUT_BYTES_MAX 1500
+#define ROOM_MAX 16u
 #define CALLS 100
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -35,7 +36,7 @@ static struct gal_call *on_open(void *user)
             continue;
         r->used[i] = true;
         gal_buf_init(&r->head[i], 512);
-        gal_buf_init(&r->body[i], 256);
+        gal_buf_init(&r->body[i], 256 + ROOM_MAX);
         r->calls[i].head = &r->head[i];
         r->calls[i].body = &r->body[i];
         return &r->calls[i];
@@ -63,6 +64,13 @@ static void answer(struct run *r, struct gal_call *call)
         mix(r, call->req.headers[i].value);
     }
     gal_http2_answer(call, &plain, (struct gal_str){NULL, 0});
+}
+
+/* Room before the body changes nothing. */
+static size_t on_body(void *user, struct gal_call *call, struct gal_str begin)
+{
+    (void)user, (void)begin;
+    return (size_t)call->id % ROOM_MAX;
 }
 
 static void on_request(void *user, struct gal_call *call)
@@ -95,7 +103,7 @@ static void on_output(void *user)
 static uint64_t run(const char *bytes, size_t size, size_t piece)
 {
     static const struct gal_http2_limits limits = {512, 256, CALLS, 65535, 1u << 20};
-    static const struct gal_http2_ops ops = {on_open,  on_head,  on_request,
+    static const struct gal_http2_ops ops = {on_open,  on_head,  on_body,  on_request,
                                              on_fault, on_close, on_output};
     struct gal_str preface = gal_http2_preface(), parts[GAL_HTTP2_PARTS_MAX];
     struct run *r = calloc(1, sizeof(*r));

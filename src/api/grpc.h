@@ -21,6 +21,9 @@ struct gal_grpc_head {
 };
 enum gal_status gal_grpc_scan(struct gal_str message, struct gal_grpc_head *head,
                               struct gal_err *err);
+/* Where the first raw contents stand in a message of which the beginning is there; 0: it does not
+ * say so yet. */
+size_t gal_grpc_raw_at(struct gal_str begin);
 /* The rest of what has been scanned; `model` is for messages. In a stream, parameters of streams
  * are allowed. INVALID carries the place, `inputs[0].contents.fp32_contents`. */
 enum gal_status gal_grpc_decode(struct gal_str message, const struct gal_grpc_head *head,

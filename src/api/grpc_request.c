@@ -89,6 +89,25 @@ enum gal_status gal_grpc_scan(struct gal_str message, struct gal_grpc_head *head
     return GAL_OK;
 }
 
+size_t gal_grpc_raw_at(struct gal_str begin)
+{
+    struct gal_str rest = begin;
+    struct gal_pb_field f;
+    const unsigned char *p;
+    size_t n = 1;
+
+    while (gal_pb_next(&rest, &f) == GAL_PB_FIELD)
+        if (f.number == REQUEST_RAW)
+            return f.wire == GAL_PB_BYTES ? (size_t)(f.bytes.p - begin.p) : 0;
+    /* The field that is not whole: its tag and its length, and then its bytes. */
+    p = (const unsigned char *)rest.p;
+    if (rest.n == 0 || p[0] != (REQUEST_RAW << 3 | GAL_PB_BYTES))
+        return 0;
+    while (n < rest.n && p[n] >= 0x80)
+        n++;
+    return n < rest.n ? begin.n - rest.n + n + 1 : 0;
+}
+
 /* --- parameters --- */
 
 struct decoder {

@@ -8,9 +8,13 @@
 #include <pthread.h>
 
 #define GAL_TRACE_RATE 1000u /* untold */
+/* Of a trace's lines: of more tensors than fit, none is told. */
+#define GAL_TRACE_BYTES_MAX (256u << 20)
+
+enum gal_trace_level { GAL_TRACE_TIMESTAMPS = 1, GAL_TRACE_TENSORS = 2 };
 
 struct gal_trace_values {
-    bool timestamps;
+    unsigned levels;    /* gal_trace_level; 0: nothing is traced */
     uint64_t rate;      /* one of so many */
     int64_t left;       /* trace_count: to be written still; -1: without end */
     uint64_t frequency; /* traces a file; 0: one file */
@@ -44,7 +48,9 @@ struct gal_tracer {
 struct gal_trace_values gal_trace_values_of(const struct gal_tracer *t,
                                             const struct gal_trace_model *m);
 struct gal_trace_model *gal_trace_find(struct gal_tracer *t, struct gal_str model);
-/* Opens the file that the next trace goes to; false when it cannot. Under the lock. */
-bool gal_trace_open(struct gal_tracer *t, uint64_t frequency);
+/* Opens the file that trace number `trace` goes to; false when it cannot. Under the lock. */
+bool gal_trace_open(struct gal_tracer *t, uint64_t frequency, uint64_t trace);
+/* Appends a line a tensor: inputs as they went to the model, outputs as they came. */
+void gal_trace_put_tensors(struct gal_buf *out, const struct gal_exchange *x, uint64_t id);
 
 #endif

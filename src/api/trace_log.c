@@ -6,7 +6,7 @@
 
 /* --- life --- */
 
-static const struct gal_trace_values untold = {false, GAL_TRACE_RATE, -1, 0};
+static const struct gal_trace_values untold = {0, GAL_TRACE_RATE, -1, 0};
 
 enum gal_status gal_trace_new(const char *file, struct gal_trace **out, struct gal_err *err)
 {
@@ -24,7 +24,7 @@ enum gal_status gal_trace_new(const char *file, struct gal_trace **out, struct g
     r->fd = -1;
     t->tracer = r;
     *out = t;
-    if (file[0] == '\0' || gal_trace_open(r, 0))
+    if (file[0] == '\0' || gal_trace_open(r, 0, 0))
         return GAL_OK;
     gal_trace_free(t);
     *out = NULL;
@@ -69,7 +69,7 @@ struct gal_trace_values gal_trace_values_of(const struct gal_tracer *t,
     if (m == NULL)
         return v;
     if (m->own & 1u << GAL_TRACE_LEVEL)
-        v.timestamps = m->values.timestamps;
+        v.levels = m->values.levels;
     if (m->own & 1u << GAL_TRACE_RATE_KEY)
         v.rate = m->values.rate;
     if (m->own & 1u << GAL_TRACE_COUNT)
@@ -92,21 +92,18 @@ static enum gal_status fail_value(const struct gal_setting *s, const char *expec
     return GAL_INVALID;
 }
 
-static enum gal_status take_level(const struct gal_setting *s, bool *on, struct gal_err *err)
+static enum gal_status take_level(const struct gal_setting *s, unsigned *levels,
+                                  struct gal_err *err)
 {
-    *on = false;
+    *levels = 0;
     for (size_t i = 0; i < s->count; i++) {
-        if (gal_str_is(s->values[i], "TIMESTAMPS")) {
-            *on = true;
-        } else if (gal_str_is(s->values[i], "TENSORS")) {
-            gal_fail(err, GAL_UNSUPPORTED, "trace_level TENSORS is not supported");
-            gal_err_place(err, "trace_level");
-            gal_err_hint(err, "TIMESTAMPS is");
-            return GAL_UNSUPPORTED;
-        } else if (!gal_str_is(s->values[i], "OFF") || s->count > 1) {
-            return fail_value(&(struct gal_setting){s->key, &s->values[i], 1}, "OFF or TIMESTAMPS",
-                              err);
-        }
+        if (gal_str_is(s->values[i], "TIMESTAMPS"))
+            *levels |= GAL_TRACE_TIMESTAMPS;
+        else if (gal_str_is(s->values[i], "TENSORS"))
+            *levels |= GAL_TRACE_TENSORS;
+        else if (!gal_str_is(s->values[i], "OFF") || s->count > 1)
+            return fail_value(&(struct gal_setting){s->key, &s->values[i], 1},
+                              "OFF, or TIMESTAMPS and TENSORS", err);
     }
     return GAL_OK;
 }
@@ -148,9 +145,9 @@ static enum gal_status take_setting(const struct gal_tracer *t, const struct gal
         return take_fixed(s, "triton", "galley writes Triton's form", err);
     if (gal_str_is(s->key, "trace_level")) {
         key = GAL_TRACE_LEVEL;
-        st = s->count > 0 ? take_level(s, &v->timestamps, err) : GAL_OK;
+        st = s->count > 0 ? take_level(s, &v->levels, err) : GAL_OK;
         if (s->count == 0)
-            v->timestamps = untold.timestamps;
+            v->levels = untold.levels;
     } else if (gal_str_is(s->key, "trace_rate")) {
         key = GAL_TRACE_RATE_KEY;
         st = s->count > 0 ? take_number(s, 1, &n, err) : GAL_OK;
@@ -176,7 +173,7 @@ static enum gal_status take_setting(const struct gal_tracer *t, const struct gal
 static enum gal_status check_file(const struct gal_tracer *t, const struct gal_trace_values *v,
                                   struct gal_err *err)
 {
-    if (!v->timestamps || t->file[0] != '\0')
+    if (v->levels == 0 || t->file[0] != '\0')
         return GAL_OK;
     gal_fail(err, GAL_INVALID, "there is no file to write traces to");
     gal_err_place(err, "trace_level");
@@ -207,10 +204,10 @@ static enum gal_status find_or_make(struct gal_tracer *t, struct gal_str model,
 
 static bool any_on(const struct gal_tracer *t)
 {
-    bool on = t->values.timestamps;
+    bool on = t->values.levels != 0;
 
     for (const struct gal_trace_model *m = t->models; m != NULL; m = m->next)
-        on |= gal_trace_values_of(t, m).timestamps;
+        on |= gal_trace_values_of(t, m).levels != 0;
     return on;
 }
 
@@ -271,11 +268,13 @@ enum gal_status gal_trace_show(struct gal_trace *t, struct gal_str model, struct
 {
     static const char *const keys[] = {"trace_file",  "trace_level",   "trace_rate",
                                        "trace_count", "log_frequency", "trace_mode"};
+    static const struct gal_str levels[] = {{"OFF", 3}, {"TIMESTAMPS", 10}, {"TENSORS", 7}};
     enum { FILE_NAME, LEVEL, RATE, COUNT, FREQUENCY, MODE, KEYS };
     struct gal_setting *s = gal_arena_array(arena, KEYS, sizeof(*s));
     struct gal_str *values = gal_arena_array(arena, KEYS, sizeof(*values));
     struct gal_tracer *r = t->tracer;
     struct gal_trace_values v;
+    size_t first;
 
     if (s == NULL || values == NULL)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for the trace settings");
@@ -283,13 +282,15 @@ enum gal_status gal_trace_show(struct gal_trace *t, struct gal_str model, struct
     v = gal_trace_values_of(r, model.n > 0 ? gal_trace_find(r, model) : NULL);
     pthread_mutex_unlock(&r->lock);
     values[FILE_NAME] = gal_str_of(r->file);
-    values[LEVEL] = v.timestamps ? GAL_STR("TIMESTAMPS") : GAL_STR("OFF");
     values[RATE] = number_text(arena, (int64_t)v.rate);
     values[COUNT] = number_text(arena, v.left);
     values[FREQUENCY] = number_text(arena, (int64_t)v.frequency);
     values[MODE] = GAL_STR("triton");
     for (size_t i = 0; i < KEYS; i++)
         s[i] = (struct gal_setting){gal_str_of(keys[i]), &values[i], 1};
+    first = v.levels == 0 ? 0 : v.levels & GAL_TRACE_TIMESTAMPS ? 1 : 2;
+    s[LEVEL].values = &levels[first];
+    s[LEVEL].count = v.levels == (GAL_TRACE_TIMESTAMPS | GAL_TRACE_TENSORS) ? 2 : 1;
     *out = s;
     *count = KEYS;
     return GAL_OK;

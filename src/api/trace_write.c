@@ -10,9 +10,9 @@
 
 #define LINE_BYTES_MAX 4096
 
-bool gal_trace_open(struct gal_tracer *t, uint64_t frequency)
+bool gal_trace_open(struct gal_tracer *t, uint64_t frequency, uint64_t trace)
 {
-    uint64_t index = frequency > 0 ? t->written / frequency : 0;
+    uint64_t index = frequency > 0 ? trace / frequency : 0;
     char path[PATH_MAX];
 
     if (t->fd >= 0 && t->fd_is_indexed == (frequency > 0) && t->fd_index == index)
@@ -68,36 +68,63 @@ static void put_line(struct gal_buf *out, const struct gal_exchange *x, uint64_t
     gal_buf_puts(out, "]}\n");
 }
 
-/* Is it this one's turn? Counts it. */
-static bool is_chosen(struct gal_tracer *t, struct gal_trace_model *m,
-                      const struct gal_trace_values *v)
+/* Is it this one's turn? Counts it, and tells its number. */
+static bool choose(struct gal_tracer *t, struct gal_trace_model *m,
+                   const struct gal_trace_values *v, uint64_t *index)
 {
     bool own_rate = m != NULL && m->own & 1u << GAL_TRACE_RATE_KEY;
     uint64_t *seen = own_rate ? &m->seen : &t->seen;
+    int64_t *left = m != NULL && m->own & 1u << GAL_TRACE_COUNT ? &m->values.left : &t->values.left;
 
-    return v->timestamps && (*seen)++ % v->rate == 0 && v->left != 0;
+    if (v->levels == 0 || (*seen)++ % v->rate != 0 || v->left == 0)
+        return false;
+    if (*left > 0)
+        --*left;
+    *index = t->written++;
+    return true;
+}
+
+/* A full disk: the file tells less, requests go on. */
+static void write_out(struct gal_tracer *t, uint64_t frequency, uint64_t index,
+                      const struct gal_buf *lines)
+{
+    size_t done = 0;
+    ssize_t n = 1;
+
+    pthread_mutex_lock(&t->lock);
+    if (gal_trace_open(t, frequency, index))
+        for (; done < lines->n && n > 0; done += n > 0 ? (size_t)n : 0)
+            n = write(t->fd, lines->p + done, lines->n - done);
+    pthread_mutex_unlock(&t->lock);
 }
 
 void gal_trace_request(struct gal_exchange *x, uint64_t now_us)
 {
     struct gal_tracer *t = x->api->trace->tracer;
     char bytes[LINE_BYTES_MAX];
-    struct gal_buf line = {.p = bytes, .cap = sizeof(bytes), .max = sizeof(bytes)};
+    struct gal_buf line = {.p = bytes, .cap = sizeof(bytes), .max = sizeof(bytes)}, more;
     struct gal_trace_model *m;
     struct gal_trace_values v;
-    int64_t *left;
+    uint64_t index = 0;
+    bool is_chosen;
 
     pthread_mutex_lock(&t->lock);
     m = gal_trace_find(t, gal_str_of(x->model->name));
     v = gal_trace_values_of(t, m);
-    if (is_chosen(t, m, &v) && gal_trace_open(t, v.frequency)) {
-        put_line(&line, x, t->written + 1, now_us);
-        left = m != NULL && m->own & 1u << GAL_TRACE_COUNT ? &m->values.left : &t->values.left;
-        if (*left > 0)
-            --*left;
-        t->written++;
-        if (!line.failed && write(t->fd, line.p, line.n) < 0)
-            t->written--; /* a full disk: the file tells less, requests go on */
-    }
+    is_chosen = choose(t, m, &v, &index);
     pthread_mutex_unlock(&t->lock);
+    if (!is_chosen)
+        return;
+    if (v.levels & GAL_TRACE_TIMESTAMPS) {
+        put_line(&line, x, index + 1, now_us);
+        if (!line.failed)
+            write_out(t, v.frequency, index, &line);
+    }
+    if (v.levels & GAL_TRACE_TENSORS) {
+        gal_buf_init(&more, GAL_TRACE_BYTES_MAX);
+        gal_trace_put_tensors(&more, x, index + 1);
+        if (!more.failed)
+            write_out(t, v.frequency, index, &more);
+        gal_buf_release(&more);
+    }
 }

@@ -306,7 +306,8 @@ void gal_file_raise_limit(void)
 static void on_cut_map(int number)
 {
     static const char text[] =
-        "galley: a mapped file (a model's, or shared memory) was cut short while it was in use, and "
+        "galley: a mapped file (a model's, or shared memory) was cut short while it was in use, "
+        "and "
         "what it held is gone: put new files in place by renaming (mv, galley pack), not by "
         "writing over old ones (cp)\n";
     ssize_t n = write(STDERR_FILENO, text, sizeof text - 1);

@@ -289,7 +289,11 @@ static void tell(struct gal_init *in)
         gal_print_text(cli->out, gal_str_of(in->notes[i]));
         fputc('\n', cli->out);
     }
-    fprintf(cli->out, "next: galley verify %s; galley serve %s\n", in->dir, in->dir);
+    if (in->draft.golden_file.n > 0)
+        fprintf(cli->out, "next: galley verify %s; galley serve %s\n", in->dir, in->dir);
+    else
+        fprintf(cli->out, "next: galley record %s --inputs ROWS.json; galley serve %s\n", in->dir,
+                in->dir);
 }
 
 static enum gal_status init(struct gal_init *in, struct gal_err *err)

@@ -14,6 +14,9 @@
 #define INPUTS_BYTES_MAX (512u << 20)
 #define NO_CASES "{\"cases\": []}\n"
 #define UNTOLD GAL_STR("golden.json")
+#define NAMING "golden: golden.json\n"
+/* As `galley init` has prepared it (package/draft.c). */
+#define PREPARED "\n# golden: {file: golden.json}"
 
 /* Where the cases go, and what the package's own manifest says of it. */
 struct target {
@@ -21,6 +24,7 @@ struct target {
     char named[GAL_PATH_SIZE]; /* that galley.yaml names, or would */
     bool is_named;
     bool placed; /* an empty file stands at `named`, so that the package can be opened */
+    bool added;  /* the manifest names it now */
 };
 
 /* --- where to --- */
@@ -104,6 +108,45 @@ static enum gal_status write_cases(const struct target *t, const struct gal_gold
     return status;
 }
 
+/* The manifest's text with a line that names the cases: the one that is prepared in a comment, or
+ * one more at the end. */
+static void put_named(struct gal_buf *out, struct gal_str text)
+{
+    const char *at = memmem(text.p, text.n, PREPARED, sizeof PREPARED - 1);
+    size_t n = at ? (size_t)(at - text.p) + 1 : text.n;
+
+    gal_buf_put(out, text.p, n);
+    if (at) {
+        gal_buf_put(out, at + 3, text.n - n - 2);
+        return;
+    }
+    if (n > 0 && text.p[n - 1] != '\n')
+        gal_buf_putc(out, '\n');
+    gal_buf_puts(out, NAMING);
+}
+
+/* Cases that galley.yaml does not name prove nothing. Where it cannot be written so that it still
+ * reads as it did, it stays, and the user is told what to add. */
+static void name_cases(struct target *t, const char *dir, struct gal_arena *arena)
+{
+    char path[GAL_PATH_SIZE];
+    struct gal_buf text, named;
+    struct gal_manifest *m = NULL;
+
+    snprintf(path, sizeof path, "%s/" GAL_MANIFEST_FILE, dir);
+    if (gal_file_read(path, INPUTS_BYTES_MAX, &text, NULL) != GAL_OK)
+        return;
+    gal_buf_init(&named, INPUTS_BYTES_MAX);
+    put_named(&named, gal_buf_str(&text));
+    t->added =
+        !named.failed &&
+        gal_manifest_read(gal_buf_str(&named), GAL_MANIFEST_FILE, arena, &m, NULL) == GAL_OK && m &&
+        gal_str_eq(m->golden_file, UNTOLD) &&
+        gal_file_put(path, gal_buf_str(&named), NULL) == GAL_OK;
+    gal_buf_release(&named);
+    gal_buf_release(&text);
+}
+
 static enum gal_status record(struct gal_cli *cli, struct gal_subject *s, const struct target *t,
                               struct gal_arena *arena, struct gal_golden **made,
                               struct gal_err *err)
@@ -139,7 +182,9 @@ static void say_recorded(struct gal_cli *cli, const struct target *t, const stru
         rows += g->cases[i].input_count && first->rank ? (uint64_t)first->shape[0] : 1;
     }
     fprintf(cli->out, "%s: %zu cases, %" PRIu64 " rows\n", t->path, g->case_count, rows);
-    if (!t->is_named && strcmp(t->path, t->named) == 0)
+    if (t->added)
+        fputs("galley.yaml names it now: the package proves itself by them.\n", cli->out);
+    else if (!t->is_named && strcmp(t->path, t->named) == 0)
         fputs("Add `golden: golden.json` to galley.yaml: then the package proves itself by them.\n",
               cli->out);
 }
@@ -171,6 +216,8 @@ static int run_record(struct gal_cli *cli)
         status = record(cli, &subject, &target, &arena, &made, &err);
     if (target.placed && (status || strcmp(target.path, target.named) != 0))
         unlink(target.named);
+    if (!status && !target.is_named && strcmp(target.path, target.named) == 0)
+        name_cases(&target, cli->operands[0], &arena);
     if (status)
         code = gal_cli_fail(cli, GAL_EXIT_FAILURE, &err);
     else
@@ -189,7 +236,8 @@ static const struct gal_option options[] = {
     {"atol", '\0', "NUMBER", "Absolute tolerance of the cases; the package's unless given"},
 };
 static const struct gal_example examples[] = {
-    {"galley record fraud/ --inputs rows.jsonl", "A case for each line, into fraud/golden.json."},
+    {"galley record fraud/ --inputs rows.jsonl",
+     "A case for each line, into fraud/golden.json; galley.yaml names it from then on."},
     {"galley record fraud/ -i fraud/golden.json --force",
      "The same inputs again, after a change that is meant to change answers."},
     {"echo '[5.1, 3.5, 1.4, 0.2]' | galley record iris/ -i - -o one.json", "One row, elsewhere."},

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/file.h"
 #include "cli/command.h"
 #include "cli/help.h"
 #include "net/loop.h"
@@ -8,6 +9,8 @@
 
 #include <malloc.h>
 #include <unistd.h>
+
+#define MODELS "/models"
 
 #ifdef M_MMAP_THRESHOLD
 /* Freed at once, and kept by each thread's heap. */
@@ -43,6 +46,16 @@ static enum gal_status read_model_env(struct gal_config *c, char *const *env, st
                             : status;
 }
 
+/* What images and charts mount, where nothing else is named. */
+static enum gal_status add_default(struct gal_config *c, struct gal_err *err)
+{
+    struct gal_file_info info;
+
+    if (gal_file_stat(MODELS, &info, NULL) != GAL_OK || info.kind != GAL_FILE_DIR)
+        return GAL_OK;
+    return gal_config_add_path(c, GAL_FROM_DEFAULT, GAL_STR(MODELS), err);
+}
+
 /* Flags, environment and file, as at the start: the server calls it again on SIGHUP. */
 static enum gal_status read_config(struct gal_config *c, void *ctx, struct gal_err *err)
 {
@@ -58,6 +71,8 @@ static enum gal_status read_config(struct gal_config *c, void *ctx, struct gal_e
     }
     if (status == GAL_OK && c->path_count == 0)
         status = read_model_env(c, cli->env, err);
+    if (status == GAL_OK && c->path_count == 0)
+        status = add_default(c, err);
     return status;
 }
 
@@ -106,7 +121,8 @@ static int run_serve(struct gal_cli *cli)
     }
     if (config.path_count == 0) {
         code = gal_cli_usage(cli,
-                             "nothing to serve: name a model file, a directory of models or a URL");
+                             "nothing to serve: name a model file, a directory of models or a URL "
+                             "(there is no " MODELS " either)");
         goto out;
     }
     open_log(cli, &config, &log);
@@ -155,7 +171,7 @@ const struct gal_command gal_command_serve = {
             "which the newest answers by default. It may be a URL: https://, s3://, gs://, az://, "
             "oci://, models:/NAME@ALIAS of an MLflow server; what it names is fetched first, and "
             "galley is not ready before. With no PATH at all, MODEL_PATH names it, or MODEL_SOURCE "
-            "(baked, volume, s3) with MODEL_NAME and MODEL_VERSION.\n\n"
+            "(baked, volume, s3) with MODEL_NAME and MODEL_VERSION, or it is /models.\n\n"
             "galley speaks the Open Inference Protocol (/v2) and plain JSON (/v1/predict), and "
             "shows both at /docs. It is ready (/health/ready) when every model has answered its "
             "warm-up. SIGTERM and Ctrl-C finish what is in flight and stop; SIGHUP reads "

@@ -94,6 +94,7 @@ struct gal_call {
     uint32_t code;                /* once closed */
     uint64_t opened_us, data_us;  /* its begin; the last byte of the request */
     size_t received;              /* bytes of the body so far */
+    size_t body_at;               /* where in `body` it begins */
     /* While the head comes: where in `head` things lie. */
     size_t head_bytes, path_at, path_n, authority_at, authority_n;
     uint32_t header_at[GAL_HTTP_HEADERS_MAX];

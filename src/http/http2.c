@@ -83,7 +83,7 @@ static void open_call(struct gal_http2 *h, struct gal_call *call, int32_t id)
     call->id = id;
     call->code = 0;
     call->opened_us = call->data_us = h->now_us;
-    call->received = call->head_bytes = 0;
+    call->received = call->body_at = call->head_bytes = 0;
     call->has_path = call->has_authority = call->head_failed = false;
     call->ended = call->faulted = call->answered = call->out_ended = false;
     call->deferred = call->closed = false;
@@ -136,11 +136,21 @@ static void fault(struct gal_http2 *h, struct gal_call *call, const struct gal_e
     h->ops->on_fault(h->user, call, err);
 }
 
+static void leave_free(struct gal_call *call, size_t n)
+{
+    if (n == 0 || gal_buf_reserve(call->body, n) == NULL)
+        return;
+    memset(call->body->p, 0, n);
+    call->body->n = call->body_at = n;
+}
+
 static void add_body(struct gal_http2 *h, struct gal_call *call, const char *p, size_t n)
 {
     struct gal_err err;
 
     if (call->received <= h->limits.body_bytes_max) {
+        if (call->received == n && h->ops->on_body != NULL)
+            leave_free(call, h->ops->on_body(h->user, call, (struct gal_str){p, n}));
         gal_buf_put(call->body, p, n);
         if (!call->body->failed)
             return;
@@ -159,7 +169,8 @@ static void end_request(struct gal_http2 *h, struct gal_call *call)
         if (call->ops->on_end != NULL)
             call->ops->on_end(call->user);
     } else if (!call->faulted) {
-        call->req.body = gal_buf_str(call->body);
+        call->req.body =
+            (struct gal_str){call->body->p + call->body_at, call->body->n - call->body_at};
         h->ops->on_request(h->user, call);
     }
 }
@@ -335,6 +346,7 @@ static int make_callbacks(nghttp2_session_callbacks **out)
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_sent);
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
     nghttp2_session_callbacks_set_send_data_callback(cb, gal_http2_on_send_data);
+    nghttp2_session_callbacks_set_data_source_read_length_callback(cb, gal_http2_on_read_length);
     *out = cb;
     return 0;
 }

@@ -38,6 +38,9 @@ struct gal_http2_ops {
     /* The head is whole and right. The carrier may claim the call here, or refuse it by
      * gal_http2_refuse (with its own answer). */
     void (*on_head)(void *user, struct gal_call *call);
+    /* The first bytes of a unary request's body: so many are left free before it, that what lies in
+     * it is aligned as the carrier wants it (its buffer's memory is, to 16). May be NULL. */
+    size_t (*on_body)(void *user, struct gal_call *call, struct gal_str begin);
     /* A unary request is whole; gal_http2_answer is to follow, now or later. */
     void (*on_request)(void *user, struct gal_call *call);
     /* The request is refused: answer with the error. call->req holds what has come. */

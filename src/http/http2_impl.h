@@ -11,6 +11,8 @@
 
 /* What goes out next. Taken from the pool to gather, given back when all is with the kernel. */
 #define GAL_HTTP2_OUT_BYTES 65536u
+/* Of a frame that goes out, where the peer takes such: a large tensor is not cut into hundreds. */
+#define GAL_HTTP2_FRAME_BYTES_MAX (256u << 10)
 struct gal_http2_out {
     struct gal_http2_out *next; /* in the pool */
     size_t n, count, borrowed;  /* bytes copied; parts; bytes of parts that are borrowed */
@@ -63,6 +65,9 @@ enum gal_status gal_http2_head_end(struct gal_call *call, const struct gal_http2
 nghttp2_nv gal_http2_nv(const struct gal_header *header);
 
 /* --- http2_out.c --- */
+ssize_t gal_http2_on_read_length(nghttp2_session *session, uint8_t type, int32_t id,
+                                 int32_t session_window, int32_t stream_window, uint32_t frame_max,
+                                 void *user);
 ssize_t gal_http2_on_read(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length,
                           uint32_t *flags, nghttp2_data_source *source, void *user);
 int gal_http2_on_send_data(nghttp2_session *session, nghttp2_frame *frame,

@@ -7,6 +7,7 @@
 #define FRAME_HEAD_BYTES 9u
 /* The most that nghttp2 hands over at once: a whole frame of 16 KiB, its head and padding's. */
 #define PIECE_BYTES_MAX 16640u
+#define FRAME_BYTES_MIN 16384u /* what every peer takes (RFC 9113, 4.2) */
 /* One write's worth: more waits for the next, so that connections take turns. */
 #define BORROWED_BYTES_MAX (512u << 10)
 
@@ -102,6 +103,49 @@ static void end_body(struct gal_http2 *h, struct gal_call *call, uint32_t *flags
         h->broken = true;
 }
 
+/* What a frame with n bytes of the call's body takes when large pieces are borrowed. */
+static void measure(const struct gal_call *call, size_t n, size_t *parts, size_t *bytes)
+{
+    size_t part = call->part, at = call->part_at;
+
+    *parts = 1;
+    *bytes = FRAME_HEAD_BYTES;
+    for (const struct gal_call_chunk *c = call->out; c != NULL && n > 0; c = c->next) {
+        for (; part < c->count && n > 0; part++) {
+            size_t run = c->parts[part].n - at;
+
+            run = run < n ? run : n;
+            n -= run;
+            at = 0;
+            if (run > JOIN_BYTES_MAX)
+                *parts += 2;
+            else
+                *bytes += run;
+        }
+        part = at = 0;
+    }
+}
+
+/* How large the next frame of DATA may be: what lies there in large pieces goes in few frames, if
+ * the peer takes such. Else 16 KiB: those fit the output also where each byte is copied. */
+ssize_t gal_http2_on_read_length(nghttp2_session *session, uint8_t type, int32_t id,
+                                 int32_t session_window, int32_t stream_window, uint32_t frame_max,
+                                 void *user)
+{
+    const struct gal_call *call = nghttp2_session_get_stream_user_data(session, id);
+    size_t n = frame_max < GAL_HTTP2_FRAME_BYTES_MAX ? frame_max : GAL_HTTP2_FRAME_BYTES_MAX;
+    size_t there, parts, bytes;
+
+    (void)type, (void)session_window, (void)stream_window, (void)user;
+    there = call != NULL && n > FRAME_BYTES_MIN ? queued(call, n) : 0;
+    if (there <= FRAME_BYTES_MIN)
+        return FRAME_BYTES_MIN;
+    measure(call, n, &parts, &bytes);
+    return parts < GAL_HTTP2_PARTS_MAX && bytes + PIECE_BYTES_MAX <= GAL_HTTP2_OUT_BYTES
+               ? (ssize_t)n
+               : (ssize_t)FRAME_BYTES_MIN;
+}
+
 /* How many bytes the next frame has; gal_http2_on_send_data puts them. */
 ssize_t gal_http2_on_read(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length,
                           uint32_t *flags, nghttp2_data_source *source, void *user)
@@ -137,29 +181,6 @@ static void put_bytes(struct gal_http2_out *out, const void *p, size_t n)
         last->n += n;
     else
         out->parts[out->count++] = (struct gal_str){to, n};
-}
-
-/* What a frame with n bytes of the call's body takes when large pieces are borrowed. */
-static void measure(const struct gal_call *call, size_t n, size_t *parts, size_t *bytes)
-{
-    size_t part = call->part, at = call->part_at;
-
-    *parts = 1;
-    *bytes = FRAME_HEAD_BYTES;
-    for (const struct gal_call_chunk *c = call->out; c != NULL && n > 0; c = c->next) {
-        for (; part < c->count && n > 0; part++) {
-            size_t run = c->parts[part].n - at;
-
-            run = run < n ? run : n;
-            n -= run;
-            at = 0;
-            if (run > JOIN_BYTES_MAX)
-                *parts += 2;
-            else
-                *bytes += run;
-        }
-        part = at = 0;
-    }
 }
 
 /* Leaves room for what nghttp2 hands over behind it. */

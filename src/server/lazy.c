@@ -184,8 +184,7 @@ static bool failed_just_now(const struct gal_model *m)
 static bool not_found_just_now(const struct gal_server *s, const struct gal_model *m)
 {
     return gal_mono_us(&gal_clock_system) < s->not_found.until_us &&
-           strcmp(s->not_found.name, m->name) == 0 &&
-           strcmp(s->not_found.version, m->version) == 0;
+           strcmp(s->not_found.name, m->name) == 0 && strcmp(s->not_found.version, m->version) == 0;
 }
 
 static void note_not_found(struct gal_server *s, const struct gal_model *m,

@@ -234,6 +234,28 @@ static void raw_contents_stay_where_they_are_when_aligned(void **state)
     }
 }
 
+/* From each beginning of it that holds the length of the raw contents. */
+static void the_place_of_raw_contents_is_seen_from_the_beginning(void **state)
+{
+    static const char m[] = "\x2a\x0c" X "\x3a\xac\x02"
+                            "abcdefgh";
+    static const char typed[] = "\x2a\x0c" X;
+
+    (void)state;
+    for (size_t n = 0; n <= sizeof m - 1; n++)
+        assert_int_equal(gal_grpc_raw_at((struct gal_str){m, n}), n < 17 ? 0 : 17);
+    for (size_t n = 0; n <= sizeof typed - 1; n++)
+        assert_int_equal(gal_grpc_raw_at((struct gal_str){typed, n}), 0);
+    assert_int_equal(gal_grpc_raw_at((struct gal_str){"\x3a\x03"
+                                                      "abc",
+                                                      5}),
+                     2); /* whole */
+    assert_int_equal(gal_grpc_raw_at((struct gal_str){"\x39"
+                                                      "12345678",
+                                                      9}),
+                     0); /* no bytes */
+}
+
 static void a_shape_that_claims_more_than_is_there_gets_no_memory(void **state)
 {
     static const char m[] = "\x2a\x19\x0a\x01x\x12\x04"
@@ -255,6 +277,7 @@ int main(void)
         cmocka_unit_test(damaged_messages_never_differ),
         cmocka_unit_test(unpacked_elements_and_split_contents_are_one),
         cmocka_unit_test(raw_contents_stay_where_they_are_when_aligned),
+        cmocka_unit_test(the_place_of_raw_contents_is_seen_from_the_beginning),
         cmocka_unit_test(a_shape_that_claims_more_than_is_there_gets_no_memory),
     };
     return cmocka_run_group_tests(tests, open_arena, close_arena);

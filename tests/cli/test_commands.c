@@ -91,7 +91,8 @@ static void serve_wants_something_to_serve(void **state)
 {
     (void)state;
     check("serve", GAL_EXIT_USAGE, "",
-          "galley: serve: nothing to serve: name a model file, a directory of models or a URL\n");
+          "galley: serve: nothing to serve: name a model file, a directory of models or a URL "
+          "(there is no /models either)\n");
     check("serve /nowhere/model.onnx", GAL_EXIT_FAILURE, "", "galley: serve: /nowhere/model.onnx");
     check("serve --config /nowhere.yaml", GAL_EXIT_FAILURE, "", "galley: serve: /nowhere.yaml: ");
 }

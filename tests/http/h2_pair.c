@@ -86,7 +86,16 @@ static void on_output(void *user)
     ((struct pair *)user)->outputs = true;
 }
 
-static const struct gal_http2_ops server_ops = {on_open,  on_head,  on_request,
+static size_t on_body(void *user, struct gal_call *call, struct gal_str begin)
+{
+    struct pair *p = user;
+
+    p->last = call;
+    p->begin_n = begin.n;
+    return p->body_free;
+}
+
+static const struct gal_http2_ops server_ops = {on_open,  on_head,  on_body,  on_request,
                                                 on_fault, on_close, on_output};
 
 /* --- the client's side --- */
@@ -186,6 +195,16 @@ static nghttp2_session *client_new(struct pair *p)
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(cb);
     return client;
+}
+
+void pair_take_frames(struct pair *p, uint32_t bytes_max)
+{
+    const nghttp2_settings_entry entries[] = {{NGHTTP2_SETTINGS_MAX_FRAME_SIZE, bytes_max},
+                                              {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1u << 30}};
+
+    if (nghttp2_submit_settings(p->client, NGHTTP2_FLAG_NONE, entries, 2) != 0 ||
+        nghttp2_session_set_local_window_size(p->client, NGHTTP2_FLAG_NONE, 0, 1 << 30) != 0)
+        abort();
 }
 
 struct pair *pair_new(const struct gal_http2_limits *limits)

@@ -35,10 +35,12 @@ struct pair {
     struct gal_http2 *server;
     nghttp2_session *client;
     uint64_t now_us;
-    bool failed;  /* gal_http2_feed has said false */
-    bool no_room; /* on_open gives no call */
-    bool outputs; /* on_output was called */
-    size_t piece; /* the wire's pieces; 0: as they come */
+    bool failed;      /* gal_http2_feed has said false */
+    bool no_room;     /* on_open gives no call */
+    size_t body_free; /* on_body's answer */
+    size_t begin_n;   /* what it was told */
+    bool outputs;     /* on_output was called */
+    size_t piece;     /* the wire's pieces; 0: as they come */
     struct pair_call calls[PAIR_CALLS];
     size_t opened, heads, requests, faults, closed;
     struct gal_call *last;                  /* that a callback was told */
@@ -56,6 +58,8 @@ struct pair {
 
 struct pair *pair_new(const struct gal_http2_limits *limits);
 void pair_free(struct pair *p);
+/* The client takes frames of so many bytes, and as many of them as come. */
+void pair_take_frames(struct pair *p, uint32_t bytes_max);
 /* Moves bytes both ways until none are left. */
 void pair_run(struct pair *p);
 /* Hands raw bytes to the server, as the peer's. */

@@ -317,6 +317,59 @@ static void a_drain_lets_streams_end(void **state)
     pair_free(p);
 }
 
+static void room_before_a_body_is_not_of_it(void **state)
+{
+    char *body = bytes_new(50000);
+
+    (void)state;
+    for (size_t n = 0; n < 16; n += 5) {
+        struct pair *p = pair_new(&limits);
+        struct gal_str got;
+
+        p->body_free = n;
+        pair_ask(p, "POST", "/", NULL, body, 50000);
+        pair_run(p);
+        got = p->last->req.body;
+        assert_true(p->begin_n > 1000 && p->begin_n < 50000); /* once, at the first piece */
+        assert_int_equal(got.n, 50000);
+        assert_memory_equal(got.p, body, 50000);
+        assert_int_equal((uintptr_t)got.p % 16, n);
+        pair_free(p);
+    }
+    free(body);
+}
+
+/* Where the pieces are large; small ones are joined in frames that fit the output. */
+static void frames_are_as_large_as_the_client_takes_them(void **state)
+{
+    enum { N = 1000000 };
+    static const uint32_t most[] = {16384, 50000, 1u << 20};
+    static const size_t frames[] = {62, 20, 4};
+    struct gal_str parts[1000];
+    char *bytes = bytes_new(N);
+
+    (void)state;
+    for (size_t k = 0; k < 6; k++) {
+        bool is_small = k >= 3;
+        struct gal_http_response r = {.status = 200, .parts = parts, .body_bytes = N};
+        struct pair *p = pair_new(&limits);
+        struct pair_answer *a;
+
+        r.part_count = is_small ? 1000 : 1;
+        for (size_t i = 0; i < r.part_count; i++)
+            parts[i] = (struct gal_str){bytes + i * 1000, is_small ? 1000 : N};
+        pair_take_frames(p, most[k % 3]);
+        p->answer = &r;
+        a = pair_answer_of(p, pair_ask(p, "GET", "/", NULL, NULL, 0));
+        pair_run(p);
+        assert_int_equal(a->body_n, N);
+        assert_int_equal(a->body_hash, pair_hash(bytes, N, 0));
+        assert_in_range(a->frames, is_small ? 20 : frames[k], frames[is_small ? 0 : k] + 4);
+        pair_free(p);
+    }
+    free(bytes);
+}
+
 static void requests_in_steady_state_allocate_nothing(void **state)
 {
     struct pair *p = pair_new(&limits);
@@ -377,6 +430,8 @@ int main(void)
         cmocka_unit_test(a_stream_without_room_may_be_tried_again),
         cmocka_unit_test(an_answer_before_the_end_of_its_request_stops_it),
         cmocka_unit_test(a_drain_lets_streams_end),
+        cmocka_unit_test(room_before_a_body_is_not_of_it),
+        cmocka_unit_test(frames_are_as_large_as_the_client_takes_them),
         cmocka_unit_test(requests_in_steady_state_allocate_nothing),
         cmocka_unit_test(every_allocation_may_fail),
     };

@@ -103,6 +103,7 @@ static void make(struct server *s, act_fn *act)
     memset(s, 0, sizeof *s);
     s->act = act;
     sem_init(&s->closed, 0, 0);
+    sem_init(&s->wrote, 0, 0);
     for (int i = 0; i < PEERS_MAX; i++) {
         s->peers[i] = calloc(1, sizeof(struct peer));
         assert_non_null(s->peers[i]);
@@ -158,25 +159,27 @@ void clean(struct server *s)
     for (int i = 0; i < PEERS_MAX; i++)
         free(s->peers[i]);
     sem_destroy(&s->closed);
+    sem_destroy(&s->wrote);
 }
 
-void wait_closed(struct server *s)
+static void wait_for(sem_t *event)
 {
     struct timespec end = {.tv_sec = (time_t)(gal_wall_us(&gal_clock_system) / 1000000 + 60)};
     int rc;
     do
-        rc = sem_timedwait(&s->closed, &end);
+        rc = sem_timedwait(event, &end);
     while (rc != 0 && errno == EINTR);
     assert_int_equal(rc, 0);
 }
 
+void wait_closed(struct server *s)
+{
+    wait_for(&s->closed);
+}
+
 void wait_wrote(struct server *s)
 {
-    uint64_t end_us = gal_mono_us(&gal_clock_system) + 60000000;
-    while (atomic_load(&s->wrote) == 0) {
-        assert_true(gal_mono_us(&gal_clock_system) < end_us);
-        usleep(1000);
-    }
+    wait_for(&s->wrote);
 }
 
 /* --- the client's side --- */
@@ -241,10 +244,9 @@ void echo(struct peer *p, enum event e, size_t n)
 {
     if (e == EV_DATA) {
         struct gal_str all = {p->space, n};
-        p->silent = true; /* its bytes must stay */
-        if (!gal_stream_write(p->stream, &all, 1))
-            return;
-        p->silent = false;
+        p->silent = !gal_stream_write(p->stream, &all, 1); /* its bytes must stay */
+        if (p->silent)
+            sem_post(&p->server->wrote);
     } else if (e == EV_WRITTEN) {
         p->silent = false;
         gal_stream_read_resume(p->stream);

@@ -52,8 +52,8 @@ struct server {
     act_fn *act;
     bool refuse;
     sem_t closed; /* posted by each on_close */
+    sem_t wrote;  /* posted by an act, for wait_wrote */
     atomic_int turns, opened;
-    atomic_int wrote; /* what `act` counts for wait_wrote */
     int peer_count;
     struct peer *peers[PEERS_MAX];
     const char *big; /* BIG_BYTES of a pattern */
@@ -69,8 +69,8 @@ void stop_running(struct server *s);
 void stop(struct server *s);
 void clean(struct server *s);
 void wait_closed(struct server *s); /* until one more stream is closed */
-/* Until an act has counted `wrote`: a client that reads meanwhile could keep up with a write larger
- * than every buffer, and nothing of it would wait. */
+/* Until an act has written more than went at once: a client that reads meanwhile could keep up with
+ * a write larger than every buffer, and nothing of it would wait. */
 void wait_wrote(struct server *s);
 extern const struct gal_stream_ops peer_ops;
 

@@ -215,6 +215,15 @@ def test_one_image_serves_what_a_volume_holds(package, cache, tmp_path):
         assert status == 200 and "is_fraud" in json.loads(body)["prediction"], body
     finally:
         assert c.stop() == 0
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    c = Container(tmp_path / "oci", "1", bare, volumes=[(volume / "iris", "/models/iris")], args=["galley", "serve"],
+                  env=["MODEL_PATH="]).start()  # nothing is named: /models is what is served
+    try:
+        c.wait_ready()
+        assert {m["name"] for m in json.loads(c.get("/v2/repository/index", b"{}")[1])} == {"iris"}
+    finally:
+        assert c.stop() == 0
 
 
 # --- the same, always ---

@@ -204,11 +204,28 @@ def test_a_packed_one_is_recorded_elsewhere(iris, tmp_path):
     assert json.loads((tmp_path / "one.json").read_text())["cases"][0]["atol"] == 0.5
 
 
-def test_a_manifest_without_golden_is_told_what_to_add(iris):
+def test_a_manifest_without_golden_names_what_is_recorded(iris, tmp_path):
     packages.edit(iris, "golden: golden.json\n", "")
     (iris / "golden.json").unlink()
+    manifest = iris / "galley.yaml"
+    bare = manifest.read_text()
     done = packages.record(iris, ROWS)
-    assert "Add `golden: golden.json`" in done.stdout and len(packages.cases(iris)) == 2
+    assert "names it now" in done.stdout and len(packages.cases(iris)) == 2
+    assert manifest.read_text() == bare + "golden: golden.json\n"
+    assert verify(iris)["golden"]["cases"] == 2
+    # What `galley init` has prepared is taken; an end without a line break gets one.
+    for before, after in ((bare.replace("\nname:", "\n# golden: {file: golden.json}   # here\nname:", 1), "golden: {file: golden.json}   # here\n"),
+                          (bare.rstrip("\n"), "\ngolden: golden.json\n")):
+        manifest.write_text(before)
+        (iris / "golden.json").unlink()
+        packages.record(iris, ROWS)
+        assert after in manifest.read_text() and "\n# golden" not in manifest.read_text()
+        assert verify(iris)["golden"]["cases"] == 2
+    # Where it cannot be written so, it stays, and what to add is told.
+    manifest.write_text(bare + "...\n")
+    (iris / "golden.json").unlink()
+    done = packages.record(iris, ROWS)
+    assert "Add `golden: golden.json`" in done.stdout and manifest.read_text() == bare + "...\n"
 
 
 # --- consistency of packages ---
