@@ -53,6 +53,10 @@ const char *gal_path_base(const char *path); /* behind the last slash */
 /* The path with all links followed; NOT_FOUND, IO. */
 #define GAL_PATH_SIZE 4096
 enum gal_status gal_path_real(const char *path, char out[GAL_PATH_SIZE], struct gal_err *err);
+/* The same of a path below `root` (a real path without a slash at its end; "": the system's), as
+ * who has it for / sees it: links and .. do not lead out. out begins with root. */
+enum gal_status gal_path_real_in(const char *root, const char *path, char out[GAL_PATH_SIZE],
+                                 struct gal_err *err);
 
 /* Tests only: the n-th file call from now fails with EIO; 0 turns it off. */
 void gal_file_fail_at(uint64_t n);

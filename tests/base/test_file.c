@@ -233,6 +233,52 @@ static enum gal_status scenario(const struct place *p, struct gal_err *err)
     return status;
 }
 
+static void assert_rooted(const struct place *p, const char *path, const char *real)
+{
+    char out[GAL_PATH_SIZE], want[GAL_PATH_SIZE];
+    snprintf(want, sizeof want, "%s%s", p->dir, real);
+    assert_int_equal(gal_path_real_in(p->dir, path, out, NULL), GAL_OK);
+    assert_string_equal(out, want);
+}
+
+static void links_stay_in_a_directory_that_stands_for_the_root(void **state)
+{
+    static const char *const links[][2] = {{"/sub", "whole"},         {"../../../sub", "up"},
+                                           {"a.txt", "near"},         {"sub/../near", "two"},
+                                           {"loop", "loop"},          {"/nothing", "lost"},
+                                           {"/up/./../whole/", "far"}};
+    const struct place *p = *state;
+    char out[GAL_PATH_SIZE], real[GAL_PATH_SIZE];
+    for (size_t i = 0; i < sizeof links / sizeof links[0]; i++) {
+        char *path = path_in(p, links[i][1]);
+        assert_int_equal(symlink(links[i][0], path), 0);
+        gal_free(path);
+    }
+    assert_rooted(p, "/a.txt", "/a.txt");
+    assert_rooted(p, "//./sub/../a.txt", "/a.txt");
+    assert_rooted(p, "/../../a.txt", "/a.txt");
+    assert_rooted(p, "/whole", "/sub");
+    assert_rooted(p, "/up/", "/sub");
+    assert_rooted(p, "/far", "/sub");
+    assert_rooted(p, "/two", "/a.txt");
+    assert_rooted(p, "/", "");
+    assert_int_equal(gal_path_real_in(p->dir, "/lost", out, NULL), GAL_NOT_FOUND);
+    assert_int_equal(gal_path_real_in(p->dir, "/a.txt/x", out, NULL), GAL_NOT_FOUND);
+    assert_int_equal(gal_path_real_in(p->dir, "/loop", out, NULL), GAL_IO);
+    char *near = path_in(p, "near");
+    assert_int_equal(gal_path_real_in("", near, out, NULL), GAL_OK);
+    assert_int_equal(gal_path_real(near, real, NULL), GAL_OK);
+    assert_string_equal(out, real);
+    assert_int_equal(gal_path_real_in("", "/", out, NULL), GAL_OK);
+    assert_string_equal(out, "/");
+    gal_free(near);
+    for (size_t i = 0; i < sizeof links / sizeof links[0]; i++) {
+        char *path = path_in(p, links[i][1]);
+        assert_int_equal(unlink(path), 0);
+        gal_free(path);
+    }
+}
+
 static void failing_file_calls_are_survived(void **state)
 {
     struct gal_err err;
@@ -276,6 +322,7 @@ int main(void)
         cmocka_unit_test(directories_are_listed_sorted_without_hidden_names),
         cmocka_unit_test(files_are_mapped),
         cmocka_unit_test(paths_are_joined_and_cut),
+        cmocka_unit_test(links_stay_in_a_directory_that_stands_for_the_root),
         cmocka_unit_test(failing_file_calls_are_survived),
         cmocka_unit_test(failing_allocations_are_survived),
     };

@@ -174,6 +174,34 @@ def test_the_arm64_image_is_made_of_arm64s_files(arm, native):
 
 
 @needs_arm
+def test_another_machine_packs_and_builds_the_same_bits(native, fraud, tmp_path):
+    """galley of arm64, under emulation, makes this machine's package and image: other instructions, other libraries."""
+    here = tmp_path / "here"  # this system's files, where the emulator does not look for its own libraries
+    here.mkdir()
+    # What /sys tells is of another processor.
+    hidden = ["unshare", "-m", "sh", "-c", f'mount -t tmpfs none /sys && mount --rbind / {here} && exec "$@"', "-"]
+    if not QEMU or subprocess.run([*hidden, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs qemu-aarch64-static (apt-get install qemu-user-static), and root, which may mount")
+    engine = next(p for p in (harness.SOURCE / "build" / "deps" / "onnxruntime" / "lib").glob("libonnxruntime.so.1*"))
+
+    def there(*args):
+        done = subprocess.run([*hidden, QEMU, "-L", ARM / "root", ARM / "galley", *map(str, args)], capture_output=True, text=True, timeout=280,
+                              stdin=subprocess.DEVNULL, check=False, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GALLEY_ONNXRUNTIME":
+                              str(ARM / "deps" / "onnxruntime" / "lib" / "libonnxruntime.so.1")})
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert machine((ARM / "galley").read_bytes()) == AARCH64
+    there("pack", fraud, "-o", tmp_path / "there.galley")
+    assert (tmp_path / "there.galley").read_bytes() == packages.pack(fraud, tmp_path / "here.galley").read_bytes()
+    report = json.loads(there("image", "build", fraud, "-t", "fraud:2.1.0", "-o", tmp_path / "there.tar", "--platform",
+                              f"linux/{native[0]['architecture']}", "--galley", harness.BIN, "--onnxruntime", engine,
+                              "--sysroot", here, "--cache", tmp_path / "cache", "--json"))
+    assert report["digest"] == native[0]["digest"]
+    assert (tmp_path / "there.tar").read_bytes() == native[1].read_bytes()
+
+
+@needs_arm
 @needs_tools
 @registry_server.needs_registry
 def test_both_builds_stand_under_one_name(arm, native, fraud, tmp_path):
