@@ -16,7 +16,7 @@ import tempfile
 from lib import context, machine, report
 
 SCENARIOS = ("first", "batched", "single", "overload", "target", "neighbours", "servers", "cache", "clients", "curves",
-             "grpc", "tensors", "tls", "idle", "sources", "cold")
+             "grpc", "tensors", "tls", "idle", "sources", "cold", "shared")
 
 
 def module(name):

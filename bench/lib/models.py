@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import struct
 import subprocess
 
@@ -39,6 +40,24 @@ SLOW = Model("mlp-512-1024x48-10")
 IMAGE = Model("identity-224x224x3")
 
 
+def packed(model, folder, name):
+    """The model as a .galley file, by a name of its own and without golden cases; the folder is below build/."""
+    source = os.path.join(folder, "package")
+    shutil.rmtree(source, ignore_errors=True)
+    os.makedirs(source)
+    os.link(model.need().file, os.path.join(source, "model.onnx"))
+    with open(os.path.join(source, "galley.yaml"), "w", encoding="ascii") as f:
+        f.write(f"galley: 1\nname: {name}\nversion: 1.0.0\nmodel: model.onnx\n")
+    out = os.path.join(folder, "model.galley")
+    subprocess.run([machine.GALLEY, "pack", source, "-o", out], check=True, capture_output=True)
+    return out
+
+
+def as_packed(request, name):
+    """The request, for what packed() made."""
+    return Request(f"/v2/models/{name}/infer", request.body, request.headers)
+
+
 def row_of(model):
     values = random.Random(7)
     return [round(values.uniform(-2, 2), 4) for _ in range(model.columns)]
@@ -66,10 +85,10 @@ def oip_json(model, row=None):
     return json_request(model.infer_path, {"inputs": [tensor]})
 
 
-def oip_binary(model, timeout_us=None):
-    """The binary tensor extension: a JSON head, then the row's bytes; the answer is binary too."""
-    blob = struct.pack(f"<{model.columns}f", *row_of(model))
-    head = {"inputs": [{"name": "input", "shape": [1, model.columns], "datatype": "FP32",
+def oip_binary(model, timeout_us=None, rows=1):
+    """The binary tensor extension: a JSON head, then the row's bytes (`rows` times); the answer is binary too."""
+    blob = struct.pack(f"<{model.columns}f", *row_of(model)) * rows
+    head = {"inputs": [{"name": "input", "shape": [rows, model.columns], "datatype": "FP32",
                         "parameters": {"binary_data_size": len(blob)}}],
             "parameters": {"binary_data_output": True}}
     if timeout_us is not None:

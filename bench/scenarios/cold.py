@@ -37,28 +37,14 @@ def first_answer(model, request, *options):
         p.wait()
 
 
-def packed(model, folder):
-    """The model as a .galley file, without golden cases."""
-    source = os.path.join(folder, "package")
-    shutil.rmtree(source, ignore_errors=True)
-    os.makedirs(source)
-    os.link(model.need().file, os.path.join(source, "model.onnx"))
-    with open(os.path.join(source, "galley.yaml"), "w", encoding="ascii") as f:
-        f.write("galley: 1\nname: cold\nversion: 1.0.0\nmodel: model.onnx\n")
-    out = os.path.join(folder, "model.galley")
-    subprocess.run([machine.GALLEY, "pack", source, "-o", out], check=True, capture_output=True)
-    return out
-
-
 def run(context):
     result = report.Result("cold", __doc__.strip())
     rounds, rows = context.pick(5, 2), []
     for name, model, limit in MODELS:
         folder = tempfile.mkdtemp(prefix="cold-", dir=machine.BUILD)
         try:
-            package = packed(model, folder)
-            request = models.oip_json(model)
-            request.path = "/v2/models/cold/infer"
+            package = models.packed(model, folder, "cold")
+            request = models.as_packed(models.oip_json(model), "cold")
             for how, options in (("before", ()), ("after", ("--verify", "after")),
                                  ("after, no warm-up", ("--verify", "after", "--warmup", "0")),
                                  ("after, weights shared", ("--verify", "after", "--share-weights", "on"))):

@@ -13,25 +13,6 @@ struct best {
     size_t count;
 };
 
-static double fp_at(const struct gal_tensor *t, size_t i)
-{
-    switch (t->dtype) {
-    case GAL_DT_FP16:
-        return (double)gal_fp16_to_fp32(((const uint16_t *)t->data)[i]);
-    case GAL_DT_BF16:
-        return (double)gal_bf16_to_fp32(((const uint16_t *)t->data)[i]);
-    case GAL_DT_FP64:
-        return ((const double *)t->data)[i];
-    default:
-        return (double)((const float *)t->data)[i];
-    }
-}
-
-static bool is_fp(enum gal_dtype t)
-{
-    return t == GAL_DT_FP16 || t == GAL_DT_BF16 || t == GAL_DT_FP32 || t == GAL_DT_FP64;
-}
-
 static uint64_t uint_at(const struct gal_tensor *t, size_t i)
 {
     switch (t->dtype) {
@@ -69,8 +50,8 @@ static int64_t int_at(const struct gal_tensor *t, size_t i)
 /* -1, 0, 1; NaN is below everything. */
 static int order(const struct gal_tensor *t, size_t a, size_t b)
 {
-    if (is_fp(t->dtype)) {
-        double x = fp_at(t, a), y = fp_at(t, b);
+    if (gal_dtype_is_float(t->dtype)) {
+        double x = gal_tensor_number(t, a), y = gal_tensor_number(t, b);
         bool nx = x != x, ny = y != y;
         return nx || ny ? ny - nx : (x > y) - (x < y);
     }
@@ -136,9 +117,9 @@ static char *write_score(char *p, const struct gal_tensor *t, size_t i)
 
     if (is_uint(t->dtype))
         return gal_json_write_u64(p, uint_at(t, i));
-    if (!is_fp(t->dtype))
+    if (!gal_dtype_is_float(t->dtype))
         return gal_json_write_i64(p, int_at(t, i));
-    d = fp_at(t, i);
+    d = gal_tensor_number(t, i);
     if (d != d || d == __builtin_inf() || d == MINUS_INFINITY) {
         const char *word = d != d ? "nan" : d > 0 ? "inf" : "-inf";
         memcpy(p, word, strlen(word));

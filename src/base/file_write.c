@@ -8,12 +8,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define TRIES 16u
 #define DEPTH_MAX 64u /* of a directory that is removed: ours are not deep */
+#define FOLDERS_OPEN_MAX 16
 
 struct gal_file_writer {
     int fd;
@@ -299,6 +302,30 @@ enum gal_status gal_dir_make_beside(const char *path, char **out, struct gal_err
     return gal_fail(err, GAL_IO, "%s: no free name beside it", path);
 }
 
+enum gal_status gal_dir_make_temporary(const char *what, char **out, struct gal_err *err)
+{
+    const char *tmp = getenv("TMPDIR");
+    size_t room;
+    char *path;
+    *out = NULL;
+    if (!tmp || tmp[0] != '/')
+        tmp = "/tmp";
+    room = strlen(tmp) + strlen(what) + sizeof "/galley--XXXXXX";
+    path = gal_alloc(room);
+    if (!path)
+        return gal_fail(err, GAL_NO_MEMORY, "no memory for a path");
+    (void)snprintf(path, room, "%s/galley-%s-XXXXXX", tmp, what);
+    if (gal_file_fails() || !mkdtemp(path)) {
+        gal_fail(err, GAL_IO, "no temporary directory can be made in %.100s: %s", tmp,
+                 strerror(errno));
+        gal_err_hint(err, "TMPDIR names another directory");
+        gal_free(path);
+        return GAL_IO;
+    }
+    *out = path;
+    return GAL_OK;
+}
+
 enum gal_status gal_dir_sync(const char *path, struct gal_err *err)
 {
     return sync_directory(path) == 0 ? GAL_OK : gal_file_errno(err, path, errno);
@@ -349,6 +376,21 @@ static int remove_tree(int at, const char *name,
     if (!code && unlinkat(at, name, AT_REMOVEDIR) != 0)
         code = errno;
     return code;
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st, (void)kind, (void)at;
+    (void)remove(path);
+    return 0;
+}
+
+/* Not by remove_tree: what clients and tools wrote may be deeper than files can be open. */
+void gal_dir_remove_temporary(char *path)
+{
+    if (path)
+        (void)nftw(path, remove_one, FOLDERS_OPEN_MAX, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+    gal_free(path);
 }
 
 enum gal_status gal_dir_remove(const char *path, struct gal_err *err)

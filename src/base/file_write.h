@@ -44,6 +44,13 @@ enum gal_status gal_dir_place(const char *from, const char *to, struct gal_err *
 enum gal_status gal_dir_sync(const char *path, struct gal_err *err);
 /* A directory and all in it; links are removed, not followed. What is gone already is fine. */
 enum gal_status gal_dir_remove(const char *path, struct gal_err *err);
+/* A new, empty directory "galley-WHAT-..." (mode 0700) in the one that TMPDIR names by an absolute
+ * path, else in /tmp. *out is owned; the directory is the caller's too, until the call that follows
+ * takes both: nothing else removes it, a crash leaves it. IO with a hint when none can be made. */
+enum gal_status gal_dir_make_temporary(const char *what, char **out, struct gal_err *err);
+/* Takes the path; NULL is fine. All in it goes, however deep, links as links; what cannot be
+ * removed stays, as there is nobody to tell. */
+void gal_dir_remove_temporary(char *path);
 enum gal_status gal_path_rename(const char *from, const char *to, struct gal_err *err);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/str.h"
 
+#include "base/decimal.h"
+
 static unsigned char fold(char c)
 {
     unsigned char u = (unsigned char)c;
@@ -132,17 +134,9 @@ static const char digit_pairs[] = "000102030405060708091011121314151617181920212
 
 static unsigned count_digits(uint64_t v)
 {
-    /* clang-format off */
-    static const uint64_t powers[] = {
-        1u, 10u, 100u, 1000u, 10000u, 100000u, 1000000u, 10000000u, 100000000u, 1000000000u,
-        10000000000u, 100000000000u, 1000000000000u, 10000000000000u, 100000000000000u,
-        1000000000000000u, 10000000000000000u, 100000000000000000u, 1000000000000000000u,
-        10000000000000000000u,
-    };
-    /* clang-format on */
     unsigned bits = 64 - (unsigned)__builtin_clzll(v | 1);
     unsigned low = bits * 1233 >> 12; /* bits * log10(2): the count, or one less */
-    return low + (v >= powers[low]) + (v == 0);
+    return low + (v >= gal_pow10_u64[low]) + (v == 0);
 }
 
 char *gal_u64_write(char *p, uint64_t v)

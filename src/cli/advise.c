@@ -149,20 +149,13 @@ static void print_text(FILE *out, const struct question *q)
     print_advice(out, "weights", &q->weights);
 }
 
-static void put_text(struct gal_buf *out, const char *separator, const char *key, const char *text)
-{
-    gal_buf_puts(out, separator);
-    gal_json_put_key(out, key);
-    gal_json_put_str(out, gal_str_of(text));
-}
-
 static void put_advice(struct gal_buf *out, const char *key, const struct gal_advice *a)
 {
     gal_buf_putc(out, ',');
     gal_json_put_key(out, key);
-    put_text(out, "{", "choice", a->choice);
-    put_text(out, ",", "reason", a->reason);
-    put_text(out, ",", "how", a->how);
+    gal_json_put_member(out, "{", "choice", gal_str_of(a->choice));
+    gal_json_put_member(out, ",", "reason", gal_str_of(a->reason));
+    gal_json_put_member(out, ",", "how", gal_str_of(a->how));
     gal_buf_putc(out, '}');
 }
 
@@ -170,9 +163,9 @@ static void print_json(FILE *out, const struct question *q)
 {
     struct gal_buf b;
     gal_buf_init(&b, JSON_BYTES_MAX);
-    put_text(&b, "{", "path", q->path);
-    put_text(&b, ",", "is", gal_form_name(q->form));
-    put_text(&b, ",", "for", gal_use_name(q->use));
+    gal_json_put_member(&b, "{", "path", gal_str_of(q->path));
+    gal_json_put_member(&b, ",", "is", gal_str_of(gal_form_name(q->form)));
+    gal_json_put_member(&b, ",", "for", gal_str_of(gal_use_name(q->use)));
     gal_buf_puts(&b, ",\"bytes\":");
     gal_json_put_u64(&b, q->delivery.bytes);
     put_advice(&b, "format", &q->format);

@@ -28,16 +28,6 @@ static char *only_file(const char *dir, unsigned depth)
     return found;
 }
 
-static char *path_of(const struct gal_cache *c, const struct gal_shelf_entry *e)
-{
-    char *below = gal_path_join(c->dir, "e"), *dir = below ? gal_path_join(below, e->key) : NULL;
-    char *files = dir ? gal_path_join(dir, "d") : NULL;
-
-    gal_free(below);
-    gal_free(dir);
-    return files;
-}
-
 /* "sha256:HEX" into out, empty when it is not known: what the source's name tells, else (--digests)
  * of the one file that there is. */
 static void digest_of(const struct gal_cache *c, const struct gal_shelf_entry *e,
@@ -53,7 +43,7 @@ static void digest_of(const struct gal_cache *c, const struct gal_shelf_entry *e
     }
     if (!e->complete || !gal_cli_has(c->cli, "digests"))
         return;
-    files = path_of(c, e);
+    files = gal_shelf_files(c->dir, e->key);
     file = files ? only_file(files, 0) : NULL;
     if (file && gal_sha256_file(file, hex, NULL) == GAL_OK)
         snprintf(out, GAL_SHA256_HEX_SIZE + 8, "sha256:%s", hex);
@@ -100,7 +90,7 @@ static void print_json(const struct gal_cache *c)
     gal_json_put_u64(&b, c->bytes_max);
     gal_buf_puts(&b, ",\"entries\":[");
     for (size_t i = 0; i < c->count; i++) {
-        char *files = path_of(c, &c->entries[i]);
+        char *files = gal_shelf_files(c->dir, c->entries[i].key);
         digest_of(c, &c->entries[i], digest);
         gal_buf_puts(&b, i ? ",{" : "{");
         gal_cache_put(&b, &c->entries[i]);

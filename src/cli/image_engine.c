@@ -31,7 +31,7 @@ static bool opened_engine(char out[GAL_PATH_SIZE])
 }
 
 static enum gal_status read_machine(const char *path, struct gal_arena *arena,
-                                    struct gal_image_engine *version, unsigned *machine,
+                                    struct gal_image_engine *engine, unsigned *machine,
                                     struct gal_err *err)
 {
     struct gal_str bytes;
@@ -44,10 +44,10 @@ static enum gal_status read_machine(const char *path, struct gal_arena *arena,
         gal_err_place(err, "%s", path);
     *machine = status ? 0 : elf.machine;
     /* its symbols have one version, which is its own: VERS_1.29.0 */
-    for (size_t i = 0; version && !status && i < elf.offer_count; i++) {
+    for (size_t i = 0; engine && !status && i < elf.offer_count; i++) {
         struct gal_str name = elf.offers[i].name;
-        if (gal_str_starts(name, GAL_STR("VERS_")) && name.n - 5 < sizeof version->version)
-            snprintf(version->version, sizeof version->version, "%.*s", (int)(name.n - 5),
+        if (gal_str_starts(name, GAL_STR("VERS_")) && name.n - 5 < sizeof engine->version)
+            snprintf(engine->version, sizeof engine->version, "%.*s", (int)(name.n - 5),
                      name.p + 5);
     }
     gal_file_unmap(bytes);

@@ -5,14 +5,6 @@
 #include "base/mem.h"
 #include "net/loop.h"
 
-#include <stdlib.h>
-
-static const char *temporary(void)
-{
-    const char *dir = getenv("TMPDIR");
-    return dir && dir[0] ? dir : "/tmp";
-}
-
 struct gal_registry_options gal_cli_registry(const struct gal_cli *cli)
 {
     struct gal_registry_options options = {.fetch = {.clock = &gal_clock_system}};
@@ -46,18 +38,13 @@ enum gal_status gal_image_source_open(const struct gal_cli *cli, const char *tex
 {
     struct gal_file_info info;
     enum gal_status status = gal_file_stat(text, &info, err);
-    char *beside;
 
     *out = (struct gal_image_source){.layout = NULL};
     if (status)
         return status;
     if (info.kind != GAL_FILE_NONE)
         return gal_layout_open(text, &out->layout, err);
-    beside = gal_path_join(temporary(), "galley-image");
-    if (!beside)
-        return gal_fail(err, GAL_NO_MEMORY, "no memory for a path");
-    status = gal_dir_make_beside(beside, &out->fetched, err);
-    gal_free(beside);
+    status = gal_dir_make_temporary("image", &out->fetched, err);
     if (!status)
         status = fetch(cli, text, platform, out->fetched, err);
     if (!status)
@@ -74,8 +61,6 @@ enum gal_status gal_image_source_open(const struct gal_cli *cli, const char *tex
 void gal_image_source_close(struct gal_image_source *s)
 {
     gal_layout_close(s->layout);
-    if (s->fetched)
-        gal_dir_remove(s->fetched, NULL);
-    gal_free(s->fetched);
+    gal_dir_remove_temporary(s->fetched);
     *s = (struct gal_image_source){.layout = NULL};
 }

@@ -86,14 +86,11 @@ static enum gal_status take_name(struct gal_image_target *t, struct gal_err *err
 
 static enum gal_status make_temporary(struct gal_image_target *t, struct gal_err *err)
 {
-    const char *tmp = env_of(t->cli, "TMPDIR");
-    char *beside = gal_path_join(tmp ? tmp : "/tmp", "galley-image"), *dir = NULL;
-    enum gal_status status = beside ? gal_dir_make_beside(beside, &dir, err)
-                                    : gal_fail(err, GAL_NO_MEMORY, "no memory for a path");
+    enum gal_status status = gal_dir_make_temporary("image", &t->temporary, err);
+    if (!status && strlen(t->temporary) >= sizeof t->path)
+        status = gal_fail(err, GAL_INVALID, "TMPDIR is too long a path");
     if (!status)
-        snprintf(t->path, sizeof t->path, "%s", dir);
-    gal_free(dir);
-    gal_free(beside);
+        memcpy(t->path, t->temporary, strlen(t->temporary) + 1);
     t->kind = GAL_LAYOUT_DIR;
     return status;
 }
@@ -138,8 +135,8 @@ enum gal_status gal_image_target_init(struct gal_image_target *t, struct gal_cli
 void gal_image_target_release(struct gal_image_target *t)
 {
     gal_transfer_release(&t->transfer);
-    if (!t->keeps && t->path[0])
-        (void)gal_dir_remove(t->path, NULL);
+    gal_dir_remove_temporary(t->temporary);
+    t->temporary = NULL;
 }
 
 /* --- delivery --- */

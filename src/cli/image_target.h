@@ -20,7 +20,8 @@ struct gal_image_target {
     struct gal_cli_transfer transfer;
     struct gal_reference ref;
     char name[GAL_REFERENCE_SIZE]; /* as the user wrote it, with its tag */
-    char path[GAL_PATH_SIZE];      /* that is written; temporary when only pushed */
+    char path[GAL_PATH_SIZE];      /* that is written */
+    char *temporary;               /* the same, owned, when it is only pushed; else NULL */
     enum gal_layout_kind kind;
     bool keeps, pushes; /* path is the user's; it goes to the registry */
     struct gal_transfer moved;

@@ -3,7 +3,7 @@
 #include "cli/init.h"
 
 #include "backend/onnx.h"
-#include "base/file.h"
+#include "base/file_write.h"
 #include "cli/print.h"
 #include "package/manifest.h"
 #include "text/json.h"
@@ -324,7 +324,7 @@ static int run_init(struct gal_cli *cli)
         code = gal_cli_fail(cli, GAL_EXIT_FAILURE, &err);
     else
         tell(&in);
-    gal_init_work_remove(&in);
+    gal_dir_remove_temporary(in.work);
     gal_arena_release(&in.arena);
     gal_config_release(&in.config);
     return code;

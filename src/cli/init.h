@@ -93,9 +93,6 @@ enum gal_status gal_init_data(struct gal_init *in, const char *path, struct gal_
 enum gal_status gal_init_check(struct gal_init *in, struct gal_err *err);
 
 /* --- files (init_files.c) --- */
-/* Makes in->work. */
-enum gal_status gal_init_work(struct gal_init *in, struct gal_err *err);
-void gal_init_work_remove(struct gal_init *in);
 /* Writes `text` under PATH, complete or not at all. */
 enum gal_status gal_init_write(const char *path, struct gal_str text, struct gal_err *err);
 /* Copies every file that is not already in its place. CONFLICT when one is there and force is not.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Other frameworks' files: converted by a Python of the user's in a sandbox. Request and answer are
  * JSON files in the temporary directory (src/cli/convert/main.py reads and writes them). */
-#include "base/file.h"
+#include "base/file_write.h"
 #include "cli/convert.h"
 #include "cli/init.h"
 #include "cli/sandbox.h"
@@ -470,7 +470,7 @@ static enum gal_status convert(struct gal_init *in, const char *path, struct gal
     if (status == GAL_OK)
         status = find_python(in, &python, err);
     if (status == GAL_OK)
-        status = gal_init_work(in, err);
+        status = gal_dir_make_temporary("init", &in->work, err);
     out_dir = status == GAL_OK ? gal_init_path(in, in->work, "out") : NULL;
     if (status == GAL_OK && (!model || !out_dir || mkdir(out_dir, 0700) != 0))
         status = gal_fail(err, GAL_IO, "the temporary directory cannot be used");

@@ -1,52 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The files of `galley init`: a temporary directory, copies, texts written whole. */
+/* The files of `galley init`: copies, texts written whole. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/init.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define PIECE_BYTES (64u << 20)
-
-enum gal_status gal_init_work(struct gal_init *in, struct gal_err *err)
-{
-    const char *tmp = "/tmp";
-    char path[4096];
-    int n;
-
-    for (char *const *e = in->cli->env; e && *e; e++) {
-        if (strncmp(*e, "TMPDIR=/", 8) == 0)
-            tmp = *e + 7;
-    }
-    n = snprintf(path, sizeof(path), "%s/galley-init-XXXXXX", tmp);
-    if (n < 0 || n >= (int)sizeof(path) || !mkdtemp(path))
-        return gal_fail(err, GAL_IO, "no temporary directory can be made in %s: %s", tmp,
-                        strerror(errno));
-    in->work = gal_strdup(path);
-    return in->work ? GAL_OK : gal_fail(err, GAL_NO_MEMORY, "no memory for a path");
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    (void)remove(path);
-    return 0;
-}
-
-void gal_init_work_remove(struct gal_init *in)
-{
-    if (in->work)
-        (void)nftw(in->work, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-    gal_free(in->work);
-    in->work = NULL;
-}
 
 static enum gal_status failed(const char *path, const char *what, struct gal_err *err)
 {

@@ -3,7 +3,7 @@
  * that a user gives are run through the model and recorded. A draft has no steps but `unzip`, so
  * that features are the model's inputs, or the elements of its only one. */
 #include "backend/onnx.h"
-#include "base/file.h"
+#include "base/file_write.h"
 #include "base/limits.h"
 #include "cli/init.h"
 #include "codec/tensor_json.h"
@@ -324,7 +324,7 @@ static enum gal_status write_case(struct gal_init *in, const struct gal_golden_c
     struct gal_golden golden = {.cases = c, .case_count = 1};
     const char *path;
     struct gal_buf json;
-    enum gal_status status = in->work ? GAL_OK : gal_init_work(in, err);
+    enum gal_status status = in->work ? GAL_OK : gal_dir_make_temporary("init", &in->work, err);
 
     gal_buf_init(&json, GAL_INIT_JSON_BYTES_MAX);
     path = status == GAL_OK ? gal_init_path(in, in->work, GOLDEN) : NULL;

@@ -262,13 +262,6 @@ static void print_report(FILE *out, const struct report *r)
 
 /* --- JSON --- */
 
-static void put_member(struct gal_buf *out, const char *key, struct gal_str value)
-{
-    gal_buf_putc(out, ',');
-    gal_json_put_key(out, key);
-    gal_json_put_str(out, value);
-}
-
 static void put_shape(struct gal_buf *out, const struct gal_port *p)
 {
     gal_buf_puts(out, ",\"shape\":[");
@@ -296,10 +289,10 @@ static void put_ports(struct gal_buf *out, const char *key, const struct gal_por
         gal_json_put_key(out, "name");
         gal_json_put_str(out, p->name);
         if (p->kind == GAL_KIND_TENSOR)
-            put_member(out, "datatype", gal_str_of(gal_dtype_name(p->dtype)));
+            gal_json_put_member(out, ",", "datatype", gal_str_of(gal_dtype_name(p->dtype)));
         if (p->shape_known)
             put_shape(out, p);
-        put_member(out, "type", gal_str_of(p->type_text));
+        gal_json_put_member(out, ",", "type", gal_str_of(p->type_text));
         gal_buf_puts(out, p->optional ? ",\"optional\":true}" : "}");
     }
     gal_buf_putc(out, ']');
@@ -307,16 +300,16 @@ static void put_ports(struct gal_buf *out, const char *key, const struct gal_por
 
 static void put_info(struct gal_buf *out, const struct gal_model_info *info)
 {
-    put_member(out, "platform", gal_str_of(info->platform));
-    put_member(out, "opset", info->opsets);
+    gal_json_put_member(out, ",", "platform", gal_str_of(info->platform));
+    gal_json_put_member(out, ",", "opset", info->opsets);
     gal_buf_puts(out, ",\"ir_version\":");
     gal_json_put_i64(out, info->ir_version);
-    put_member(out, "producer", gal_str_of(info->producer));
-    put_member(out, "graph", gal_str_of(info->graph_name));
-    put_member(out, "domain", gal_str_of(info->domain));
+    gal_json_put_member(out, ",", "producer", gal_str_of(info->producer));
+    gal_json_put_member(out, ",", "graph", gal_str_of(info->graph_name));
+    gal_json_put_member(out, ",", "domain", gal_str_of(info->domain));
     gal_buf_puts(out, ",\"model_version\":");
     gal_json_put_i64(out, info->model_version);
-    put_member(out, "description", gal_str_of(info->description));
+    gal_json_put_member(out, ",", "description", gal_str_of(info->description));
     put_ports(out, "inputs", info->inputs, info->input_count);
     put_ports(out, "outputs", info->outputs, info->output_count);
     gal_buf_puts(out, ",\"metadata\":{");
@@ -334,13 +327,13 @@ static void put_report(struct gal_buf *out, const struct report *r)
     gal_buf_putc(out, '{');
     gal_json_put_key(out, "name");
     gal_json_put_str(out, gal_str_of(r->model->name));
-    put_member(out, "version", gal_str_of(r->model->version));
+    gal_json_put_member(out, ",", "version", gal_str_of(r->model->version));
     if (r->place)
-        put_member(out, "source", gal_str_of(gal_place_origin(r->place)));
-    put_member(out, "file", gal_str_of(r->model->path));
+        gal_json_put_member(out, ",", "source", gal_str_of(gal_place_origin(r->place)));
+    gal_json_put_member(out, ",", "file", gal_str_of(r->model->path));
     gal_buf_puts(out, ",\"bytes\":");
     gal_json_put_u64(out, r->bytes);
-    put_member(out, "sha256", gal_str_of(r->sha256));
+    gal_json_put_member(out, ",", "sha256", gal_str_of(r->sha256));
     if (r->info)
         put_info(out, r->info);
     if (r->model->package) {
@@ -348,7 +341,7 @@ static void put_report(struct gal_buf *out, const struct report *r)
         gal_inspect_put_package(out, r->model->package);
     }
     if (r->err.code != GAL_OK)
-        put_member(out, "error", gal_str_of(r->err.message));
+        gal_json_put_member(out, ",", "error", gal_str_of(r->err.message));
     gal_buf_puts(out, ",\"config\":");
     gal_model_config_json(out, &r->config);
     gal_buf_putc(out, '}');

@@ -29,16 +29,12 @@ static const char *type_of(const struct gal_feature *f)
 /* SIZE_MAX: they cannot be read. */
 static size_t golden_cases(struct gal_package *p)
 {
-    const struct gal_manifest *m = p->manifest;
-    const struct gal_package_file *file = gal_package_find(p, m->golden_file);
     struct gal_golden *golden = NULL;
     struct gal_arena arena;
-    struct gal_str text;
     size_t count = SIZE_MAX;
 
     gal_arena_init(&arena, 65536, 0, GOLDEN_BYTES_MAX);
-    if (file && gal_package_bytes(p, file, &text, NULL) == GAL_OK &&
-        gal_golden_read(text, "golden.json", m->rtol, m->atol, &arena, &golden, NULL) == GAL_OK)
+    if (gal_package_golden(p, &arena, &golden, NULL) == GAL_OK && golden)
         count = golden->case_count;
     gal_arena_release(&arena);
     return count;
@@ -263,13 +259,6 @@ void gal_inspect_print_package(FILE *out, struct gal_package *p)
 
 /* --- JSON --- */
 
-static void put_text(struct gal_buf *out, const char *separator, const char *key, struct gal_str v)
-{
-    gal_buf_puts(out, separator);
-    gal_json_put_key(out, key);
-    gal_json_put_str(out, v);
-}
-
 static void put_literal(struct gal_buf *out, const char *separator, const char *key,
                         const struct gal_feature *f, const struct gal_literal *v)
 {
@@ -294,8 +283,8 @@ static void put_feature(struct gal_buf *out, const struct gal_feature *f)
 {
     static const char *const actions[] = {"", "refuse", "flag"};
 
-    put_text(out, "{", "name", f->name);
-    put_text(out, ",", "type", gal_str_of(type_of(f)));
+    gal_json_put_member(out, "{", "name", f->name);
+    gal_json_put_member(out, ",", "type", gal_str_of(type_of(f)));
     gal_buf_puts(out, ",\"shape\":[");
     for (size_t d = 0; d < f->rank; d++) {
         gal_buf_puts(out, d ? "," : "");
@@ -303,9 +292,9 @@ static void put_feature(struct gal_buf *out, const struct gal_feature *f)
     }
     gal_buf_putc(out, ']');
     if (f->description.n)
-        put_text(out, ",", "description", f->description);
+        gal_json_put_member(out, ",", "description", f->description);
     if (f->unit.n)
-        put_text(out, ",", "unit", f->unit);
+        gal_json_put_member(out, ",", "unit", f->unit);
     put_literal(out, ",", "gt", f, &f->gt);
     put_literal(out, ",", "ge", f, &f->ge);
     put_literal(out, ",", "lt", f, &f->lt);
@@ -314,9 +303,9 @@ static void put_feature(struct gal_buf *out, const struct gal_feature *f)
         put_literal(out, i ? "," : ",\"values\":[", NULL, f, &f->values[i]);
     gal_buf_puts(out, f->value_count ? "]" : "");
     if (f->pattern)
-        put_text(out, ",", "pattern", gal_str_of(f->pattern));
+        gal_json_put_member(out, ",", "pattern", gal_str_of(f->pattern));
     if (f->outlier != GAL_OUTLIER_NONE) {
-        put_text(out, ",\"outlier\":{", "action", gal_str_of(actions[f->outlier]));
+        gal_json_put_member(out, ",\"outlier\":{", "action", gal_str_of(actions[f->outlier]));
         put_literal(out, ",", "below", f, &f->outlier_below);
         put_literal(out, ",", "above", f, &f->outlier_above);
         gal_buf_putc(out, '}');
@@ -364,7 +353,7 @@ static void put_golden(struct gal_buf *out, struct gal_package *p)
         gal_buf_puts(out, ",\"golden\":null");
         return;
     }
-    put_text(out, ",\"golden\":{", "file", m->golden_file);
+    gal_json_put_member(out, ",\"golden\":{", "file", m->golden_file);
     gal_buf_puts(out, ",\"cases\":");
     if (cases == SIZE_MAX)
         gal_buf_puts(out, "null");
@@ -381,11 +370,11 @@ void gal_inspect_put_package(struct gal_buf *out, struct gal_package *p)
 {
     const struct gal_manifest *m = p->manifest;
 
-    put_text(out, "{", "path", gal_str_of(p->path));
+    gal_json_put_member(out, "{", "path", gal_str_of(p->path));
     if (p->digest[0])
-        put_text(out, ",", "digest", gal_str_of(p->digest));
+        gal_json_put_member(out, ",", "digest", gal_str_of(p->digest));
     gal_buf_puts(out, p->is_sealed ? ",\"sealed\":true" : ",\"sealed\":false");
-    put_text(out, ",", "description", m->description);
+    gal_json_put_member(out, ",", "description", m->description);
     gal_buf_puts(out, ",\"features\":[");
     for (size_t i = 0; i < m->feature_count; i++) {
         gal_buf_puts(out, i ? "," : "");

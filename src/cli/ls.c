@@ -7,14 +7,6 @@
 #define JSON_BYTES_MAX (16u << 20)
 #define DIGEST_SHOWN 12u /* hexadecimal digits, as git and docker show them */
 
-static void put_member(struct gal_buf *out, const char *separator, const char *key,
-                       struct gal_str value)
-{
-    gal_buf_puts(out, separator);
-    gal_json_put_key(out, key);
-    gal_json_put_str(out, value);
-}
-
 static uint64_t total(const struct gal_package *p)
 {
     uint64_t bytes = 0;
@@ -27,24 +19,24 @@ static void print_json(struct gal_cli *cli, const struct gal_package *p)
 {
     struct gal_buf b;
     gal_buf_init(&b, JSON_BYTES_MAX);
-    put_member(&b, "{", "path", gal_str_of(p->path));
+    gal_json_put_member(&b, "{", "path", gal_str_of(p->path));
     if (p->manifest) {
-        put_member(&b, ",", "name", p->manifest->name);
-        put_member(&b, ",", "version", p->manifest->version);
+        gal_json_put_member(&b, ",", "name", p->manifest->name);
+        gal_json_put_member(&b, ",", "version", p->manifest->version);
     }
-    put_member(&b, ",", "digest", gal_str_of(p->digest));
+    gal_json_put_member(&b, ",", "digest", gal_str_of(p->digest));
     gal_buf_puts(&b, p->is_sealed ? ",\"sealed\":true,\"bytes\":" : ",\"sealed\":false,\"bytes\":");
     gal_buf_put_u64(&b, total(p));
     gal_buf_puts(&b, ",\"files\":[");
     for (size_t i = 0; i < p->file_count; i++) {
         const struct gal_package_file *f = &p->files[i];
-        put_member(&b, i ? ",{" : "{", "name", f->name);
-        put_member(&b, ",", "role", gal_str_of(gal_role_name(f->role)));
+        gal_json_put_member(&b, i ? ",{" : "{", "name", f->name);
+        gal_json_put_member(&b, ",", "role", gal_str_of(gal_role_name(f->role)));
         gal_buf_puts(&b, ",\"size\":");
         gal_buf_put_u64(&b, f->size);
         if (f->digest[0])
-            put_member(&b, ",", "digest", gal_str_of(f->digest));
-        put_member(&b, ",", "media_type", f->media_type);
+            gal_json_put_member(&b, ",", "digest", gal_str_of(f->digest));
+        gal_json_put_member(&b, ",", "media_type", f->media_type);
         gal_buf_putc(&b, '}');
     }
     gal_buf_puts(&b, "]}");

@@ -89,14 +89,6 @@ static enum gal_status choose_path(struct packing *k)
 
 /* --- what was packed --- */
 
-static void put_member(struct gal_buf *out, const char *separator, const char *key,
-                       struct gal_str value)
-{
-    gal_buf_puts(out, separator);
-    gal_json_put_key(out, key);
-    gal_json_put_str(out, value);
-}
-
 static void print_json(const struct packing *k)
 {
     const struct gal_manifest *m = k->package->manifest;
@@ -104,10 +96,10 @@ static void print_json(const struct packing *k)
     size_t n = list_missing(k->package, missing);
     struct gal_buf b;
     gal_buf_init(&b, JSON_BYTES_MAX);
-    put_member(&b, "{", "file", gal_str_of(k->path));
-    put_member(&b, ",", "name", m->name);
-    put_member(&b, ",", "version", m->version);
-    put_member(&b, ",", "digest", gal_str_of(k->report.digest));
+    gal_json_put_member(&b, "{", "file", gal_str_of(k->path));
+    gal_json_put_member(&b, ",", "name", m->name);
+    gal_json_put_member(&b, ",", "version", m->version);
+    gal_json_put_member(&b, ",", "digest", gal_str_of(k->report.digest));
     gal_buf_printf(&b, ",\"bytes\":%" PRIu64 ",\"files\":%zu,\"findings\":[", k->report.bytes,
                    k->report.files);
     for (size_t i = 0; i < n + k->environment.finding_count; i++) {

@@ -6,27 +6,20 @@
 #include "cli/transfer.h"
 #include "package/pack.h"
 
-#include <stdlib.h>
-
 /* What is pushed, and what is to be removed afterwards. */
 struct pushed {
     struct gal_layout *layout;
-    char dir[64];   /* temporary; empty: none */
-    char path[128]; /* of the file in it */
+    char *dir;  /* temporary; NULL: none */
+    char *path; /* of the file in it */
 };
 
 static enum gal_status make_room(struct pushed *p, struct gal_err *err)
 {
-    const char *tmp = getenv("TMPDIR");
-    snprintf(p->dir, sizeof p->dir, "%s/galley-push-XXXXXX",
-             tmp && tmp[0] && strlen(tmp) < 32 ? tmp : "/tmp");
-    if (!mkdtemp(p->dir)) {
-        gal_fail(err, GAL_IO, "%s: no temporary directory can be made", p->dir);
-        p->dir[0] = '\0';
-        return GAL_IO;
-    }
-    snprintf(p->path, sizeof p->path, "%s/package.galley", p->dir);
-    return GAL_OK;
+    enum gal_status status = gal_dir_make_temporary("push", &p->dir, err);
+    if (status)
+        return status;
+    p->path = gal_path_join(p->dir, "package.galley");
+    return p->path ? GAL_OK : gal_fail(err, GAL_NO_MEMORY, "no memory for a path");
 }
 
 /* What `galley pack` has to know of a directory that nobody has packed: the time, and that its
@@ -90,8 +83,8 @@ static enum gal_status open_source(struct gal_cli *cli, const char *path, struct
 static void release(struct pushed *p)
 {
     gal_layout_close(p->layout);
-    if (p->dir[0])
-        (void)gal_dir_remove(p->dir, NULL);
+    gal_dir_remove_temporary(p->dir);
+    gal_free(p->path);
 }
 
 /* Which of a layout's manifests: the only one, or that of the name that is given, or the tag's. */

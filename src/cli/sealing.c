@@ -8,7 +8,7 @@
 enum gal_status gal_seal_prove(struct gal_cli *cli, const struct gal_config *config,
                                const char *path, bool *proved, struct gal_err *err)
 {
-    struct gal_subject subject = {.text = path};
+    struct gal_subject subject;
     struct gal_golden *golden = NULL;
     struct gal_proof proof;
     enum gal_status status = gal_subject_package(path, &subject, err);

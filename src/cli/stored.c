@@ -6,8 +6,6 @@
 #include "package/package.h"
 #include "ship/folder.h"
 
-#include <stdlib.h>
-
 #define MODELS "models"          /* where images of galley's have them */
 #define MANIFEST_MAX (64u << 20) /* memory to read one */
 
@@ -126,23 +124,13 @@ static enum gal_status choose(struct gal_stored *s, const char *model, struct ga
     return status;
 }
 
-static enum gal_status make_room(struct gal_stored *s, struct gal_err *err)
-{
-    const char *tmp = getenv("TMPDIR");
-    char *beside = gal_path_join(tmp && tmp[0] ? tmp : "/tmp", "galley-models");
-    enum gal_status status = beside ? gal_dir_make_beside(beside, &s->unpacked, err)
-                                    : gal_fail(err, GAL_NO_MEMORY, "no memory for a path");
-    gal_free(beside);
-    return status;
-}
-
 static enum gal_status take_out(struct gal_stored *s, const char *model, struct gal_err *err)
 {
     struct gal_view view;
     size_t files = 0;
     enum gal_status status = gal_view_open(s->source.layout, s->source.name, NULL, &view, err);
     if (!status)
-        status = make_room(s, err);
+        status = gal_dir_make_temporary("models", &s->unpacked, err);
     if (!status)
         status = gal_folder_extract(&view, MODELS, s->unpacked, &files, err);
     if (!status && files == 0)
@@ -169,8 +157,6 @@ enum gal_status gal_stored_open(const struct gal_cli *cli, const char *text, con
 void gal_stored_close(struct gal_stored *s)
 {
     gal_image_source_close(&s->source);
-    if (s->unpacked)
-        (void)gal_dir_remove(s->unpacked, NULL);
-    gal_free(s->unpacked);
+    gal_dir_remove_temporary(s->unpacked);
     s->unpacked = NULL;
 }

@@ -30,14 +30,14 @@ static enum gal_status open_remote(const struct gal_cli *cli, struct gal_subject
 
 enum gal_status gal_subject_package(const char *text, struct gal_subject *out, struct gal_err *err)
 {
-    *out = (struct gal_subject){.text = text};
+    *out = (struct gal_subject){.text = text, .path = text};
     return gal_package_open(text, &out->package, err);
 }
 
 enum gal_status gal_subject_load(const struct gal_config *config, struct gal_subject *s,
                                  struct gal_err *err)
 {
-    const struct gal_loading what = {.path = s->path ? s->path : s->text, .unproven = true};
+    const struct gal_loading what = {.path = s->path, .unproven = true};
     struct gal_model *model;
     enum gal_status status = gal_cli_load(config, &what, &s->catalog, &model, err);
 
@@ -87,35 +87,15 @@ void gal_subject_close(struct gal_subject *s)
 enum gal_status gal_subject_golden(struct gal_subject *s, struct gal_arena *arena,
                                    struct gal_golden **out, struct gal_err *err)
 {
-    const struct gal_manifest *m = s->package ? s->package->manifest : NULL;
-    const struct gal_package_file *file;
-    struct gal_str text;
-    enum gal_status status;
-    char path[GAL_PATH_SIZE];
-
     *out = NULL;
-    if (!m || m->golden_file.n == 0)
-        return GAL_OK;
-    file = gal_package_find(s->package, m->golden_file);
-    if (!file) {
-        gal_fail(err, GAL_NOT_FOUND, "the golden cases %.*s are not there",
-                 GAL_STR_SHOWN(m->golden_file));
-        gal_err_place(err, "%s", s->text);
-        gal_err_hint(err, "`galley record %s --inputs FILE` makes them", s->text);
-        return GAL_NOT_FOUND;
-    }
-    status = gal_package_bytes(s->package, file, &text, err);
-    snprintf(path, sizeof path, "%.*s", GAL_STR_ARG(m->golden_file));
-    return status ? status : gal_golden_read(text, path, m->rtol, m->atol, arena, out, err);
+    return s->package ? gal_package_golden(s->package, arena, out, err) : GAL_OK;
 }
 
 enum gal_status gal_subject_prove(struct gal_subject *s, struct gal_arena *arena,
                                   struct gal_golden **golden, struct gal_proof *proof,
                                   struct gal_err *err)
 {
-    enum gal_status status = gal_subject_golden(s, arena, golden, err);
-
-    if (!status && *golden)
-        status = gal_golden_prove(*golden, s->ops, s->session, arena, proof, err);
-    return status;
+    *golden = NULL;
+    return s->package ? gal_package_prove(s->package, s->ops, s->session, arena, golden, proof, err)
+                      : GAL_OK;
 }

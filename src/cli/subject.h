@@ -12,7 +12,7 @@
 
 struct gal_subject {
     const char *text;            /* as it was typed; borrowed */
-    const char *path;            /* where it lies; NULL: at `text` */
+    const char *path;            /* where it lies: `text`, or what was fetched or taken out */
     struct gal_package *package; /* NULL: it is none */
     const struct gal_backend_ops *ops;
     struct gal_session *session;

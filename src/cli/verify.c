@@ -129,25 +129,17 @@ static void print_verdict(FILE *out, const struct verdict *v)
 
 /* --- JSON --- */
 
-static void put_member(struct gal_buf *out, const char *separator, const char *key,
-                       struct gal_str value)
-{
-    gal_buf_puts(out, separator);
-    gal_json_put_key(out, key);
-    gal_json_put_str(out, value);
-}
-
 static void put_verdict(struct gal_buf *out, const struct verdict *v)
 {
     const struct gal_package *p = v->subject.package;
 
-    put_member(out, "{", "path", gal_str_of(v->place.path));
+    gal_json_put_member(out, "{", "path", gal_str_of(v->place.path));
     if (v->place.source)
-        put_member(out, ",", "source", gal_str_of(gal_place_origin(&v->place)));
+        gal_json_put_member(out, ",", "source", gal_str_of(gal_place_origin(&v->place)));
     if (p) {
-        put_member(out, ",", "name", p->manifest->name);
-        put_member(out, ",", "version", p->manifest->version);
-        put_member(out, ",", "digest", gal_str_of(p->digest));
+        gal_json_put_member(out, ",", "name", p->manifest->name);
+        gal_json_put_member(out, ",", "version", p->manifest->version);
+        gal_json_put_member(out, ",", "digest", gal_str_of(p->digest));
         gal_buf_puts(out, p->is_sealed ? ",\"sealed\":true" : ",\"sealed\":false");
     }
     gal_buf_puts(out, v->err.code == GAL_OK ? ",\"verified\":true" : ",\"verified\":false");
@@ -161,7 +153,7 @@ static void put_verdict(struct gal_buf *out, const struct verdict *v)
         gal_buf_puts(out, ",\"golden\":null");
     }
     if (v->err.code != GAL_OK)
-        put_member(out, ",", "error", gal_str_of(v->err.message));
+        gal_json_put_member(out, ",", "error", gal_str_of(v->err.message));
     gal_buf_putc(out, '}');
 }
 

@@ -3,6 +3,7 @@
  * without looking at the buffer. */
 #include "codec/tensor_json.h"
 
+#include "base/decimal.h"
 #include "base/limits.h"
 
 #include <math.h>
@@ -27,13 +28,11 @@ static uint16_t to_16(double d, bool bf16)
  * rounded operation of it; beyond them (BF16 only) the library does it. */
 static double decimal(long digits, int exponent)
 {
-    static const double power[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                   1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                   1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     char text[32];
 
-    if (exponent >= -22 && exponent <= 22)
-        return exponent < 0 ? (double)digits / power[-exponent] : (double)digits * power[exponent];
+    if (exponent > -GAL_POW10_COUNT && exponent < GAL_POW10_COUNT)
+        return exponent < 0 ? (double)digits / gal_pow10[-exponent]
+                            : (double)digits * gal_pow10[exponent];
     snprintf(text, sizeof(text), "%lde%d", digits, exponent);
     return strtod(text, NULL);
 }

@@ -1,21 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "load/arrivals.h"
 
-#include <math.h>
+#include "base/random.h"
 
-/* Steele, Lea, Flood, 2014: spreads a seed over the state, so that 1 and 2 are no neighbours. */
-static uint64_t splitmix(uint64_t *state)
-{
-    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
+#include <math.h>
 
 void gal_random_init(struct gal_random *r, uint64_t seed)
 {
     for (int i = 0; i < 4; i++)
-        r->s[i] = splitmix(&seed);
+        r->s[i] = gal_random_split(&seed);
 }
 
 static uint64_t rotate(uint64_t x, int k)

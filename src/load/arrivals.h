@@ -6,8 +6,8 @@
 
 #include <stdint.h>
 
-/* xoshiro256** (Blackman, Vigna, 2018), seeded through splitmix64: fast, and the same everywhere.
- */
+/* xoshiro256** (Blackman, Vigna, 2018), its state spread from the seed by gal_random_split, so that
+ * 1 and 2 are no neighbours: fast, and the same everywhere (base/random.h). */
 struct gal_random {
     uint64_t s[4];
 };
@@ -17,7 +17,8 @@ uint64_t gal_random_next(struct gal_random *r);
 double gal_random_unit(struct gal_random *r); /* in (0, 1] */
 
 enum gal_arrival_kind {
-    GAL_ARRIVALS_POISSON,  /* independent clients: gaps are exponential */
+    GAL_ARRIVALS_POISSON, /* independent clients: gaps are exponential, by the C library's log(), so
+                             another library may move a start by a nanosecond */
     GAL_ARRIVALS_CONSTANT, /* equal gaps */
 };
 

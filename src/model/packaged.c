@@ -10,7 +10,6 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 /* --- digests, beside the load --- */
 
@@ -35,43 +34,6 @@ static void *check(void *arg)
 
 /* --- the model's file --- */
 
-/* An unpacked copy for a model of several files in one .galley file: the engine opens them by name.
- */
-static enum gal_status unpack_aside(struct gal_model *m, char **dir, struct gal_err *err)
-{
-    const char *tmp = getenv("TMPDIR");
-    char *beside = gal_path_join(tmp && tmp[0] ? tmp : "/tmp", "galley-package");
-    char *made = NULL;
-    enum gal_status status = GAL_OK;
-
-    *dir = NULL;
-    if (!beside)
-        return gal_fail(err, GAL_NO_MEMORY, "no memory for a path");
-    status = gal_dir_make_beside(beside, &made, err);
-    gal_free(beside);
-    if (!status)
-        *dir = gal_path_join(made, "unpacked");
-    if (!status && !*dir)
-        status = gal_fail(err, GAL_NO_MEMORY, "no memory for a path");
-    if (!status)
-        status = gal_unpack(m->package, *dir, err);
-    if (status && made)
-        gal_dir_remove(made, NULL);
-    gal_free(made);
-    return status;
-}
-
-static void remove_aside(char *dir)
-{
-    char *slash = dir ? strrchr(dir, '/') : NULL;
-
-    if (!slash)
-        return;
-    *slash = '\0';
-    gal_dir_remove(dir, NULL);
-    gal_free(dir);
-}
-
 /* The model's other files, by the names that it has for them, out of one `.galley` file. NULL:
  * there is no memory, or no such file. */
 static const struct gal_backend_part *find_parts(struct gal_model *m,
@@ -94,13 +56,36 @@ static const struct gal_backend_part *find_parts(struct gal_model *m,
     return parts;
 }
 
+/* From an unpacked copy, for a model of several files in one .galley file: the engine opens them by
+ * name. What it has mapped stays when the copy is gone. */
+static enum gal_status load_aside(struct gal_model *m, const struct gal_model_options *o,
+                                  const struct gal_backend_options *options,
+                                  const struct gal_package_file *file, struct gal_err *err)
+{
+    char *temporary, *copy = NULL, *path = NULL;
+    enum gal_status status = gal_dir_make_temporary("package", &temporary, err);
+
+    if (status)
+        return status;
+    copy = gal_path_join(temporary, "unpacked"); /* of what mode it likes, in one that is ours */
+    path = copy ? gal_path_join(copy, file->name.p) : NULL;
+    if (path)
+        status = gal_unpack(m->package, copy, err);
+    else
+        status = gal_fail(err, GAL_NO_MEMORY, "no memory for a path");
+    if (!status)
+        status = o->ops->load(path, options, &m->session, err);
+    gal_free(path);
+    gal_free(copy);
+    gal_dir_remove_temporary(temporary);
+    return status;
+}
+
 static enum gal_status load_model(struct gal_model *m, const struct gal_model_options *o,
                                   const struct gal_package_file *file, struct gal_err *err)
 {
     const struct gal_manifest *manifest = m->package->manifest;
     struct gal_backend_options options = o->config.backend;
-    char *aside = NULL, *path = NULL;
-    enum gal_status status = GAL_OK;
 
     m->file_bytes = file->size;
     if (m->package->is_sealed) {
@@ -110,7 +95,7 @@ static enum gal_status load_model(struct gal_model *m, const struct gal_model_op
     if (m->package->is_dir && file->offset == 0)
         return o->ops->load(file->path, &options, &m->session, err);
     if (manifest->model_file_count == 0) {
-        status = gal_package_bytes(m->package, file, &options.bytes, err);
+        enum gal_status status = gal_package_bytes(m->package, file, &options.bytes, err);
         return status ? status : o->ops->load(m->package->path, &options, &m->session, err);
     }
     options.parts = find_parts(m, file, &options.part_count);
@@ -119,15 +104,7 @@ static enum gal_status load_model(struct gal_model *m, const struct gal_model_op
         !o->ops->load(m->package->path, &options, &m->session, NULL))
         return GAL_OK;
     options = o->config.backend; /* what cannot be mapped, and what is wrong with it */
-    status = unpack_aside(m, &aside, err);
-    if (!status) {
-        path = gal_path_join(aside, file->name.p);
-        status = path ? o->ops->load(path, &options, &m->session, err)
-                      : gal_fail(err, GAL_NO_MEMORY, "no memory for a path");
-    }
-    gal_free(path);
-    remove_aside(aside); /* what the engine has mapped stays */
-    return status;
+    return load_aside(m, o, &options, file, err);
 }
 
 static enum gal_status check_format(const struct gal_manifest *m, struct gal_err *err)
@@ -234,26 +211,11 @@ static enum gal_status take_sample(struct gal_model *m, const struct gal_golden 
 
 enum gal_status gal_packaged_prove(struct gal_model *m, struct gal_err *err)
 {
-    const struct gal_manifest *manifest = m->package->manifest;
-    const struct gal_package_file *file = gal_package_find(m->package, manifest->golden_file);
     struct gal_golden *golden;
-    struct gal_str text;
-    enum gal_status status;
+    enum gal_status status =
+        gal_package_prove(m->package, m->ops, m->session, &m->arena, &golden, NULL, err);
 
-    if (manifest->golden_file.n == 0)
-        return GAL_OK;
-    if (!file)
-        return gal_fail(err, GAL_NOT_FOUND, "the package holds no file %.*s, its golden cases",
-                        GAL_STR_SHOWN(manifest->golden_file));
-    status = gal_package_bytes(m->package, file, &text, err);
-    if (!status)
-        status = gal_golden_read(text, manifest->golden_file.p, manifest->rtol, manifest->atol,
-                                 &m->arena, &golden, err);
-    if (!status)
-        status = gal_golden_prove(golden, m->ops, m->session, &m->arena, NULL, err);
-    if (!status && golden->case_count)
-        status = take_sample(m, golden, err);
-    return status;
+    return !status && golden && golden->case_count ? take_sample(m, golden, err) : status;
 }
 
 void gal_model_verify(struct gal_model *m)

@@ -8,14 +8,6 @@
 #define LAYER_ANNOTATIONS 3u
 #define MANIFEST_ANNOTATIONS 5u
 
-static void put_member(struct gal_buf *out, const char *separator, const char *key,
-                       struct gal_str value)
-{
-    gal_buf_puts(out, separator);
-    gal_json_put_key(out, key);
-    gal_json_put_str(out, value);
-}
-
 static void put_list_of_one(struct gal_buf *out, const char *key, struct gal_str value)
 {
     if (value.n == 0)
@@ -30,14 +22,14 @@ static void put_list_of_one(struct gal_buf *out, const char *key, struct gal_str
 void gal_artifact_config(struct gal_buf *out, const struct gal_manifest *m,
                          const struct gal_plan *plan)
 {
-    put_member(out, "{\"descriptor\":{", "name", m->name);
-    put_member(out, ",", "version", m->version);
+    gal_json_put_member(out, "{\"descriptor\":{", "name", m->name);
+    gal_json_put_member(out, ",", "version", m->version);
     if (m->description.n > 0)
-        put_member(out, ",", "description", m->description);
+        gal_json_put_member(out, ",", "description", m->description);
     put_list_of_one(out, "authors", m->owner);
     put_list_of_one(out, "licenses", m->licence);
-    put_member(out, "},\"config\":{", "format",
-               m->model_format.n > 0 ? m->model_format : GAL_STR("onnx"));
+    gal_json_put_member(out, "},\"config\":{", "format",
+                        m->model_format.n > 0 ? m->model_format : GAL_STR("onnx"));
     gal_buf_puts(out, "},\"modelfs\":{\"type\":\"layers\",\"diffIds\":[");
     for (size_t i = 0; i < plan->file_count; i++) {
         gal_buf_puts(out, i ? "," : "");
@@ -54,7 +46,7 @@ static bool annotate(struct gal_oci_descriptor *d, const struct gal_package_file
     struct gal_oci_annotation *a = gal_arena_array(arena, LAYER_ANNOTATIONS, sizeof *a);
     struct gal_buf text;
     gal_buf_init(&text, 16384);
-    put_member(&text, "{", "name", f->name);
+    gal_json_put_member(&text, "{", "name", f->name);
     gal_buf_puts(&text, ",\"mode\":420,\"uid\":0,\"gid\":0,\"size\":");
     gal_buf_put_u64(&text, f->size);
     gal_buf_puts(&text, ",\"mtime\":\"1970-01-01T00:00:00Z\",\"typeflag\":48}");

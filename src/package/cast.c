@@ -15,36 +15,6 @@ bool gal_cast_may(enum gal_dtype from, enum gal_dtype to)
 
 /* --- reading an element --- */
 
-static double double_at(const struct gal_tensor *t, size_t i)
-{
-    switch (t->dtype) {
-    case GAL_DT_FP32:
-        return (double)((const float *)t->data)[i];
-    case GAL_DT_FP64:
-        return ((const double *)t->data)[i];
-    case GAL_DT_FP16:
-        return (double)gal_fp16_to_fp32(((const uint16_t *)t->data)[i]);
-    case GAL_DT_BF16:
-        return (double)gal_bf16_to_fp32(((const uint16_t *)t->data)[i]);
-    case GAL_DT_INT64:
-        return (double)((const int64_t *)t->data)[i];
-    case GAL_DT_INT32:
-        return ((const int32_t *)t->data)[i];
-    case GAL_DT_INT16:
-        return ((const int16_t *)t->data)[i];
-    case GAL_DT_INT8:
-        return ((const int8_t *)t->data)[i];
-    case GAL_DT_UINT64:
-        return (double)((const uint64_t *)t->data)[i];
-    case GAL_DT_UINT32:
-        return ((const uint32_t *)t->data)[i];
-    case GAL_DT_UINT16:
-        return ((const uint16_t *)t->data)[i];
-    default: /* UINT8, BOOL */
-        return ((const uint8_t *)t->data)[i];
-    }
-}
-
 /* Of a whole-number tensor, exact; UINT64 beyond INT64's range: false. */
 static bool whole_at(const struct gal_tensor *t, size_t i, int64_t *out)
 {
@@ -57,7 +27,7 @@ static bool whole_at(const struct gal_tensor *t, size_t i, int64_t *out)
         *out = (int64_t)v;
         return v <= INT64_MAX;
     }
-    double v = double_at(t, i);
+    double v = gal_tensor_number(t, i);
     if (!(v >= -9223372036854775808.0 && v < 9223372036854775808.0) || v != trunc(v))
         return false;
     *out = (int64_t)v;
@@ -123,7 +93,7 @@ void gal_cast_copy(const struct gal_tensor *t, size_t from, size_t count, enum g
         return;
     }
     for (size_t i = 0; i < count; i++)
-        put_float(to, out, out_at + i, double_at(t, from + i));
+        put_float(to, out, out_at + i, gal_tensor_number(t, from + i));
 }
 
 static enum gal_status to_whole(const struct gal_tensor *t, enum gal_dtype to, void *data,
@@ -134,7 +104,7 @@ static enum gal_status to_whole(const struct gal_tensor *t, enum gal_dtype to, v
     for (size_t i = 0; i < t->count; i++) {
         if (!whole_at(t, i, &v) || !put_whole(to, data, i, v))
             return gal_fail(err, GAL_INVALID, "%.*s[%zu] is %g, which the model cannot take as %s",
-                            GAL_STR_SHOWN(t->name), i, double_at(t, i), gal_dtype_name(to));
+                            GAL_STR_SHOWN(t->name), i, gal_tensor_number(t, i), gal_dtype_name(to));
     }
     return GAL_OK;
 }

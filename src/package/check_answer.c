@@ -24,9 +24,9 @@ static void doubt(struct gal_findings *out, struct gal_finding finding,
 static bool is_sure(const struct gal_manifest *m, const struct gal_tensor *output, size_t from,
                     size_t width)
 {
-    double best = gal_check_number(output, from);
+    double best = gal_tensor_number(output, from);
     for (size_t i = 1; i < width; i++)
-        best = fmax(best, gal_check_number(output, from + i));
+        best = fmax(best, gal_tensor_number(output, from + i));
     return best >= m->confidence_min;
 }
 
@@ -56,7 +56,7 @@ size_t gal_check_stability(const struct gal_manifest *m, const struct gal_tensor
     const struct gal_stability *s = &m->stability;
     size_t unstable = 0;
     for (size_t row = 0; row < shares->count; row++) {
-        double share = gal_check_number(shares, row);
+        double share = gal_tensor_number(shares, row);
         const char *message = s->message;
         if (share >= (double)(float)s->agreement_min)
             continue;

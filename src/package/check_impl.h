@@ -50,8 +50,6 @@ enum gal_verdict gal_check_element(const struct gal_feature *f, const struct gal
                                    size_t i);
 /* Is all of the column plainly fine? False: maybe not. */
 bool gal_check_at_once(const struct gal_feature *f, const struct gal_tensor *t);
-/* A number of a column; of 64-bit integers what FP64 has of them. */
-double gal_check_number(const struct gal_tensor *t, size_t i);
 /* Behind the others, or counted where there is no more room. */
 void gal_check_add(struct gal_findings *out, struct gal_finding finding);
 /* Rows that break the rule. */

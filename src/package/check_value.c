@@ -136,39 +136,6 @@ static enum gal_verdict judge_text(const struct gal_feature *f, struct gal_str s
     return c->pattern && !gal_pattern_fits(c->pattern, s) ? GAL_VERDICT_PATTERN : GAL_VERDICT_FINE;
 }
 
-double gal_check_number(const struct gal_tensor *t, size_t i)
-{
-    switch (t->dtype) {
-    case GAL_DT_BOOL:
-    case GAL_DT_UINT8:
-        return ((const uint8_t *)t->data)[i];
-    case GAL_DT_UINT16:
-        return ((const uint16_t *)t->data)[i];
-    case GAL_DT_UINT32:
-        return ((const uint32_t *)t->data)[i];
-    case GAL_DT_UINT64:
-        return (double)((const uint64_t *)t->data)[i];
-    case GAL_DT_INT8:
-        return ((const int8_t *)t->data)[i];
-    case GAL_DT_INT16:
-        return ((const int16_t *)t->data)[i];
-    case GAL_DT_INT32:
-        return ((const int32_t *)t->data)[i];
-    case GAL_DT_INT64:
-        return (double)((const int64_t *)t->data)[i];
-    case GAL_DT_FP16:
-        return (double)gal_fp16_to_fp32(((const uint16_t *)t->data)[i]);
-    case GAL_DT_BF16:
-        return (double)gal_bf16_to_fp32(((const uint16_t *)t->data)[i]);
-    case GAL_DT_FP32:
-        return (double)((const float *)t->data)[i];
-    case GAL_DT_FP64:
-        return ((const double *)t->data)[i];
-    default:
-        return (double)NAN;
-    }
-}
-
 enum gal_verdict gal_check_element(const struct gal_feature *f, const struct gal_tensor *t,
                                    size_t i)
 {
@@ -186,6 +153,6 @@ enum gal_verdict gal_check_element(const struct gal_feature *f, const struct gal
                : f->outlier_above.set ? GAL_VERDICT_OUTLIER
                                       : GAL_VERDICT_FINE;
     }
-    double v = gal_check_number(t, i);
+    double v = gal_tensor_number(t, i);
     return gal_dtype_is_float(t->dtype) ? judge_real(f, v) : judge_whole(f, (int64_t)v);
 }

@@ -15,18 +15,15 @@ static const struct gal_str absent = {NULL, 0};
 static enum gal_status read_cases(const struct gal_differ *d, struct gal_package *p,
                                   struct gal_golden **out)
 {
-    const struct gal_manifest *m = p->manifest;
-    const struct gal_package_file *f =
-        m->golden_file.n > 0 ? gal_package_find(p, m->golden_file) : NULL;
-    struct gal_str text;
-    *out = NULL;
-    if (!f)
-        return GAL_OK;
-    enum gal_status status = gal_package_bytes(p, f, &text, d->err);
-    const char *path = gal_arena_printf(d->arena, "%s/%.*s", p->path, GAL_STR_ARG(f->name));
-    if (status || !path)
-        return status ? status : gal_arena_fail(d->arena, f->name.n, "a path", d->err);
-    return gal_golden_read(text, path, m->rtol, m->atol, d->arena, out, d->err);
+    enum gal_status status;
+    char place[sizeof d->err->place];
+
+    status = gal_package_golden(p, d->arena, out, d->err);
+    if (status && d->err && d->err->place[0]) { /* of which of both */
+        memcpy(place, d->err->place, sizeof place);
+        gal_err_place(d->err, "%s/%s", p->path, place);
+    }
+    return status;
 }
 
 static const struct gal_golden_case *find_case(const struct gal_golden *g, struct gal_str name)

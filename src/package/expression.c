@@ -217,7 +217,7 @@ static void load(const struct gal_term *t, const struct gal_value *values, size_
     for (size_t i = 0; i < count; i++)
         to[i] = t->kind == GAL_TERM_NUMBER
                     ? t->number
-                    : gal_check_number(&values[t->feature].tensor, first + i);
+                    : gal_tensor_number(&values[t->feature].tensor, first + i);
 }
 
 /* a = a OP b, row by row. */

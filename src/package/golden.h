@@ -61,4 +61,19 @@ enum gal_status gal_golden_record(const struct gal_golden *asked, const struct g
 bool gal_golden_compare(const struct gal_value *want, const struct gal_value *got, double rtol,
                         double atol, struct gal_difference *d);
 
+/* --- of a package (golden_package.c) --- */
+struct gal_package;
+
+/* Those that its manifest names; *out NULL when it names none. They live as long as the arena and
+ * the package. NOT_FOUND: the file has gone meanwhile. */
+enum gal_status gal_package_golden(struct gal_package *p, struct gal_arena *arena,
+                                   struct gal_golden **out, struct gal_err *err);
+/* Does it answer as it promises? Reads them and runs them through a session of it, as
+ * gal_golden_prove; what load, `verify`, `pack`, `push`, `image build` and `init` all ask. *golden
+ * NULL: there are none, and all is well. */
+enum gal_status gal_package_prove(struct gal_package *p, const struct gal_backend_ops *ops,
+                                  struct gal_session *session, struct gal_arena *arena,
+                                  struct gal_golden **golden, struct gal_proof *proof,
+                                  struct gal_err *err);
+
 #endif

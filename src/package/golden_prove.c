@@ -12,21 +12,6 @@
 
 /* --- two elements --- */
 
-/* Of a floating-point tensor. */
-static double number_at(const struct gal_tensor *t, size_t i)
-{
-    switch (t->dtype) {
-    case GAL_DT_FP32:
-        return (double)((const float *)t->data)[i];
-    case GAL_DT_FP64:
-        return ((const double *)t->data)[i];
-    case GAL_DT_FP16:
-        return (double)gal_fp16_to_fp32(((const uint16_t *)t->data)[i]);
-    default:
-        return (double)gal_bf16_to_fp32(((const uint16_t *)t->data)[i]);
-    }
-}
-
 /* How far apart: 0 for the same; infinity where no number tells. */
 static double distance(double want, double got)
 {
@@ -53,7 +38,7 @@ static void show(const struct gal_tensor *t, size_t i, char out[64])
     size_t size = gal_dtype_size(t->dtype);
 
     if (gal_dtype_is_float(t->dtype)) {
-        (void)snprintf(out, 64, "%.9g", number_at(t, i));
+        (void)snprintf(out, 64, "%.9g", gal_tensor_number(t, i));
     } else if (t->dtype == GAL_DT_BYTES) {
         s = &((const struct gal_str *)t->data)[i];
         (void)snprintf(out, 64, "\"%.*s\"", (int)(s->n < 60 ? s->n : 60), s->n ? s->p : "");
@@ -89,8 +74,8 @@ bool gal_golden_compare(const struct gal_value *want, const struct gal_value *go
         return false;
     d->elements += w->count;
     for (size_t i = 0; i < w->count; i++) {
-        double a = gal_dtype_is_float(w->dtype) ? number_at(w, i) : 0;
-        double b = gal_dtype_is_float(w->dtype) ? number_at(g, i) : 0;
+        double a = gal_dtype_is_float(w->dtype) ? gal_tensor_number(w, i) : 0;
+        double b = gal_dtype_is_float(w->dtype) ? gal_tensor_number(g, i) : 0;
         double apart = gal_dtype_is_float(w->dtype) ? distance(a, b)
                        : same_bytes(w, g, i)        ? 0
                                                     : INFINITY;

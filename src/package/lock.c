@@ -8,8 +8,8 @@
 #define LOCK_FORMAT "1"
 #define GALLEY_FORMAT "1" /* `galley:` of galley.yaml */
 
-static void put_member(struct gal_buf *out, const char *separator, const char *key,
-                       struct gal_str value)
+void gal_plan_put_member(struct gal_buf *out, const char *separator, const char *key,
+                         struct gal_str value)
 {
     gal_buf_puts(out, separator);
     gal_json_put_key(out, key);
@@ -27,10 +27,10 @@ static void put_files(struct gal_buf *out, const struct gal_plan *plan)
     gal_buf_puts(out, ",\n  \"files\": [");
     for (size_t i = 0; i < plan->file_count; i++) {
         const struct gal_package_file *f = &plan->files[i].file;
-        put_member(out, i ? ",\n    {" : "\n    {", "path", f->name);
+        gal_plan_put_member(out, i ? ",\n    {" : "\n    {", "path", f->name);
         gal_buf_puts(out, ", \"size\": ");
         gal_buf_put_u64(out, f->size);
-        put_member(out, ", ", "sha256", hex_of(f->digest));
+        gal_plan_put_member(out, ", ", "sha256", hex_of(f->digest));
         gal_buf_putc(out, '}');
     }
     gal_buf_puts(out, "\n  ]");
@@ -69,19 +69,19 @@ static void put_environment(struct gal_buf *out, const struct gal_manifest *m,
 {
     if (m->freeze_file.n == 0)
         return;
-    put_member(out, ",\n  \"environment\": {\n    ", "file", m->freeze_file);
+    gal_plan_put_member(out, ",\n  \"environment\": {\n    ", "file", m->freeze_file);
     if (e->cuda.n > 0)
-        put_member(out, ",\n    ", "cuda", e->cuda);
+        gal_plan_put_member(out, ",\n    ", "cuda", e->cuda);
     if (e->blas.n > 0)
-        put_member(out, ",\n    ", "blas", e->blas);
+        gal_plan_put_member(out, ",\n    ", "blas", e->blas);
     gal_buf_puts(out, ",\n    \"unpinned\": ");
     gal_buf_put_u64(out, e->unpinned);
     gal_buf_puts(out, ",\n    \"packages\": [");
     for (size_t i = 0; i < e->count; i++) {
         const struct gal_pinned *p = &e->packages[i];
-        put_member(out, i ? ",\n      {" : "\n      {", "name", p->name);
-        put_member(out, ", ", p->pinned ? "version" : "unpinned",
-                   p->pinned ? p->version : p->written);
+        gal_plan_put_member(out, i ? ",\n      {" : "\n      {", "name", p->name);
+        gal_plan_put_member(out, ", ", p->pinned ? "version" : "unpinned",
+                            p->pinned ? p->version : p->written);
         gal_buf_putc(out, '}');
     }
     gal_buf_puts(out, e->count ? "\n    ]" : "]");
@@ -94,16 +94,16 @@ void gal_lock_write(struct gal_buf *out, const struct gal_manifest *m, const str
                     const struct gal_pack_options *options)
 {
     gal_buf_puts(out, "{\n  \"lock\": " LOCK_FORMAT ",\n  \"galley\": " GALLEY_FORMAT);
-    put_member(out, ",\n  ", "name", m->name);
-    put_member(out, ",\n  ", "version", m->version);
-    put_member(out, ",\n  \"model\": {", "file", m->model_file);
-    put_member(out, ", ", "format", m->model_format);
+    gal_plan_put_member(out, ",\n  ", "name", m->name);
+    gal_plan_put_member(out, ",\n  ", "version", m->version);
+    gal_plan_put_member(out, ",\n  \"model\": {", "file", m->model_file);
+    gal_plan_put_member(out, ", ", "format", m->model_format);
     gal_buf_putc(out, '}');
     put_files(out, plan);
     put_pairs(out, "provenance", m->provenance, m->provenance_count);
     put_environment(out, m, &plan->environment);
     if (m->golden_file.n > 0) {
-        put_member(out, ",\n  \"golden\": {", "file", m->golden_file);
+        gal_plan_put_member(out, ",\n  \"golden\": {", "file", m->golden_file);
         gal_buf_puts(out, options->proved ? ", \"proved\": true}" : ", \"proved\": false}");
     }
     gal_buf_puts(out, "\n}\n");

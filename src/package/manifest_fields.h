@@ -124,6 +124,15 @@ enum gal_status gal_manifest_object(struct gal_manifest_reader *r, const struct 
 /* A field of no child; base: the object's struct. */
 enum gal_status gal_manifest_value(struct gal_manifest_reader *r, const struct gal_yaml *node,
                                    const struct gal_field *f, char *base);
+/* The list that `node` is, as an array of items of `size` bytes (arena's) and its length, both in
+ * the object at `base` where f says. read_item fills one, which is all zero, of that object.
+ * INVALID when there are too few or too many for f. */
+enum gal_status gal_manifest_list(struct gal_manifest_reader *r, const struct gal_yaml *node,
+                                  const struct gal_field *f, char *base, size_t size,
+                                  enum gal_status (*read_item)(struct gal_manifest_reader *r,
+                                                               const struct gal_yaml *node,
+                                                               const struct gal_field *f,
+                                                               char *base, char *item));
 /* The number of JSON's grammar that a plain scalar is; false when it is none or beyond FP64. */
 bool gal_manifest_number(struct gal_str text, double *out);
 enum gal_status gal_manifest_literal(struct gal_manifest_reader *r, const struct gal_yaml *node,

@@ -116,8 +116,9 @@ static size_t count_children(const struct gal_yaml *node)
 }
 
 static enum gal_status read_element(struct gal_manifest_reader *r, const struct gal_yaml *node,
-                                    const struct gal_field *f, char *item)
+                                    const struct gal_field *f, char *base, char *item)
 {
+    (void)base;
     if (f->child == GAL_OBJECT_FEATURE)
         ((struct gal_feature *)(void *)item)->length_max = UINT64_MAX;
     memcpy(item + elements[f->child].line_at, &node->line, sizeof node->line);
@@ -127,14 +128,15 @@ static enum gal_status read_element(struct gal_manifest_reader *r, const struct 
     return status;
 }
 
-static enum gal_status read_objects(struct gal_manifest_reader *r, const struct gal_yaml *node,
-                                    const struct gal_field *f, char *base)
+enum gal_status gal_manifest_list(struct gal_manifest_reader *r, const struct gal_yaml *node,
+                                  const struct gal_field *f, char *base, size_t size,
+                                  enum gal_status (*read_item)(struct gal_manifest_reader *r,
+                                                               const struct gal_yaml *node,
+                                                               const struct gal_field *f,
+                                                               char *base, char *item))
 {
-    size_t count, size = elements[f->child].size, i = 0;
+    size_t count = count_children(node), i = 0;
     enum gal_status status = GAL_OK;
-    if (node->type != GAL_YAML_LIST)
-        return gal_manifest_fail(r, node, "must be a list");
-    count = count_children(node);
     if ((double)count < f->min)
         return gal_manifest_fail(r, node, "must not be empty: leave it out instead");
     if ((double)count > f->max)
@@ -147,13 +149,21 @@ static enum gal_status read_objects(struct gal_manifest_reader *r, const struct 
     size_t before = gal_manifest_enter(r, node->key, GAL_NO_INDEX);
     for (const struct gal_yaml *n = node->child; items && n && !status; n = n->next, i++) {
         size_t inner = gal_manifest_enter(r, n->key, i);
-        status = read_element(r, n, f, items + i * size);
+        status = read_item(r, n, f, base, items + i * size);
         gal_manifest_leave(r, inner);
     }
     gal_manifest_leave(r, before);
     memcpy(base + f->at, &items, sizeof items);
     memcpy(base + f->count_at, &count, sizeof count);
     return status;
+}
+
+static enum gal_status read_objects(struct gal_manifest_reader *r, const struct gal_yaml *node,
+                                    const struct gal_field *f, char *base)
+{
+    if (node->type != GAL_YAML_LIST)
+        return gal_manifest_fail(r, node, "must be a list");
+    return gal_manifest_list(r, node, f, base, elements[f->child].size, read_element);
 }
 
 static enum gal_status read_field(struct gal_manifest_reader *r, const struct gal_yaml *node,

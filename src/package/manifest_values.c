@@ -333,29 +333,9 @@ static enum gal_status read_list(struct gal_manifest_reader *r, const struct gal
     size_t size = f->kind == GAL_FIELD_LITERALS ? sizeof(struct gal_literal)
                   : f->kind == GAL_FIELD_SHAPE  ? sizeof(int64_t)
                                                 : sizeof(struct gal_str);
-    enum gal_status status = GAL_OK;
-    size_t count = 0, i = 0;
     if (node->type != GAL_YAML_LIST)
         return gal_manifest_fail(r, node, "must be a list, as [a, b]");
-    for (const struct gal_yaml *n = node->child; n; n = n->next)
-        count++;
-    if ((double)count < f->min)
-        return gal_manifest_fail(r, node, "must not be empty: leave it out instead");
-    if ((double)count > f->max)
-        return gal_manifest_fail(r, node, "%zu entries, at most %.0f are allowed", count, f->max);
-    char *items = count ? gal_arena_array(r->arena, count, size) : NULL;
-    if (count && !items)
-        return gal_manifest_no_memory(r);
-    size_t before = gal_manifest_enter(r, node->key, GAL_NO_INDEX);
-    for (const struct gal_yaml *n = node->child; n && !status; n = n->next, i++) {
-        size_t inner = gal_manifest_enter(r, n->key, i);
-        status = read_item(r, n, f, base, items + i * size);
-        gal_manifest_leave(r, inner);
-    }
-    gal_manifest_leave(r, before);
-    memcpy(base + f->at, &items, sizeof items);
-    memcpy(base + f->count_at, &count, sizeof count);
-    return status;
+    return gal_manifest_list(r, node, f, base, size, read_item);
 }
 
 /* --- what others read --- */

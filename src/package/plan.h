@@ -31,6 +31,10 @@ enum gal_status gal_plan_make(struct gal_opened *o, const struct gal_pack_option
                               struct gal_arena *arena, struct gal_plan *out, struct gal_err *err);
 
 /* --- the documents; they append to out --- */
+/* gal_json_put_member as people read it, with a space behind the colon. The bytes of lock and SBOM
+ * are in the package's digest: they do not change. */
+void gal_plan_put_member(struct gal_buf *out, const char *separator, const char *key,
+                         struct gal_str value);
 void gal_lock_write(struct gal_buf *out, const struct gal_manifest *m, const struct gal_plan *plan,
                     const struct gal_pack_options *options);
 /* lock_sha256: makes the document's namespace unique. NO_MEMORY. */

@@ -9,15 +9,6 @@
 #include <stdio.h>
 #include <time.h>
 
-static void put_member(struct gal_buf *out, const char *separator, const char *key,
-                       struct gal_str value)
-{
-    gal_buf_puts(out, separator);
-    gal_json_put_key(out, key);
-    gal_buf_putc(out, ' ');
-    gal_json_put_str(out, value);
-}
-
 /* --- licences --- */
 
 /* Identifiers of SPDX's list that models are under; anything else is a LicenseRef of its own. */
@@ -92,8 +83,8 @@ static void put_own_licence(struct gal_buf *out, struct gal_str licence)
         return;
     gal_buf_puts(out, ",\n  \"hasExtractedLicensingInfos\": [{\"licenseId\": ");
     put_license_ref(out, licence);
-    put_member(out, ", ", "name", licence);
-    put_member(out, ", ", "extractedText", licence);
+    gal_plan_put_member(out, ", ", "name", licence);
+    gal_plan_put_member(out, ", ", "extractedText", licence);
     gal_buf_puts(out, "}]");
 }
 
@@ -129,14 +120,14 @@ static enum gal_status verification_code(const struct gal_plan *plan, char hex[G
 
 static void put_package(struct gal_buf *out, const struct gal_manifest *m, const char *code)
 {
-    put_member(out, "\n    {\"SPDXID\": \"SPDXRef-Package\", ", "name", m->name);
-    put_member(out, ", ", "versionInfo", m->version);
+    gal_plan_put_member(out, "\n    {\"SPDXID\": \"SPDXRef-Package\", ", "name", m->name);
+    gal_plan_put_member(out, ", ", "versionInfo", m->version);
     if (m->description.n > 0)
-        put_member(out, ", ", "description", m->description);
+        gal_plan_put_member(out, ", ", "description", m->description);
     gal_buf_puts(out, ", \"downloadLocation\": \"NOASSERTION\", \"filesAnalyzed\": true, "
                       "\"primaryPackagePurpose\": \"OTHER\", \"packageVerificationCode\": {"
                       "\"packageVerificationCodeExcludedFiles\": [\"./" GAL_SBOM_FILE "\"]");
-    put_member(out, ", ", "packageVerificationCodeValue", gal_str_of(code));
+    gal_plan_put_member(out, ", ", "packageVerificationCodeValue", gal_str_of(code));
     gal_buf_puts(out, "}, \"licenseDeclared\": ");
     put_licence(out, m->licence);
     gal_buf_puts(out, ", \"licenseInfoFromFiles\": [\"NOASSERTION\"]" NOTHING_SAID "}");
@@ -170,9 +161,9 @@ static void put_dependencies(struct gal_buf *out, const struct gal_environment *
     for (size_t i = 0; i < e->count; i++) {
         const struct gal_pinned *p = &e->packages[i];
         gal_buf_printf(out, ",\n    {\"SPDXID\": \"SPDXRef-Dependency-%zu\", ", i + 1);
-        put_member(out, "", "name", p->name);
+        gal_plan_put_member(out, "", "name", p->name);
         if (p->pinned)
-            put_member(out, ", ", "versionInfo", p->version);
+            gal_plan_put_member(out, ", ", "versionInfo", p->version);
         gal_buf_puts(out, ", \"downloadLocation\": \"NOASSERTION\", \"filesAnalyzed\": false, "
                           "\"licenseDeclared\": \"NOASSERTION\"" NOTHING_SAID
                           ", \"externalRefs\": [{\"referenceCategory\": \"PACKAGE-MANAGER\", "
@@ -204,15 +195,15 @@ static void put_files(struct gal_buf *out, const struct gal_plan *plan)
         gal_buf_puts(&name, "./");
         gal_buf_put_str(&name, f->file.name);
         gal_buf_printf(out, "%s\n    {\"SPDXID\": \"SPDXRef-File-%zu\"", i ? "," : "", i + 1);
-        put_member(out, ", ", "fileName", gal_buf_str(&name));
+        gal_plan_put_member(out, ", ", "fileName", gal_buf_str(&name));
         if (name.failed)
             out->failed = out->starved = true;
         gal_buf_release(&name);
         gal_buf_printf(out, ", \"fileTypes\": [\"%s\"]", file_type(f->file.role));
-        put_member(out, ", \"checksums\": [{\"algorithm\": \"SHA1\", ", "checksumValue",
-                   gal_str_of(f->sha1));
-        put_member(out, "}, {\"algorithm\": \"SHA256\", ", "checksumValue",
-                   gal_str_of(f->file.digest + strlen("sha256:")));
+        gal_plan_put_member(out, ", \"checksums\": [{\"algorithm\": \"SHA1\", ", "checksumValue",
+                            gal_str_of(f->sha1));
+        gal_plan_put_member(out, "}, {\"algorithm\": \"SHA256\", ", "checksumValue",
+                            gal_str_of(f->file.digest + strlen("sha256:")));
         gal_buf_puts(out, "}], \"licenseInfoInFiles\": [\"NOASSERTION\"]" NOTHING_SAID "}");
     }
 }
@@ -246,10 +237,10 @@ static void put_head(struct gal_buf *out, const struct gal_manifest *m, int64_t 
     (void)strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", &tm);
     gal_buf_puts(out, "{\n  \"spdxVersion\": \"SPDX-2.3\",\n  \"dataLicense\": \"CC0-1.0\",\n  "
                       "\"SPDXID\": \"SPDXRef-DOCUMENT\"");
-    put_member(out, ",\n  ", "name", m->name);
+    gal_plan_put_member(out, ",\n  ", "name", m->name);
     gal_buf_puts(out, ",\n  \"documentNamespace\": \"https://spdx.org/spdxdocs/galley-package-");
     gal_buf_puts(out, lock_sha256);
-    put_member(out, "\",\n  \"creationInfo\": {", "created", gal_str_of(created));
+    gal_plan_put_member(out, "\",\n  \"creationInfo\": {", "created", gal_str_of(created));
     gal_buf_puts(out, ", \"creators\": [\"Tool: galley\"]}");
     put_own_licence(out, m->licence);
     gal_buf_puts(out, ",\n  \"packages\": [");

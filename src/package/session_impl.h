@@ -52,7 +52,9 @@ enum gal_status gal_packed_ask(const struct gal_packed *p, const struct gal_valu
                                const size_t *wanted, size_t count, struct gal_arena *arena,
                                struct gal_value *outputs, struct gal_err *err);
 void gal_packed_release(const struct gal_packed *p, struct gal_value *output);
-/* A run for which the stability of the decision is wanted too: wanted[i] is info.output_count. */
+/* A run for which the stability of the decision is wanted too: wanted[i] is info.output_count. All
+ * steps, before the model and after it, and the model run for the rows once and for each of their
+ * `samples` copies again: as much as samples + 1 times the rows. */
 enum gal_status gal_packed_judge(const struct gal_packed *p, const struct gal_value *inputs,
                                  const size_t *wanted, size_t count, struct gal_arena *arena,
                                  struct gal_value *outputs, struct gal_err *err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "package/stability.h"
 
+#include "base/random.h"
 #include "package/check.h"
 #include "package/check_impl.h"
 
@@ -11,19 +12,10 @@
 
 /* --- chance --- */
 
-/* splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). */
-static uint64_t next(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 /* In [-1,1), 2^53 values. */
 static double chance(uint64_t *state)
 {
-    return (double)(next(state) >> 11) * 0x1p-52 - 1;
+    return (double)(gal_random_split(state) >> 11) * 0x1p-52 - 1;
 }
 
 /* FNV-1a, 64 bits. */
@@ -50,8 +42,9 @@ static uint64_t hash_row(const struct gal_manifest *m, const struct gal_value *v
             continue;
         }
         for (size_t k = 0; k < width; k++) {
-            h = mix(h, &texts[row * width + k].n, sizeof texts->n);
-            h = mix(h, texts[row * width + k].p, texts[row * width + k].n);
+            uint64_t n = texts[row * width + k].n;
+            h = mix(h, &n, sizeof n);
+            h = mix(h, texts[row * width + k].p, n);
         }
     }
     return h;
@@ -99,7 +92,7 @@ static void move_column(const struct gal_feature *f, const struct gal_tensor *t,
 {
     size_t width = t->count / rows, size = gal_dtype_size(t->dtype);
     for (size_t i = 0; i < t->count; i++) {
-        double v = gal_check_number(t, i), by = noise * chance(&states[i / width]);
+        double v = gal_tensor_number(t, i), by = noise * chance(&states[i / width]);
         /* What is no number, or not exactly one in FP64, stays to the bit. */
         if (isfinite(v) && v != 0 && !(f->integral && fabs(v) > EXACT_MAX))
             move(f, v, by, to + i * size);
@@ -131,7 +124,7 @@ static void start(const uint64_t *hashes, size_t rows, size_t sample, uint64_t *
 {
     for (size_t i = 0; i < rows; i++) {
         states[i] = hashes[i] + sample;
-        states[i] = next(&states[i]); /* copies of neighbouring numbers share nothing */
+        states[i] = gal_random_split(&states[i]); /* copies of neighbouring numbers share nothing */
     }
 }
 
@@ -192,8 +185,8 @@ static size_t largest(const struct gal_tensor *t, size_t from, size_t width)
 {
     size_t best = 0;
     for (size_t i = 1; i < width; i++) {
-        if (gal_check_number(t, from + i) > gal_check_number(t, from + best) ||
-            isnan(gal_check_number(t, from + best)))
+        if (gal_tensor_number(t, from + i) > gal_tensor_number(t, from + best) ||
+            isnan(gal_tensor_number(t, from + best)))
             best = i;
     }
     return best;

@@ -5,8 +5,12 @@
  * Each row is copied `samples` times; in each copy every number that may move is v * (1 + noise *
  * u), u even in [-1,1), rounded where the feature is whole. Beyond a bound of the feature it is v *
  * (1 - noise * u) instead. Nulls, zeros, texts and lists of values stay. u comes from a hash of the
- * row's own bytes and a fixed seed: the same row has the same copies, in whatever batch, on
- * whatever machine. Immutable; any thread. */
+ * row's own bytes (as tensors lie in memory, so little-endian) and a fixed seed: the same row has
+ * the same copies, in whatever batch, on whatever machine galley is built for. Immutable; any
+ * thread.
+ *
+ * Cost: the copies are rows like any other, for the steps before the model too (session_judge.c):
+ * what does not move is tokenized, decoded or looked up again for each of them. */
 #ifndef GAL_PACKAGE_STABILITY_H
 #define GAL_PACKAGE_STABILITY_H
 

@@ -157,7 +157,7 @@ static enum gal_status run_assemble(const struct gal_step *s, struct gal_step_ru
     enum gal_status st = GAL_OK;
 
     if (out == NULL)
-        return r->err != NULL ? r->err->code : GAL_NO_MEMORY;
+        return gal_step_no_out(r);
     for (size_t i = 0; st == GAL_OK && i < a->count; i++)
         st = put_part(r, &a->parts[i], out, a->width * gal_dtype_size(dtype), dtype);
     return st;
@@ -231,9 +231,7 @@ enum gal_status gal_step_make_assemble(struct gal_step_compiler *c)
     column.shape = &width;
     gal_step_text(c, "to", &column.name);
     step.in = slots[0];
-    if (st == GAL_OK)
-        st = gal_step_make(c, &column, &step.out);
-    return st == GAL_OK ? gal_step_add(c, &step) : st;
+    return st == GAL_OK ? gal_step_finish(c, &column, &step) : st;
 }
 
 /* --- cast --- */
@@ -244,7 +242,7 @@ static enum gal_status run_cast(const struct gal_step *s, struct gal_step_run *r
     void *out = gal_step_out(r, s->out, t);
 
     if (out == NULL)
-        return r->err != NULL ? r->err->code : GAL_NO_MEMORY;
+        return gal_step_no_out(r);
     return convert(r, s->in, 0, t->count, out, r->slots[s->out].tensor.dtype);
 }
 
@@ -261,9 +259,7 @@ enum gal_status gal_step_make_cast(struct gal_step_compiler *c)
         column.dtype = gal_step_dtype(c, GAL_DT_FP32);
         st = check_pair(c, slots[i], column.dtype);
         if (st == GAL_OK)
-            st = gal_step_make(c, &column, &step.out);
-        if (st == GAL_OK)
-            st = gal_step_add(c, &step);
+            st = gal_step_finish(c, &column, &step);
     }
     return st;
 }
@@ -284,7 +280,7 @@ static enum gal_status run_constant(const struct gal_step *s, struct gal_step_ru
     enum gal_dtype dtype = r->slots[s->out].tensor.dtype;
 
     if (out == NULL)
-        return r->err != NULL ? r->err->code : GAL_NO_MEMORY;
+        return gal_step_no_out(r);
     for (size_t i = 0; i < r->rows; i++) {
         if (dtype == GAL_DT_BYTES)
             ((struct gal_str *)out)[i] = k->text;
@@ -327,9 +323,7 @@ enum gal_status gal_step_make_constant(struct gal_step_compiler *c)
     else if (st == GAL_OK && !read_constant(text[0], column.dtype, k))
         st = gal_step_refuse(c, gal_step_line(c, "value"), "constant: '%.*s' is no %s",
                              GAL_STR_SHOWN(text[0]), gal_dtype_name(column.dtype));
-    if (st == GAL_OK)
-        st = gal_step_make(c, &column, &step.out);
-    return st == GAL_OK ? gal_step_add(c, &step) : st;
+    return st == GAL_OK ? gal_step_finish(c, &column, &step) : st;
 }
 
 /* --- rename --- */

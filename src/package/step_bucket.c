@@ -37,11 +37,8 @@ static enum gal_status run_bucketize(const struct gal_step *s, struct gal_step_r
     double v[GAL_STEP_BLOCK];
 
     if (out == NULL)
-        return r->err != NULL ? r->err->code : GAL_NO_MEMORY;
-    for (size_t at = 0; at < t->count; at += GAL_STEP_BLOCK) {
-        size_t n = t->count - at < GAL_STEP_BLOCK ? t->count - at : GAL_STEP_BLOCK;
-
-        gal_step_load(v, t, at, n);
+        return gal_step_no_out(r);
+    for (size_t at = 0, n; (n = gal_step_block(v, t, at)) > 0; at += n) {
         for (size_t i = 0; i < n; i++) {
             if (isnan(v[i]))
                 return gal_step_fail_at(r, s->in, at + i,
@@ -98,9 +95,7 @@ enum gal_status gal_step_make_bucketize(struct gal_step_compiler *c)
     column.dtype = gal_step_dtype(c, GAL_DT_INT64);
     column.labels = NULL;
     st = check_counts(c, column.dtype, (double)e->count);
-    if (st == GAL_OK)
-        st = gal_step_make(c, &column, &step.out);
-    return st == GAL_OK ? gal_step_add(c, &step) : st;
+    return st == GAL_OK ? gal_step_finish(c, &column, &step) : st;
 }
 
 /* --- MurmurHash3 --- */
@@ -189,7 +184,7 @@ static enum gal_status run_hash(const struct gal_step *s, struct gal_step_run *r
     size_t cap = 0;
 
     if (out == NULL)
-        return r->err != NULL ? r->err->code : GAL_NO_MEMORY;
+        return gal_step_no_out(r);
     if (h->vector)
         memset(out, 0, r->slots[s->out].tensor.count * gal_dtype_size(dtype));
     for (size_t i = 0; i < t->count; i++) {
@@ -268,7 +263,5 @@ enum gal_status gal_step_make_hash(struct gal_step_compiler *c)
                                  gal_dtype_name(column.dtype));
     } else
         st = check_counts(c, column.dtype, (double)h->buckets);
-    if (st == GAL_OK)
-        st = gal_step_make(c, &column, &step.out);
-    return st == GAL_OK ? gal_step_add(c, &step) : st;
+    return st == GAL_OK ? gal_step_finish(c, &column, &step) : st;
 }

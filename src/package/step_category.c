@@ -197,7 +197,7 @@ static enum gal_status run_one_hot(const struct gal_step *s, struct gal_step_run
     const double v = 1;
 
     if (out == NULL)
-        return r->err != NULL ? r->err->code : GAL_NO_MEMORY;
+        return gal_step_no_out(r);
     gal_step_store(&one, dtype, 0, &v, 1);
     memset(out, 0, r->rows * k->width * size);
     for (size_t row = 0; row < r->rows; row++) {
@@ -282,8 +282,7 @@ enum gal_status gal_step_make_one_hot(struct gal_step_compiler *c)
     step.state = k;
     if (column.labels == NULL)
         return gal_step_no_memory(c->arena, c->err);
-    st = gal_step_make(c, &column, &step.out);
-    return st == GAL_OK ? gal_step_add(c, &step) : st;
+    return gal_step_finish(c, &column, &step);
 }
 
 /* --- ordinal --- */
@@ -297,7 +296,7 @@ static enum gal_status run_ordinal(const struct gal_step *s, struct gal_step_run
     double v[GAL_STEP_BLOCK];
 
     if (out == NULL)
-        return r->err != NULL ? r->err->code : GAL_NO_MEMORY;
+        return gal_step_no_out(r);
     for (size_t at = 0; at < r->rows; at += GAL_STEP_BLOCK) {
         size_t n = r->rows - at < GAL_STEP_BLOCK ? r->rows - at : GAL_STEP_BLOCK;
 
@@ -342,6 +341,5 @@ enum gal_status gal_step_make_ordinal(struct gal_step_compiler *c)
     column.labels = k->values;
     column.label_count = k->count;
     step.state = k;
-    st = gal_step_make(c, &column, &step.out);
-    return st == GAL_OK ? gal_step_add(c, &step) : st;
+    return gal_step_finish(c, &column, &step);
 }

@@ -188,6 +188,14 @@ enum gal_status gal_step_add(struct gal_step_compiler *c, const struct gal_step 
     return GAL_OK;
 }
 
+enum gal_status gal_step_finish(struct gal_step_compiler *c, const struct gal_column *column,
+                                struct gal_step *step)
+{
+    enum gal_status st = gal_step_make(c, column, &step->out);
+
+    return st == GAL_OK ? gal_step_add(c, step) : st;
+}
+
 size_t gal_column_width(const struct gal_column *column)
 {
     size_t width = 1;

@@ -46,11 +46,8 @@ static enum gal_status run_threshold(const struct gal_step *s, struct gal_step_r
     double v[GAL_STEP_BLOCK];
 
     if (out == NULL)
-        return r->err != NULL ? r->err->code : GAL_NO_MEMORY;
-    for (size_t at = 0; at < t->count; at += GAL_STEP_BLOCK) {
-        size_t n = t->count - at < GAL_STEP_BLOCK ? t->count - at : GAL_STEP_BLOCK;
-
-        gal_step_load(v, t, at, n);
+        return gal_step_no_out(r);
+    for (size_t at = 0, n; (n = gal_step_block(v, t, at)) > 0; at += n) {
         for (size_t i = 0; i < n; i++)
             v[i] = holds(k, v[i]);
         gal_step_store(out, r->slots[s->out].tensor.dtype, at, v, n);
@@ -88,8 +85,7 @@ enum gal_status gal_step_make_threshold(struct gal_step_compiler *c)
     column.labels = NULL;
     if (column.dtype == GAL_DT_BYTES)
         return gal_step_refuse(c, gal_step_line(c, "type"), "threshold makes numbers, not BYTES");
-    st = gal_step_make(c, &column, &step.out);
-    return st == GAL_OK ? gal_step_add(c, &step) : st;
+    return gal_step_finish(c, &column, &step);
 }
 
 /* --- bands --- */
@@ -113,11 +109,8 @@ static enum gal_status run_bands(const struct gal_step *s, struct gal_step_run *
     double v[GAL_STEP_BLOCK];
 
     if (out == NULL)
-        return r->err != NULL ? r->err->code : GAL_NO_MEMORY;
-    for (size_t at = 0; at < t->count; at += GAL_STEP_BLOCK) {
-        size_t n = t->count - at < GAL_STEP_BLOCK ? t->count - at : GAL_STEP_BLOCK;
-
-        gal_step_load(v, t, at, n);
+        return gal_step_no_out(r);
+    for (size_t at = 0, n; (n = gal_step_block(v, t, at)) > 0; at += n) {
         for (size_t i = 0; i < n; i++) {
             size_t j = 0;
 
@@ -195,9 +188,7 @@ enum gal_status gal_step_make_bands(struct gal_step_compiler *c)
     column.name = gal_step_to(c, step.in);
     column.dtype = GAL_DT_BYTES;
     column.labels = NULL;
-    if (st == GAL_OK)
-        st = gal_step_make(c, &column, &step.out);
-    return st == GAL_OK ? gal_step_add(c, &step) : st;
+    return st == GAL_OK ? gal_step_finish(c, &column, &step) : st;
 }
 
 /* --- labels --- */
@@ -215,11 +206,8 @@ static enum gal_status run_labels(const struct gal_step *s, struct gal_step_run 
     double v[GAL_STEP_BLOCK];
 
     if (out == NULL)
-        return r->err != NULL ? r->err->code : GAL_NO_MEMORY;
-    for (size_t at = 0; at < t->count; at += GAL_STEP_BLOCK) {
-        size_t n = t->count - at < GAL_STEP_BLOCK ? t->count - at : GAL_STEP_BLOCK;
-
-        gal_step_load(v, t, at, n);
+        return gal_step_no_out(r);
+    for (size_t at = 0, n; (n = gal_step_block(v, t, at)) > 0; at += n) {
         for (size_t i = 0; i < n; i++) {
             if (!(v[i] >= 0 && v[i] < (double)l->count) || v[i] != rint(v[i]))
                 return gal_step_fail_at(r, s->in, at + i, "%.9g is the number of none of %zu names",
@@ -256,6 +244,5 @@ enum gal_status gal_step_make_labels(struct gal_step_compiler *c)
     column.dtype = GAL_DT_BYTES;
     column.labels = l->names; /* the classes there are */
     column.label_count = l->count;
-    st = gal_step_make(c, &column, &step.out);
-    return st == GAL_OK ? gal_step_add(c, &step) : st;
+    return gal_step_finish(c, &column, &step);
 }

@@ -18,7 +18,7 @@ static enum gal_status run_image(const struct gal_step *s, struct gal_step_run *
     char *out = gal_step_out(r, s->out, t);
 
     if (out == NULL)
-        return r->err != NULL ? r->err->code : GAL_NO_MEMORY;
+        return gal_step_no_out(r);
     for (size_t i = 0; i < r->rows; i++) {
         struct gal_arena_mark mark = gal_arena_mark(r->arena);
         struct gal_tensor row;
@@ -137,6 +137,5 @@ enum gal_status gal_step_make_image(struct gal_step_compiler *c)
     p->bytes = p->plan.channels * p->plan.height * p->plan.width * gal_dtype_size(column.dtype);
     column.name = gal_step_to(c, step.in);
     column.shape = shape;
-    st = gal_step_make(c, &column, &step.out);
-    return st == GAL_OK ? gal_step_add(c, &step) : st;
+    return gal_step_finish(c, &column, &step);
 }

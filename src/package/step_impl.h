@@ -125,6 +125,9 @@ enum gal_status gal_step_make(struct gal_step_compiler *c, const struct gal_colu
 enum gal_status gal_step_rename(struct gal_step_compiler *c, struct gal_str from, struct gal_str to,
                                 unsigned line);
 enum gal_status gal_step_add(struct gal_step_compiler *c, const struct gal_step *step);
+/* What most makers end with: the column that the step makes becomes step->out, and it is added. */
+enum gal_status gal_step_finish(struct gal_step_compiler *c, const struct gal_column *column,
+                                struct gal_step *step);
 static inline const struct gal_column *gal_step_column(const struct gal_step_compiler *c,
                                                        size_t slot)
 {
@@ -148,8 +151,23 @@ static inline const struct gal_tensor *gal_step_in(const struct gal_step_run *r,
 /* Memory for a slot's elements, its tensor set up; sizes that are open are taken from `like`. NULL
  * with err. */
 void *gal_step_out(struct gal_step_run *r, size_t slot, const struct gal_tensor *like);
+/* What a step returns when gal_step_out gave NULL. */
+static inline enum gal_status gal_step_no_out(const struct gal_step_run *r)
+{
+    return r->err != NULL && r->err->code != GAL_OK ? r->err->code : GAL_NO_MEMORY;
+}
 /* n values from element `at` on, any numeric datatype and BOOL. */
 void gal_step_load(double *to, const struct gal_tensor *t, size_t at, size_t n);
+/* The same of as many as there are, GAL_STEP_BLOCK at most; returns how many, 0 at the end. */
+static inline size_t gal_step_block(double to[GAL_STEP_BLOCK], const struct gal_tensor *t,
+                                    size_t at)
+{
+    size_t left = t->count - at, n = left < GAL_STEP_BLOCK ? left : GAL_STEP_BLOCK;
+
+    if (n > 0)
+        gal_step_load(to, t, at, n);
+    return n;
+}
 /* Floats are rounded once; whole numbers must fit (the caller has looked). */
 void gal_step_store(void *data, enum gal_dtype t, size_t at, const double *from, size_t n);
 /* Place of a class among those that came with the maps; SIZE_MAX: none. */

@@ -40,7 +40,7 @@ static enum gal_status run_impute(const struct gal_step *s, struct gal_step_run 
     }
     out = gal_step_out(r, s->out, t);
     if (out == NULL)
-        return r->err != NULL ? r->err->code : GAL_NO_MEMORY;
+        return gal_step_no_out(r);
     for (size_t i = 0; t->dtype == GAL_DT_BYTES && i < t->count; i++) {
         struct gal_str text = ((const struct gal_str *)t->data)[i];
 
@@ -53,10 +53,7 @@ static enum gal_status run_impute(const struct gal_step *s, struct gal_step_run 
     }
     if (t->dtype == GAL_DT_BYTES || is_wide(t->dtype))
         return GAL_OK;
-    for (size_t at = 0; at < t->count; at += GAL_STEP_BLOCK) {
-        size_t n = t->count - at < GAL_STEP_BLOCK ? t->count - at : GAL_STEP_BLOCK;
-
-        gal_step_load(v, t, at, n);
+    for (size_t at = 0, n; (n = gal_step_block(v, t, at)) > 0; at += n) {
         for (size_t i = 0; i < n; i++)
             v[i] = is_gap(g, v[i]) ? g->with : v[i];
         gal_step_store(out, t->dtype, at, v, n);
@@ -147,9 +144,7 @@ enum gal_status gal_step_make_impute(struct gal_step_compiler *c)
             st = read_gap(c, column.dtype, with[values == 1 ? 0 : i], g);
         column.name = gal_step_to(c, slots[i]);
         if (st == GAL_OK)
-            st = gal_step_make(c, &column, &step.out);
-        if (st == GAL_OK)
-            st = gal_step_add(c, &step);
+            st = gal_step_finish(c, &column, &step);
     }
     return st;
 }
@@ -163,7 +158,7 @@ static enum gal_status run_missing(const struct gal_step *s, struct gal_step_run
     double v[GAL_STEP_BLOCK];
 
     if (out == NULL)
-        return r->err != NULL ? r->err->code : GAL_NO_MEMORY;
+        return gal_step_no_out(r);
     for (size_t at = 0; at < t->count; at += GAL_STEP_BLOCK) {
         size_t n = t->count - at < GAL_STEP_BLOCK ? t->count - at : GAL_STEP_BLOCK;
 
@@ -194,9 +189,7 @@ enum gal_status gal_step_make_missing(struct gal_step_compiler *c)
         if (st == GAL_OK && column.dtype == GAL_DT_BYTES)
             st = gal_step_refuse(c, gal_step_line(c, "type"), "missing makes numbers, not BYTES");
         if (st == GAL_OK)
-            st = gal_step_make(c, &column, &step.out);
-        if (st == GAL_OK)
-            st = gal_step_add(c, &step);
+            st = gal_step_finish(c, &column, &step);
     }
     return st;
 }

@@ -53,7 +53,7 @@ static enum gal_status run_number(const struct gal_step *s, struct gal_step_run 
     enum gal_status st = GAL_OK;
 
     if (out == NULL)
-        return r->err != NULL ? r->err->code : GAL_NO_MEMORY;
+        return gal_step_no_out(r);
     if (p->pair_count == 1)
         return run_piece(s, r, out, 0, t->count, p->pairs, 0);
     for (size_t row = 0; st == GAL_OK && row < r->rows; row++)
@@ -120,15 +120,13 @@ static enum gal_status add_number(struct gal_step_compiler *c, size_t slot, enum
     struct number *state = gal_arena_small(c->arena, sizeof(*state));
     struct gal_column column = *gal_step_column(c, slot);
     struct gal_step step = {.run = run, .in = slot, .out_more = SIZE_MAX, .state = state};
-    enum gal_status st;
 
     if (state == NULL)
         return gal_step_no_memory(c->arena, c->err);
     *state = *number;
     column.name = gal_step_to(c, slot);
     column.dtype = dtype;
-    st = gal_step_make(c, &column, &step.out);
-    return st == GAL_OK ? gal_step_add(c, &step) : st;
+    return gal_step_finish(c, &column, &step);
 }
 
 /* Adds one operation a column; a and b of its pairs come from two parameters. */
@@ -530,7 +528,7 @@ static enum gal_status run_clip_whole(const struct gal_step *s, struct gal_step_
     void *out = gal_step_out(r, s->out, t);
 
     if (out == NULL)
-        return r->err != NULL ? r->err->code : GAL_NO_MEMORY;
+        return gal_step_no_out(r);
     switch (t->dtype) {
     case GAL_DT_INT64:
         GAL_CLIP(int64_t, INT64_MIN, INT64_MAX);

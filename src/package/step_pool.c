@@ -60,7 +60,7 @@ static enum gal_status run_pool(const struct gal_step *s, struct gal_step_run *r
                         mask->rank == 2 ? (long long)mask->shape[1] : 1LL);
     out = gal_step_out(r, s->out, &like);
     if (out == NULL)
-        return r->err != NULL ? r->err->code : GAL_NO_MEMORY;
+        return gal_step_no_out(r);
     v = gal_arena_array(r->arena, 2 * width + 1, sizeof(*v));
     if (v == NULL)
         return gal_step_no_memory(r->arena, r->err);
@@ -118,6 +118,5 @@ enum gal_status gal_step_make_pool(struct gal_step_compiler *c)
     if (!gal_dtype_is_float(column.dtype))
         return gal_step_refuse(c, gal_step_line(c, "type"), "pool makes floats, and %s is none",
                                gal_dtype_name(column.dtype));
-    st = gal_step_make(c, &column, &step.out);
-    return st == GAL_OK ? gal_step_add(c, &step) : st;
+    return gal_step_finish(c, &column, &step);
 }

@@ -17,11 +17,6 @@ static struct axis axis_of(const struct gal_tensor *t)
     return (struct axis){n, n > 0 ? t->count / n : 0};
 }
 
-static enum gal_status no_out(const struct gal_step_run *r)
-{
-    return r->err != NULL && r->err->code != GAL_OK ? r->err->code : GAL_NO_MEMORY;
-}
-
 /* Numbers, with an axis to go over. */
 static enum gal_status want_axis(struct gal_step_compiler *c, size_t slot)
 {
@@ -81,7 +76,7 @@ static enum gal_status run_rows(const struct gal_step *s, struct gal_step_run *r
     if (k->whole_row && r->rows > 0)
         axis = (struct axis){t->count / r->rows, t->count > 0 ? r->rows : 0};
     if (out == NULL)
-        return no_out(r);
+        return gal_step_no_out(r);
     v = gal_arena_array(r->arena, axis.n, sizeof(*v));
     if (v == NULL)
         return gal_step_no_memory(r->arena, r->err);
@@ -113,8 +108,7 @@ static enum gal_status make_rows(struct gal_step_compiler *c, struct rows rows)
     if (!gal_dtype_is_float(column.dtype))
         return gal_step_refuse(c, gal_step_line(c, "type"), "%s makes floats, and %s is none",
                                c->kind->name, gal_dtype_name(column.dtype));
-    st = gal_step_make(c, &column, &step.out);
-    return st == GAL_OK ? gal_step_add(c, &step) : st;
+    return gal_step_finish(c, &column, &step);
 }
 
 enum gal_status gal_step_make_softmax(struct gal_step_compiler *c)
@@ -156,7 +150,7 @@ static enum gal_status run_pick(const struct gal_step *s, struct gal_step_run *r
     size_t size = gal_dtype_size(t->dtype), at = place_of(s, r, axis.n);
 
     if (out == NULL)
-        return no_out(r);
+        return gal_step_no_out(r);
     if (axis.outer == 0 && r->slots[s->out].tensor.count == 0)
         return GAL_OK;
     if (at == SIZE_MAX && p->label.p != NULL)
@@ -224,8 +218,7 @@ enum gal_status gal_step_make_pick(struct gal_step_compiler *c)
     column.name = gal_step_to(c, step.in);
     column.rank--;
     column.labels = NULL;
-    st = gal_step_make(c, &column, &step.out);
-    return st == GAL_OK ? gal_step_add(c, &step) : st;
+    return gal_step_finish(c, &column, &step);
 }
 
 /* --- argmax --- */
@@ -249,7 +242,7 @@ static enum gal_status run_argmax(const struct gal_step *s, struct gal_step_run 
     double *v;
 
     if (out == NULL)
-        return no_out(r);
+        return gal_step_no_out(r);
     if (axis.n == 0 && r->slots[s->out].tensor.count > 0)
         return gal_fail(r->err, GAL_INVALID, "'%.*s' has no value to choose from",
                         GAL_STR_SHOWN(t->name));
@@ -277,8 +270,7 @@ enum gal_status gal_step_make_argmax(struct gal_step_compiler *c)
     column.name = gal_step_to(c, step.in);
     column.dtype = GAL_DT_INT64;
     column.rank--;
-    st = gal_step_make(c, &column, &step.out);
-    return st == GAL_OK ? gal_step_add(c, &step) : st;
+    return gal_step_finish(c, &column, &step);
 }
 
 /* --- top_k --- */
@@ -319,7 +311,7 @@ static enum gal_status run_top_k(const struct gal_step *s, struct gal_step_run *
     double *v = gal_arena_array(r->arena, axis.n, sizeof(*v));
 
     if (out == NULL || (s->out_more != SIZE_MAX && scores == NULL))
-        return no_out(r);
+        return gal_step_no_out(r);
     best = gal_arena_array(r->arena, top->k, sizeof(*best));
     if (v == NULL || best == NULL)
         return gal_step_no_memory(r->arena, r->err);

@@ -12,7 +12,7 @@ static enum gal_status run_text(const struct gal_step *s, struct gal_step_run *r
     enum gal_status st = GAL_OK;
 
     if (to == NULL)
-        return r->err != NULL ? r->err->code : GAL_NO_MEMORY;
+        return gal_step_no_out(r);
     for (size_t i = 0; st == GAL_OK && i < t->count; i++) {
         st = gal_unicode_apply(s->state, from[i], r->arena, &to[i], r->err);
         if (st == GAL_INVALID)
@@ -45,9 +45,7 @@ enum gal_status gal_step_make_text(struct gal_step_compiler *c)
         st = gal_step_want_text(c, slots[i]);
         column.name = gal_step_to(c, slots[i]);
         if (st == GAL_OK)
-            st = gal_step_make(c, &column, &step.out);
-        if (st == GAL_OK)
-            st = gal_step_add(c, &step);
+            st = gal_step_finish(c, &column, &step);
     }
     return st;
 }

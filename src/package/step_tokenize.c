@@ -48,7 +48,7 @@ static enum gal_status run_tokenize(const struct gal_step *s, struct gal_step_ru
     mask = ids != NULL ? gal_step_out(r, s->out_more, &like) : NULL;
     types = mask != NULL ? gal_step_out(r, k->types, &like) : NULL;
     if (types == NULL)
-        return r->err != NULL ? r->err->code : GAL_NO_MEMORY;
+        return gal_step_no_out(r);
     for (size_t i = 0; i < r->rows; i++)
         gal_token_rows_put(&rows, i, length, ids + i * length, mask + i * length,
                            types + i * length);

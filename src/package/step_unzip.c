@@ -166,6 +166,5 @@ enum gal_status gal_step_make_unzip(struct gal_step_compiler *c)
     column.shape = &width;
     column.labels = u->labels;
     column.label_count = u->count;
-    st = gal_step_make(c, &column, &step.out);
-    return st == GAL_OK ? gal_step_add(c, &step) : st;
+    return gal_step_finish(c, &column, &step);
 }

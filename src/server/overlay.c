@@ -1,33 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/overlay.h"
 
+#include "base/file_write.h"
 #include "base/limits.h"
 #include "base/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FOLDERS_OPEN_MAX 16
-
 struct gal_overlay {
     _Atomic uint32_t refs;
-    char dir[PATH_MAX];  /* what goes with it */
+    char *dir;           /* what goes with it; owned */
     char path[PATH_MAX]; /* the model's directory in it */
 };
-
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    (void)st, (void)kind, (void)at;
-    (void)remove(path); /* what cannot be removed stays: there is nobody to tell */
-    return 0;
-}
 
 void gal_overlay_unref(void *overlay)
 {
@@ -35,8 +25,7 @@ void gal_overlay_unref(void *overlay)
 
     if (o == NULL || atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel) != 1)
         return;
-    if (o->dir[0] != '\0')
-        nftw(o->dir, remove_one, FOLDERS_OPEN_MAX, FTW_DEPTH | FTW_PHYS);
+    gal_dir_remove_temporary(o->dir);
     gal_free(o);
 }
 
@@ -123,20 +112,13 @@ static enum gal_status write_file(const struct gal_control_file *file, const cha
 
 static enum gal_status make_dir(struct gal_overlay *o, const char *name, struct gal_err *err)
 {
-    const char *base = getenv("TMPDIR");
+    enum gal_status st = gal_dir_make_temporary("load", &o->dir, err);
     int n;
 
-    if (base == NULL || base[0] == '\0')
-        base = "/tmp";
-    n = snprintf(o->path, sizeof(o->path), "%s/galley-load-XXXXXX", base);
-    if (n < 0 || (size_t)n + strlen(name) + 2 > sizeof(o->path) || mkdtemp(o->path) == NULL) {
-        gal_fail(err, GAL_IO, "cannot make a directory in %.100s", base);
-        gal_err_hint(err, "TMPDIR names another directory");
-        return GAL_IO;
-    }
-    memcpy(o->dir, o->path, sizeof(o->dir));
-    snprintf(o->path + n, sizeof(o->path) - (size_t)n, "/%s", name);
-    if (mkdir(o->path, 0700) == 0)
+    if (st != GAL_OK)
+        return st;
+    n = snprintf(o->path, sizeof(o->path), "%s/%s", o->dir, name);
+    if (n > 0 && (size_t)n < sizeof(o->path) && mkdir(o->path, 0700) == 0)
         return GAL_OK;
     return gal_fail(err, GAL_IO, "cannot make a directory for model '%.100s'", name);
 }

@@ -290,10 +290,14 @@ bool gal_audit_floats(struct gal_str reference)
     return dots < (gal_str_starts(name, GAL_STR("debian:")) ? 1 : 2); /* a point release: 12.12 */
 }
 
+bool gal_audit_names_devel(struct gal_str base)
+{
+    return base.n > 0 && memmem(base.p, base.n, "-devel", 6) != NULL;
+}
+
 bool gal_audit_is_devel(const struct gal_view *v)
 {
-    struct gal_str base = gal_view_label(v, GAL_BASE_NAME);
-    if (base.n && memmem(base.p, base.n, "-devel", 6))
+    if (gal_audit_names_devel(gal_view_label(v, GAL_BASE_NAME)))
         return true;
     /* CUDA's images say in variables what they have: NV_CUDA_CUDART_DEV_VERSION, and so on */
     for (size_t i = 0; i < v->env_count; i++) {

@@ -48,6 +48,8 @@ bool gal_audit_is_root(struct gal_str user);
 /* A reference without digest whose tag is missing, "latest" or names no full version (three
  * numbers; of Debian two). */
 bool gal_audit_floats(struct gal_str reference);
+/* A base's name with CUDA's "-devel" in it. Empty: no. */
+bool gal_audit_names_devel(struct gal_str base);
 /* By the base's name, or by what CUDA's images say of themselves in their environment. */
 bool gal_audit_is_devel(const struct gal_view *v);
 /* "python:3.10.12" without -slim. */

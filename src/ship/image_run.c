@@ -289,9 +289,7 @@ void gal_ship_advise_base(const struct gal_ship_options *options, struct gal_shi
     warn(image, base->name.n && gal_audit_floats(base->name),
          "the base is named by a tag that moves: pin its full version or its digest");
     warn(
-        image,
-        gal_audit_is_devel(base->view) ||
-            (base->name.n && memmem(base->name.p, base->name.n, "-devel", 6)),
+        image, gal_audit_names_devel(base->name) || gal_audit_is_devel(base->view),
         "the base is CUDA's -devel image, with compilers and headers: the -runtime one of the same "
         "version is enough");
     warn(image, gal_audit_is_full(base->name),

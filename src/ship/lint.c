@@ -129,7 +129,7 @@ static void check_stage(struct linter *l, size_t i)
         return;
     if (gal_audit_floats(s->image))
         find(l, FLOATING, s->line, s->image);
-    if (shipped && holds(s->image, "-devel"))
+    if (shipped && gal_audit_names_devel(s->image))
         find(l, DEVEL, s->line, s->image);
     if (shipped && holds(s->image, "alpine"))
         find(l, ALPINE, s->line, s->image);

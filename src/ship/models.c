@@ -7,7 +7,6 @@
 #include "package/pack.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #define DEPTH_MAX 16u
 #define PLAIN_WEIGHT (1u << 20) /* a file of this size is a weight, whatever its name */
@@ -59,12 +58,9 @@ static enum gal_status put_file(struct gathering *g, struct gal_str name, bool i
 static enum gal_status pack(struct gathering *g)
 {
     const struct gal_pack_options options = {.proved = g->o->proved, .epoch = g->o->epoch};
-    const char *tmp = getenv("TMPDIR");
     struct gal_pack_report report;
-    char *beside, *file = NULL;
-    enum gal_status status = GAL_OK;
-    beside = gal_path_join(tmp && tmp[0] ? tmp : "/tmp", "galley-package");
-    status = beside ? gal_dir_make_beside(beside, &g->m->packed, g->err) : no_memory(g);
+    char *file = NULL;
+    enum gal_status status = gal_dir_make_temporary("package", &g->m->packed, g->err);
     if (!status) {
         file = gal_path_join(g->m->packed, "package.galley");
         status = file ? gal_pack(g->m->package, file, &options, &report, g->err) : no_memory(g);
@@ -75,7 +71,6 @@ static enum gal_status pack(struct gathering *g)
         status = gal_package_open(file, &g->m->package, g->err);
     }
     gal_free(file);
-    gal_free(beside);
     return status;
 }
 
@@ -299,8 +294,6 @@ enum gal_status gal_models_gather(const struct gal_models_options *options, stru
 void gal_models_release(struct gal_models *m)
 {
     gal_package_close(m->package);
-    if (m->packed)
-        (void)gal_dir_remove(m->packed, NULL);
-    gal_free(m->packed);
+    gal_dir_remove_temporary(m->packed);
     gal_arena_release(&m->arena);
 }

@@ -106,3 +106,22 @@ enum gal_status gal_plan_take_head(struct gal_source_run *r, const struct gal_fe
     }
     return failed ? gal_plan_no_memory(err) : GAL_OK;
 }
+
+enum gal_status gal_plan_ask_near(struct gal_source_run *r, const struct gal_fetch_request *request,
+                                  struct gal_fetch_response *out, struct gal_err *err)
+{
+    struct gal_fetch_options o = r->options->registry.fetch;
+    struct gal_fetcher *near;
+    memset(out, 0, sizeof *out);
+    o.connect_timeout_us = 1000000;
+    o.stall_timeout_us = 2000000;
+    o.tries = 1;
+    enum gal_status status = gal_fetcher_new(&o, &near, err);
+    if (status)
+        return status;
+    status = gal_fetch(near, request, out, err);
+    if (!status && out->status != 200)
+        status = gal_fetch_failed(request, out, err);
+    gal_fetcher_free(near);
+    return status;
+}

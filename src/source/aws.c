@@ -168,27 +168,13 @@ static enum gal_status from_web_identity(struct gal_source_run *r, const struct 
 
 /* --- metadata of a container, of an instance --- */
 
-/* What is near answers at once, or is not there. */
 static enum gal_status ask_near(struct gal_source_run *r, const char *method, const char *url,
                                 const struct gal_fetch_header *header,
                                 struct gal_fetch_response *out, struct gal_err *err)
 {
-    struct gal_fetch_options o = r->options->registry.fetch;
-    struct gal_fetcher *near;
     const struct gal_fetch_request q = {
         .method = method, .url = url, .headers = header, .header_count = header ? 1 : 0};
-    memset(out, 0, sizeof *out);
-    o.connect_timeout_us = 1000000;
-    o.stall_timeout_us = 2000000;
-    o.tries = 1;
-    enum gal_status status = gal_fetcher_new(&o, &near, err);
-    if (status)
-        return status;
-    status = gal_fetch(near, &q, out, err);
-    if (!status && out->status != 200)
-        status = gal_fetch_failed(&q, out, err);
-    gal_fetcher_free(near);
-    return status;
+    return gal_plan_ask_near(r, &q, out, err);
 }
 
 static enum gal_status from_container(struct gal_source_run *r, struct gal_aws_keys *out,

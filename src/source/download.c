@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "source/download_impl.h"
+#include "source/shelf.h"
 #include "source/sign.h"
 
 #include <errno.h>
@@ -94,10 +95,10 @@ static enum gal_status io(struct gal_err *err, const char *what, const char *pat
 
 static char *path_of(const struct download *d, const struct gal_source_object *o)
 {
-    size_t n = strlen(d->dir) + strlen(o->place) + 4;
+    size_t n = strlen(d->dir) + strlen(o->place) + sizeof "/" GAL_SHELF_FILES "/";
     char *path = gal_alloc(n);
     if (path)
-        (void)snprintf(path, n, "%s/d/%s", d->dir, o->place);
+        (void)snprintf(path, n, "%s/" GAL_SHELF_FILES "/%s", d->dir, o->place);
     return path;
 }
 
@@ -400,7 +401,7 @@ enum gal_status gal_download(struct gal_source_run *r, const char *dir, struct g
 {
     struct download d = {.run = r, .dir = dir, .journal = {.fd = -1}};
     bool fresh = true;
-    char *files = gal_path_join(dir, "d");
+    char *files = gal_path_join(dir, GAL_SHELF_FILES);
     if (!files)
         return gal_plan_no_memory(err);
     pthread_mutex_init(&d.lock, NULL);

@@ -5,6 +5,7 @@
 #include "package/pack.h"
 #include "package/package.h"
 #include "source/plan.h"
+#include "source/shelf.h"
 
 #include <stdio.h>
 
@@ -92,7 +93,7 @@ enum gal_status gal_pull_oci(struct gal_source_run *r, const char *dir, struct g
     struct gal_registry *registry = NULL;
     struct gal_reference ref;
     struct gal_transfer moved;
-    char *layout = gal_path_join(dir, "layout"), *files = gal_path_join(dir, "d");
+    char *layout = gal_path_join(dir, "layout"), *files = gal_path_join(dir, GAL_SHELF_FILES);
     char *to = files ? gal_path_join(files, r->plan.root) : NULL;
     const char *digest = strrchr(r->plan.origin, '@') + 1;
     enum gal_status status =

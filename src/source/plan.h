@@ -100,6 +100,10 @@ enum gal_status gal_plan_ask(struct gal_source_run *r, const struct gal_fetch_re
 /* GET of a small document; an answer that is not 2xx is an error. */
 enum gal_status gal_plan_get(struct gal_source_run *r, const char *url,
                              struct gal_fetch_response *out, struct gal_err *err);
+/* Asks, unsigned, what is near and answers at once, or is not there: the metadata of an instance.
+ * An answer other than 200 is an error. out is to be released in any case. */
+enum gal_status gal_plan_ask_near(struct gal_source_run *r, const struct gal_fetch_request *request,
+                                  struct gal_fetch_response *out, struct gal_err *err);
 /* The size, tags and digests that an answer's head tells. */
 enum gal_status gal_plan_take_head(struct gal_source_run *r, const struct gal_fetch_response *a,
                                    struct gal_source_object *o, struct gal_err *err);

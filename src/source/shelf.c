@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define ENTRIES "e"
+
 static enum gal_status io(struct gal_err *err, const char *what, const char *path)
 {
     return gal_fail(err, errno == ENOSPC ? GAL_TOO_LARGE : GAL_IO, "cannot %s %.200s: %s", what,
@@ -78,7 +80,7 @@ enum gal_status gal_shelf_take(const char *root, const char *key, struct gal_she
                                struct gal_err *err)
 {
     *h = (struct gal_shelf_hold){.lock_fd = -1, .fetch_fd = -1};
-    char *below = gal_path_join(root, "e");
+    char *below = gal_path_join(root, ENTRIES);
     if (below) {
         h->dir = format_path(below, key, "");
         h->part = format_path(below, key, ".part");
@@ -245,7 +247,7 @@ static int later_first(const void *a, const void *b)
 enum gal_status gal_shelf_list(const char *root, struct gal_shelf_entry **out, size_t *count,
                                struct gal_err *err)
 {
-    char *below = gal_path_join(root, "e"), **names = NULL;
+    char *below = gal_path_join(root, ENTRIES), **names = NULL;
     size_t n = 0;
     enum gal_status status = GAL_OK;
     *out = NULL;
@@ -271,6 +273,14 @@ enum gal_status gal_shelf_list(const char *root, struct gal_shelf_entry **out, s
     gal_free(names);
     gal_free(below);
     return status;
+}
+
+char *gal_shelf_files(const char *root, const char *key)
+{
+    char *below = gal_path_join(root, ENTRIES);
+    char *files = below ? format_path(below, key, "/" GAL_SHELF_FILES) : NULL;
+    gal_free(below);
+    return files;
 }
 
 /* --- removing --- */
@@ -301,7 +311,7 @@ static enum gal_status remove_all(const char *below, const char *key, struct gal
 static enum gal_status remove_key(const char *root, const char *key, bool *removed,
                                   struct gal_err *err)
 {
-    char *below = gal_path_join(root, "e");
+    char *below = gal_path_join(root, ENTRIES);
     char *lock = below ? format_path(below, key, ".lock") : NULL;
     enum gal_status status = lock ? GAL_OK : gal_fail(err, GAL_NO_MEMORY, "out of memory");
     int fd = -1;

@@ -4,7 +4,8 @@
  * locked (flock) shared by whoever uses the entry, exclusively by who removes it; KEY.fetch
  * exclusively by who fetches. KEY.gone is being removed: what goes is renamed first, so that a
  * removal that is cut off leaves nothing that looks whole. The time of KEY.lock is the last use.
- * ROOT/lock is held while room is made.
+ * ROOT/lock is held while room is made. In an entry, `origin` has the source's name and version,
+ * and `d` what was fetched (GAL_SHELF_FILES); what else is in a part is its fetcher's.
  *
  *     absent -> fetching [gal_shelf_begin] -> complete [gal_shelf_finish]; complete -> absent
  *     [gal_shelf_room, gal_shelf_remove: only what nobody holds]
@@ -15,6 +16,8 @@
 #define GAL_SOURCE_SHELF_H
 
 #include "base/buf.h"
+
+#define GAL_SHELF_FILES "d"
 
 struct gal_shelf_hold {
     char *dir;     /* the entry's place; owned */
@@ -54,6 +57,8 @@ struct gal_shelf_entry {
  * none. */
 enum gal_status gal_shelf_list(const char *root, struct gal_shelf_entry **out, size_t *count,
                                struct gal_err *err);
+/* Where a complete entry has what was fetched. Owned; NULL: no memory. */
+char *gal_shelf_files(const char *root, const char *key);
 /* CONFLICT: it is in use. NOT_FOUND. */
 enum gal_status gal_shelf_remove(const char *root, const char *key, struct gal_err *err);
 

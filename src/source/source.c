@@ -96,7 +96,7 @@ static enum gal_status link_local(struct gal_source_run *r, const char *to, stru
 
 static enum gal_status fetch_mlflow(struct gal_source_run *r, const char *dir, struct gal_err *err)
 {
-    char *files = gal_path_join(dir, "d"),
+    char *files = gal_path_join(dir, GAL_SHELF_FILES),
          *root = files ? gal_path_join(files, r->plan.root) : NULL;
     gal_free(files);
     if (!root)
@@ -182,10 +182,9 @@ static enum gal_status take(struct gal_source_run *r, const char *root, struct g
         gal_shelf_release(&s->hold);
         return status;
     }
-    size_t n = strlen(s->hold.dir) + strlen(r->plan.root) + 4;
-    s->path = gal_alloc(n);
-    if (s->path)
-        (void)snprintf(s->path, n, "%s/d/%s", s->hold.dir, r->plan.root);
+    char *files = gal_shelf_files(root, key);
+    s->path = files ? gal_path_join(files, r->plan.root) : NULL;
+    gal_free(files);
     s->origin = gal_strdup(r->plan.origin);
     s->identity = r->plan.identity ? gal_strdup(r->plan.identity) : NULL;
     if (!s->path || !s->origin || (r->plan.identity && !s->identity))

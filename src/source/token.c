@@ -56,21 +56,17 @@ enum gal_status gal_token_near(struct gal_source_run *r, const char *url,
                                const struct gal_fetch_header *header, bool *found,
                                struct gal_err *err)
 {
-    struct gal_fetch_options o = r->options->registry.fetch;
-    struct gal_fetch_response a;
-    struct gal_fetcher *near;
     const struct gal_fetch_request q = {.url = url, .headers = header, .header_count = 1};
-    *found = false;
-    o.connect_timeout_us = 1000000;
-    o.stall_timeout_us = 2000000;
-    o.tries = 1;
-    enum gal_status status = gal_fetcher_new(&o, &near, err);
-    if (status)
-        return status;
-    *found = gal_fetch(near, &q, &a, NULL) == GAL_OK && a.status == 200;
-    status = *found ? use(r, gal_buf_str(&a.body), err) : GAL_OK;
+    struct gal_fetch_response a;
+    enum gal_status status = gal_plan_ask_near(r, &q, &a, NULL);
+    *found = status == GAL_OK;
+    if (*found)
+        status = use(r, gal_buf_str(&a.body), err);
+    else if (status == GAL_NO_MEMORY)
+        status = gal_plan_no_memory(err);
+    else
+        status = GAL_OK;
     gal_fetch_response_release(&a);
-    gal_fetcher_free(near);
     return status;
 }
 

@@ -2,6 +2,7 @@
 #include "tensor/tensor.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
@@ -173,5 +174,38 @@ void gal_tensor_to_raw(const struct gal_tensor *t, void *out)
         if (n > 0)
             memcpy(p, items[i].p, n);
         p += n;
+    }
+}
+
+double gal_tensor_number(const struct gal_tensor *t, size_t i)
+{
+    switch (t->dtype) {
+    case GAL_DT_BOOL:
+    case GAL_DT_UINT8:
+        return ((const uint8_t *)t->data)[i];
+    case GAL_DT_UINT16:
+        return ((const uint16_t *)t->data)[i];
+    case GAL_DT_UINT32:
+        return ((const uint32_t *)t->data)[i];
+    case GAL_DT_UINT64:
+        return (double)((const uint64_t *)t->data)[i];
+    case GAL_DT_INT8:
+        return ((const int8_t *)t->data)[i];
+    case GAL_DT_INT16:
+        return ((const int16_t *)t->data)[i];
+    case GAL_DT_INT32:
+        return ((const int32_t *)t->data)[i];
+    case GAL_DT_INT64:
+        return (double)((const int64_t *)t->data)[i];
+    case GAL_DT_FP16:
+        return (double)gal_fp16_to_fp32(((const uint16_t *)t->data)[i]);
+    case GAL_DT_BF16:
+        return (double)gal_bf16_to_fp32(((const uint16_t *)t->data)[i]);
+    case GAL_DT_FP32:
+        return (double)((const float *)t->data)[i];
+    case GAL_DT_FP64:
+        return ((const double *)t->data)[i];
+    default:
+        return (double)NAN;
     }
 }

@@ -37,6 +37,10 @@ bool gal_shape_fits(const int64_t *shape, size_t rank, const int64_t *spec, size
 /* "[-1,30]" into out, cut when it does not fit; returns out. */
 char *gal_shape_format(const int64_t *shape, size_t rank, char *out, size_t size);
 
+/* Element i as a double: exact but for whole numbers beyond 2^53, which are rounded. BOOL is 0 or
+ * 1; NaN of what is no number. */
+double gal_tensor_number(const struct gal_tensor *t, size_t i);
+
 /* The Triton binary tensor layout, little-endian, unpadded; BYTES = u32 length + bytes an element.
  *
  * Decode: fills t->data from `raw` for t's dtype and count (set by the caller). Numeric data is

@@ -30,6 +30,9 @@ void gal_json_set_array(yyjson_val *v, size_t count, size_t nodes);
 void gal_json_put_str(struct gal_buf *out, struct gal_str s); /* quoted, escaped; invalid UTF-8 is
                                                                  replaced by U+FFFD */
 void gal_json_put_key(struct gal_buf *out, const char *key);  /* "key": for plain ASCII keys */
+/* `separator`, the key, the text: `,"name":"fraud"`; `{` or `,\n  ` are separators as well. */
+void gal_json_put_member(struct gal_buf *out, const char *separator, const char *key,
+                         struct gal_str value);
 /* Shortest text that reads back to the same value of the same width. JSON has no NaN and no
  * infinity: they are written as the strings "NaN", "Infinity", "-Infinity" (protobuf's mapping). */
 void gal_json_put_f32(struct gal_buf *out, float v);

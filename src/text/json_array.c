@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text/json_array.h"
 
+#include "base/decimal.h"
 #include "base/word.h"
 #include "text/json_real.h"
 
-#define EXACT_POWER_MAX 22                         /* 10^22 is a double, 10^23 is not */
 #define EXACT_DIGITS_MAX ((UINT64_C(1) << 53) - 1) /* as an integer a double holds exactly */
 #define DIGITS_MAX 19                              /* of any such integer uint64_t holds */
 #define ROOM_MIN 16u                               /* numbers */
@@ -86,15 +86,11 @@ static const char *read_exponent(const char *p, int *exponent)
     return p;
 }
 
-static const double powers_of_ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                       1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                       1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-
 static inline bool make_real(uint64_t digits, int exponent, double *out)
 {
     /* One operation on exact values rounds once. */
-    if (digits <= EXACT_DIGITS_MAX && (unsigned)-exponent <= EXACT_POWER_MAX) {
-        *out = (double)(int64_t)digits / powers_of_ten[-exponent];
+    if (digits <= EXACT_DIGITS_MAX && (unsigned)-exponent < GAL_POW10_COUNT) {
+        *out = (double)(int64_t)digits / gal_pow10[-exponent];
         return true;
     }
     return gal_json_real(digits, exponent, out);
@@ -289,10 +285,6 @@ static inline size_t count_digits(const char *p)
  * one's length: signs and spaces, which are alike in one text, are branches for that. */
 static const char *read_short_reals(struct reader *r, const char *p)
 {
-    static const uint64_t power[SHORT_MAX + 1] = {
-        1u,           10u,           100u,           1000u,           10000u,
-        100000u,      1000000u,      10000000u,      100000000u,      1000000000u,
-        10000000000u, 100000000000u, 1000000000000u, 10000000000000u, 100000000000000u};
     uint64_t *to = r->values + r->out->count, *full = r->values + r->room;
     for (const char *stop = r->end - NUMBER_BYTES; to < full && p <= stop;) {
         uint64_t sign = 0, all;
@@ -306,8 +298,8 @@ static const char *read_short_reals(struct reader *r, const char *p)
         if (!is_digit(*digits) || digits[1] != '.' || n - 1 >= SHORT_MAX || *end != ',' ||
             !join_fraction(end, n, &all))
             break;
-        all += (uint64_t)(*digits - '0') * power[n];
-        double real = (double)(int64_t)all / powers_of_ten[n];
+        all += (uint64_t)(*digits - '0') * gal_pow10_u64[n];
+        double real = (double)(int64_t)all / gal_pow10[n];
         memcpy(to, &real, sizeof real);
         *to++ |= sign;
         p = end + 1;

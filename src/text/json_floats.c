@@ -5,11 +5,12 @@
  * these are to the byte. */
 #include "text/json_float.h"
 
+#include "base/decimal.h"
+
 #include <math.h>
 
 #define BLOCK 32
 #define ODD_ONE (-1000) /* or less: not for these loops */
-#define POWERS 23       /* of ten that a double holds exactly */
 
 struct block {
     double size[BLOCK], scale[BLOCK], half[BLOCK]; /* |v|, a power of ten, half of v's last bit */
@@ -23,20 +24,17 @@ struct block {
 /* The power of ten that makes v's last bit 1 to 10; true when it is no number for these loops. */
 static inline bool measure(struct block *b, size_t i, float v)
 {
-    static const double powers_of_ten[POWERS] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                                 1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                                 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     uint32_t bits;
     memcpy(&bits, &v, sizeof bits);
     int q = (int)(bits >> 23 & 0xff) - 150, k = gal_floor_log10_pow2(q);
     /* 0, a power of two (whose neighbours are not equally far), too large, too small */
-    bool odd_one = (bits & 0x7fffffu) == 0 || (unsigned)-k >= POWERS;
+    bool odd_one = (bits & 0x7fffffu) == 0 || (unsigned)-k >= GAL_POW10_COUNT;
     b->size[i] = odd_one ? 1.5 : (double)fabsf(v);
     q = odd_one ? -23 : q;
     k = odd_one ? -6 : k;
     uint64_t half = (uint64_t)(q - 1 + 1023) << 52;
     memcpy(&b->half[i], &half, sizeof half);
-    b->scale[i] = powers_of_ten[-k];
+    b->scale[i] = gal_pow10[-k];
     b->dot[i] = odd_one ? ODD_ONE : k + 9;
     return odd_one;
 }

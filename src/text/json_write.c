@@ -20,6 +20,14 @@ void gal_json_put_key(struct gal_buf *out, const char *key)
     out->n += n + 3;
 }
 
+void gal_json_put_member(struct gal_buf *out, const char *separator, const char *key,
+                         struct gal_str value)
+{
+    gal_buf_puts(out, separator);
+    gal_json_put_key(out, key);
+    gal_json_put_str(out, value);
+}
+
 /* yyjson writes into memory that it asks for: hand it the caller's. */
 struct number_room {
     char bytes[2 * GAL_JSON_NUMBER_MAX];

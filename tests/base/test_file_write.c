@@ -160,6 +160,69 @@ static void directories_are_made_and_removed(void **state)
     assert_int_equal(kind_of("real"), GAL_FILE_DIR);
 }
 
+/* Deeper than gal_dir_remove goes. */
+static void make_deep(const char *path)
+{
+    char at[2048];
+    size_t n = (size_t)snprintf(at, sizeof at, "%s", path);
+    for (unsigned i = 0; i < 200; i++) {
+        n += (size_t)snprintf(at + n, sizeof at - n, "/d");
+        assert_int_equal(mkdir(at, 0700), 0);
+    }
+    (void)snprintf(at + n, sizeof at - n, "/file");
+    assert_int_equal(gal_file_put(at, GAL_STR("x"), NULL), GAL_OK);
+}
+
+static void a_temporary_directory_is_ours_and_goes_whole(void **state)
+{
+    (void)state;
+    char *one, *two;
+    struct stat st;
+    assert_int_equal(gal_file_put(in("kept"), GAL_STR("x"), NULL), GAL_OK);
+    assert_int_equal(setenv("TMPDIR", dir, 1), 0);
+    assert_int_equal(gal_dir_make_temporary("test", &one, NULL), GAL_OK);
+    assert_int_equal(gal_dir_make_temporary("test", &two, NULL), GAL_OK);
+    assert_string_not_equal(one, two);
+    assert_memory_equal(one, in("galley-test-"), strlen(in("galley-test-")));
+    assert_int_equal(stat(one, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
+    make_deep(one);
+    char link[160];
+    (void)snprintf(link, sizeof link, "%s/link", two);
+    assert_int_equal(symlink(in("kept"), link), 0);
+    assert_int_equal(count_names(), 3);
+    gal_dir_remove_temporary(one);
+    gal_dir_remove_temporary(two);
+    gal_dir_remove_temporary(NULL);
+    assert_int_equal(count_names(), 1);
+    check_content("kept", "x");
+}
+
+static void a_temporary_directory_that_cannot_be_made_is_told(void **state)
+{
+    (void)state;
+    char *made;
+    struct gal_err err;
+    assert_int_equal(setenv("TMPDIR", in("none"), 1), 0);
+    assert_int_equal(gal_dir_make_temporary("test", &made, &err), GAL_IO);
+    assert_null(made);
+    assert_non_null(strstr(err.message, in("none")));
+    assert_non_null(strstr(err.hint, "TMPDIR"));
+    assert_int_equal(setenv("TMPDIR", dir, 1), 0);
+    gal_file_fail_at(1);
+    assert_int_equal(gal_dir_make_temporary("test", &made, &err), GAL_IO);
+    gal_file_fail_at(0);
+    gal_alloc_fail_at(1, 1);
+    assert_int_equal(gal_dir_make_temporary("test", &made, &err), GAL_NO_MEMORY);
+    gal_alloc_fail_at(0, 0);
+    assert_int_equal(count_names(), 0);
+    /* Of a place that depends on where one stands nobody else would know. */
+    assert_int_equal(setenv("TMPDIR", "relative", 1), 0);
+    assert_int_equal(gal_dir_make_temporary("test", &made, &err), GAL_OK);
+    assert_memory_equal(made, "/tmp/galley-test-", 17);
+    gal_dir_remove_temporary(made);
+}
+
 static void failures_keep_what_was_there(void **state)
 {
     (void)state;
@@ -185,9 +248,14 @@ static void failures_keep_what_was_there(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_file_is_there_when_it_is_whole), TEST(a_link_is_replaced_not_followed),
-        TEST(a_scratch_file_has_no_name),       TEST(directories_are_placed_whole),
-        TEST(directories_are_made_and_removed), TEST(failures_keep_what_was_there),
+        TEST(a_file_is_there_when_it_is_whole),
+        TEST(a_link_is_replaced_not_followed),
+        TEST(a_scratch_file_has_no_name),
+        TEST(directories_are_placed_whole),
+        TEST(directories_are_made_and_removed),
+        TEST(failures_keep_what_was_there),
+        TEST(a_temporary_directory_is_ours_and_goes_whole),
+        TEST(a_temporary_directory_that_cannot_be_made_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

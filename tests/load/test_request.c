@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "load/request.h"
 #include "load/stats.h"
+#include "support/arena.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,22 +12,6 @@
 
 #include <cmocka.h>
 #include <stdlib.h>
-
-static struct gal_arena arena;
-
-static int set_up(void **state)
-{
-    (void)state;
-    gal_arena_init(&arena, 4096, 0, 64u << 20);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    gal_arena_release(&arena);
-    return 0;
-}
 
 /* --- metadata --- */
 
@@ -465,7 +450,7 @@ static void a_server_without_statistics_is_borne(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, arena_set_up, arena_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(metadata_names_the_inputs),
         TEST(metadata_of_grpc_names_the_inputs),

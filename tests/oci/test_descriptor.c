@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/limits.h"
 #include "oci/descriptor.h"
+#include "support/arena.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,8 +14,6 @@
 #define D0 "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 #define LAYER "{\"mediaType\":\"a/b\",\"digest\":\"" D0 "\",\"size\":3}"
 #define MANIFEST(rest) "{\"schemaVersion\":2,\"config\":" LAYER ",\"layers\":[" LAYER "]" rest "}"
-
-static struct gal_arena arena;
 
 static void a_manifest_is_read_and_written_the_same(void **state)
 {
@@ -181,20 +180,6 @@ static void digests_are_those_that_everybody_computes(void **state)
     assert_false(gal_oci_digest_valid((struct gal_str){NULL, 0}));
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    gal_arena_init(&arena, 4096, 0, 256u << 20);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    gal_arena_release(&arena);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,5 +191,5 @@ int main(void)
         cmocka_unit_test(what_is_too_much_is_refused),
         cmocka_unit_test(digests_are_those_that_everybody_computes),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, arena_set_up, arena_tear_down);
 }

@@ -52,6 +52,16 @@ static void from_model(struct desk *k, const struct gal_model_info *info)
     read_back(k);
 }
 
+/* Opens the desk, and drafts of a model that has these ports and nothing to say of itself. */
+static void from_ports(struct desk *k, const struct gal_port *in, size_t in_count,
+                       const struct gal_port *out, size_t out_count)
+{
+    const struct gal_model_info info = {
+        .inputs = in, .input_count = in_count, .outputs = out, .output_count = out_count};
+    open_desk(k);
+    from_model(k, &info);
+}
+
 #define TENSOR(n, t, r, s)                                                                         \
     {                                                                                              \
         .name = GAL_STR(n), .kind = GAL_KIND_TENSOR, .dtype = (t), .shape_known = true,            \
@@ -126,13 +136,10 @@ static void a_matrix_without_names_is_one_feature(void **state)
 {
     const struct gal_port in[] = {TENSOR("x", GAL_DT_FP32, 2, matrix)};
     const struct gal_port out[] = {TENSOR("y", GAL_DT_FP32, 2, column)};
-    const struct gal_model_info info = {
-        .inputs = in, .input_count = 1, .outputs = out, .output_count = 1};
     struct desk k;
 
     (void)state;
-    open_desk(&k);
-    from_model(&k, &info);
+    from_ports(&k, in, 1, out, 1);
     assert_int_equal(k.m->feature_count, 1);
     assert_int_equal(k.m->features[0].rank, 1);
     assert_int_equal(k.m->features[0].shape[0], 3);
@@ -143,13 +150,10 @@ static void a_picture_is_told_of_the_image_step(void **state)
 {
     const struct gal_port in[] = {TENSOR("x", GAL_DT_FP32, 4, picture)};
     const struct gal_port out[] = {TENSOR("y", GAL_DT_FP32, 2, two)};
-    const struct gal_model_info info = {
-        .inputs = in, .input_count = 1, .outputs = out, .output_count = 1};
     struct desk k;
 
     (void)state;
-    open_desk(&k);
-    from_model(&k, &info);
+    from_ports(&k, in, 1, out, 1);
     assert_int_equal(k.m->features[0].rank, 3);
     assert_non_null(memmem(k.yaml.p, k.yaml.n, "- image:", 8));
     close_desk(&k);
@@ -159,13 +163,10 @@ static void inputs_that_are_no_rows_stay_as_they_are(void **state)
 {
     const struct gal_port in[] = {TENSOR("x", GAL_DT_FP32, 2, fixed)};
     const struct gal_port out[] = {TENSOR("y", GAL_DT_FP32, 2, fixed)};
-    const struct gal_model_info info = {
-        .inputs = in, .input_count = 1, .outputs = out, .output_count = 1};
     struct desk k;
 
     (void)state;
-    open_desk(&k);
-    from_model(&k, &info);
+    from_ports(&k, in, 1, out, 1);
     assert_int_equal(k.m->feature_count, 0);
     assert_non_null(memmem(k.yaml.p, k.yaml.n, "first dimension of x is fixed", 29));
     close_desk(&k);
@@ -181,13 +182,10 @@ static void a_zipmap_is_unzipped(void **state)
                                     .dtype = GAL_DT_FP32,
                                     .key_dtype = GAL_DT_INT64,
                                     .type_text = "seq(map(int64,float))"}};
-    const struct gal_model_info info = {
-        .inputs = in, .input_count = 1, .outputs = out, .output_count = 2};
     struct desk k;
 
     (void)state;
-    open_desk(&k);
-    from_model(&k, &info);
+    from_ports(&k, in, 1, out, 2);
     assert_non_null(k.m->after);
     assert_true(gal_str_is(k.m->after->child->child->key, "unzip"));
     assert_true(gal_str_is(k.m->outputs[1].name, "probabilities"));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/limits.h"
 #include "package/environment.h"
+#include "support/arena.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,8 +10,6 @@
 
 #include <cmocka.h>
 #include <stdlib.h>
-
-static struct gal_arena arena;
 
 static struct gal_environment read_ok(const char *text)
 {
@@ -167,20 +166,6 @@ static void its_size_is_bounded(void **state)
     gal_buf_release(&b);
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    gal_arena_init(&arena, 4096, 0, 64u << 20);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    gal_arena_release(&arena);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,5 +177,5 @@ int main(void)
         cmocka_unit_test(lines_that_are_no_requirements_are_errors),
         cmocka_unit_test(its_size_is_bounded),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, arena_set_up, arena_tear_down);
 }

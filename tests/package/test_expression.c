@@ -3,6 +3,7 @@
 #include "package/expression.h"
 
 #include "base/mem.h"
+#include "support/arena.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -13,7 +14,6 @@
 #include <cmocka.h>
 #include <stdio.h>
 
-static struct gal_arena arena;
 static struct gal_err err;
 static const char *const names[] = {"a", "b", "mean radius", "x-y", "größe", "e5"};
 static const double numbers[] = {6, 4, 10, 100, 7, 9};
@@ -171,20 +171,6 @@ static void without_memory_it_is_said(void **state)
     gal_arena_release(&none);
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    gal_arena_init(&arena, 4096, 0, 1 << 24);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    gal_arena_release(&arena);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,5 +181,5 @@ int main(void)
         cmocka_unit_test(many_rows_are_computed_together),
         cmocka_unit_test(without_memory_it_is_said),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, arena_set_up, arena_tear_down);
 }

@@ -2,6 +2,7 @@
 /* Each field of galley.yaml as it should be, and as it should not. */
 #include "base/file.h"
 #include "package/manifest.h"
+#include "support/arena.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -13,22 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static struct gal_arena arena;
 static struct gal_err err;
-
-static int set_up(void **state)
-{
-    (void)state;
-    gal_arena_init(&arena, 4096, 1 << 20, 64 << 20);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    gal_arena_release(&arena);
-    return 0;
-}
 
 static enum gal_status read_text(const char *text, struct gal_manifest **m)
 {
@@ -452,5 +438,5 @@ int main(void)
         cmocka_unit_test(names_and_versions),
         cmocka_unit_test(a_whole_manifest_is_read),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, arena_set_up, arena_tear_down);
 }

@@ -9,6 +9,7 @@
 #include "base/file_write.h"
 #include "base/mem.h"
 #include "package/folder.h"
+#include "package/golden.h"
 #include "package/diff.h"
 #include "package/pack.h"
 
@@ -452,6 +453,50 @@ static void differences_are_all_told_or_none(void **state)
     }
 }
 
+#define TENSOR(name) "[{\"name\":\"" name "\",\"datatype\":\"FP32\",\"shape\":[1],\"data\":[1]}]"
+#define CASES "{\"cases\":[{\"inputs\":" TENSOR("x") ",\"outputs\":" TENSOR("y") "}]}"
+
+/* A directory's, a file's, and of a manifest that names none. */
+static void golden_cases_are_read_out_of_a_package(void **state)
+{
+    static const char *const packages[] = {"fraud", "a.galley", "none"};
+    (void)state;
+    put_package("fraud");
+    put_text("fraud/golden.json", CASES);
+    must_pack("fraud", "a.galley", NULL);
+    put_text("none/galley.yaml", "galley: 1\nname: n\nversion: 1.0.0\nmodel: m\n");
+    put_text("none/m", "m");
+    for (size_t i = 0; i < 3; i++) {
+        struct gal_package *p = open_ok(packages[i]);
+        struct gal_golden *golden;
+        struct gal_arena arena;
+        gal_arena_init(&arena, 4096, 0, 1u << 20);
+        assert_int_equal(gal_package_golden(p, &arena, &golden, NULL), GAL_OK);
+        assert_int_equal(golden != NULL, i < 2);
+        if (golden) {
+            assert_int_equal(golden->case_count, 1);
+            assert_true(golden->cases[0].rtol == p->manifest->rtol);
+        }
+        gal_arena_release(&arena);
+        gal_package_close(p);
+    }
+}
+
+static void a_difference_says_whose_golden_cases_are_wrong(void **state)
+{
+    struct gal_diff d = {.count = 0};
+    struct gal_arena arena;
+    struct gal_err err;
+    (void)state;
+    put_package("a");
+    put_package("b");
+    put_text("b/golden.json", "{\"cases\":1}");
+    gal_arena_init(&arena, 4096, 0, 1u << 20);
+    assert_int_equal(compare(&d, &arena, &err), GAL_INVALID);
+    assert_non_null(strstr(err.place, "/b/golden.json"));
+    gal_arena_release(&arena);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, folder_set_up, folder_tear_down)
 
 int main(void)
@@ -469,6 +514,8 @@ int main(void)
         TEST(flipped_bits_are_found),
         TEST(differences_are_all_told_or_none),
         TEST(failures_leave_nothing_behind),
+        TEST(golden_cases_are_read_out_of_a_package),
+        TEST(a_difference_says_whose_golden_cases_are_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "package/pattern.h"
 
+#include "support/arena.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-
-static struct gal_arena arena;
 
 static bool fits(const char *pattern, const char *text)
 {
@@ -104,20 +104,6 @@ static void what_would_grow_without_bound_is_refused(void **state)
     assert_false(fits("(a|aa)+b", text));
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    gal_arena_init(&arena, 4096, 1 << 20, 64 << 20);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    gal_arena_release(&arena);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,5 +111,5 @@ int main(void)
         cmocka_unit_test(what_is_no_pattern_is_refused),
         cmocka_unit_test(what_would_grow_without_bound_is_refused),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, arena_set_up, arena_tear_down);
 }

@@ -282,13 +282,13 @@ static void fetch_into(const char *root, const char *key, size_t bytes, struct g
 
 static void what_is_held_stays_and_what_is_not_makes_room(void **state)
 {
-    char root[] = "/tmp/galley-shelf-XXXXXX", command[64];
+    char *root;
     struct gal_shelf_hold a, b, c;
     struct gal_shelf_entry *list;
     size_t count;
     struct gal_err err;
     (void)state;
-    assert_non_null(mkdtemp(root));
+    assert_int_equal(gal_dir_make_temporary("shelf", &root, NULL), GAL_OK);
     fetch_into(root, "a", 3000, &a);
     fetch_into(root, "b", 3000, &b);
     assert_int_equal(gal_shelf_take(root, "c", &c, &err), GAL_OK);
@@ -306,20 +306,23 @@ static void what_is_held_stays_and_what_is_not_makes_room(void **state)
                         strcmp(list[i].origin, "s3://b/k") == 0);
     }
     gal_free(list);
+    char *files = gal_shelf_files(root, "b");
+    assert_memory_equal(files, b.dir, strlen(b.dir));
+    assert_string_equal(files + strlen(b.dir), "/" GAL_SHELF_FILES);
+    gal_free(files);
     gal_shelf_release(&b);
     assert_int_equal(gal_shelf_remove(root, "b", &err), GAL_OK);
     assert_int_equal(gal_shelf_remove(root, "b", &err), GAL_NOT_FOUND);
-    (void)snprintf(command, sizeof command, "rm -rf %s", root);
-    assert_int_equal(system(command), 0);
+    gal_dir_remove_temporary(root);
 }
 
 /* A process that removes may be killed at any file: what is left is whole, or known not to be. */
 static void a_removal_that_is_cut_off_leaves_nothing_that_looks_whole(void **state)
 {
-    char root[] = "/tmp/galley-shelf-XXXXXX", command[64], path[512];
+    char *root, path[512];
     size_t whole = 0, cut = 0;
     (void)state;
-    assert_non_null(mkdtemp(root));
+    assert_int_equal(gal_dir_make_temporary("shelf", &root, NULL), GAL_OK);
     for (uint64_t n = 1; n < 60; n++) {
         struct gal_shelf_hold h;
         assert_int_equal(gal_shelf_take(root, "k", &h, NULL), GAL_OK);
@@ -348,8 +351,7 @@ static void a_removal_that_is_cut_off_leaves_nothing_that_looks_whole(void **sta
         gal_shelf_release(&h);
     }
     assert_true(whole > 0 && cut > 1); /* both ways were gone */
-    (void)snprintf(command, sizeof command, "rm -rf %s", root);
-    assert_int_equal(system(command), 0);
+    gal_dir_remove_temporary(root);
 }
 
 int main(void)

@@ -209,37 +209,6 @@ enum gal_status onnx_case_decode(struct gal_str file, const struct gal_port *por
 
 /* ---- comparing ---- */
 
-static double element(const struct gal_tensor *t, size_t i)
-{
-    switch (t->dtype) {
-    case GAL_DT_BOOL:
-    case GAL_DT_UINT8:
-        return ((const uint8_t *)t->data)[i];
-    case GAL_DT_UINT16:
-        return ((const uint16_t *)t->data)[i];
-    case GAL_DT_UINT32:
-        return ((const uint32_t *)t->data)[i];
-    case GAL_DT_UINT64:
-        return (double)((const uint64_t *)t->data)[i];
-    case GAL_DT_INT8:
-        return ((const int8_t *)t->data)[i];
-    case GAL_DT_INT16:
-        return ((const int16_t *)t->data)[i];
-    case GAL_DT_INT32:
-        return ((const int32_t *)t->data)[i];
-    case GAL_DT_INT64:
-        return (double)((const int64_t *)t->data)[i];
-    case GAL_DT_FP16:
-        return gal_fp16_to_fp32(((const uint16_t *)t->data)[i]);
-    case GAL_DT_BF16:
-        return gal_bf16_to_fp32(((const uint16_t *)t->data)[i]);
-    case GAL_DT_FP32:
-        return ((const float *)t->data)[i];
-    default:
-        return ((const double *)t->data)[i];
-    }
-}
-
 static bool is_close(double expected, double got, double rtol, double atol)
 {
     if (isnan(expected) || isnan(got))
@@ -275,7 +244,7 @@ static enum gal_status compare_tensors(const struct gal_tensor *e, const struct 
     if (e->dtype == GAL_DT_BYTES)
         return compare_strings(e, g, err);
     for (size_t i = 0; i < e->count; i++) {
-        double x = element(e, i), y = element(g, i);
+        double x = gal_tensor_number(e, i), y = gal_tensor_number(g, i);
         if (!is_close(x, y, rtol, atol))
             return gal_fail(err, GAL_INTERNAL, "element %zu of %zu is %.9g, not %.9g", i, e->count,
                             y, x);

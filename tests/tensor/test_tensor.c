@@ -218,6 +218,42 @@ static void numbers_are_written_as_they_lie(void **state)
     gal_tensor_to_raw(&t, NULL);
 }
 
+static void an_element_of_any_datatype_is_a_number(void **state)
+{
+    static const uint8_t u8[] = {9, 1};
+    static const uint16_t u16[] = {9, 65535};
+    static const uint32_t u32[] = {9, UINT32_MAX};
+    static const uint64_t u64[] = {9, UINT64_C(1) << 63};
+    static const int8_t i8[] = {9, -128};
+    static const int16_t i16[] = {9, -32768};
+    static const int32_t i32[] = {9, INT32_MIN};
+    static const int64_t i64[] = {9, -((INT64_C(1) << 53) + 1)}; /* is rounded */
+    static const uint16_t fp16[] = {9, 0x3e00}, bf16[] = {9, 0x3fc0};
+    static const float fp32[] = {9, -0.5f};
+    static const double fp64[] = {9, 1e300};
+    static const struct gal_str text[] = {{"9", 1}, {"1", 1}};
+    static const struct {
+        enum gal_dtype dtype;
+        const void *data;
+        double want; /* of the second */
+    } rows[] = {{GAL_DT_BOOL, u8, 1},         {GAL_DT_UINT8, u8, 1},
+                {GAL_DT_UINT16, u16, 65535},  {GAL_DT_UINT32, u32, 4294967295},
+                {GAL_DT_UINT64, u64, 0x1p63}, {GAL_DT_INT8, i8, -128},
+                {GAL_DT_INT16, i16, -32768},  {GAL_DT_INT32, i32, -0x1p31},
+                {GAL_DT_INT64, i64, -0x1p53}, {GAL_DT_FP16, fp16, 1.5},
+                {GAL_DT_BF16, bf16, 1.5},     {GAL_DT_FP32, fp32, -0.5},
+                {GAL_DT_FP64, fp64, 1e300}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct gal_tensor t = tensor_of(rows[i].dtype, 2);
+        t.data = rows[i].data;
+        assert_true(gal_tensor_number(&t, 1) == rows[i].want);
+    }
+    struct gal_tensor t = tensor_of(GAL_DT_BYTES, 2);
+    t.data = text;
+    assert_true(gal_tensor_number(&t, 1) != gal_tensor_number(&t, 1)); /* NaN */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +268,7 @@ int main(void)
         cmocka_unit_test(truncated_texts_are_refused),
         cmocka_unit_test(the_arena_bounds_and_fails_cleanly),
         cmocka_unit_test(numbers_are_written_as_they_lie),
+        cmocka_unit_test(an_element_of_any_datatype_is_a_number),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

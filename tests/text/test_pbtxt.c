@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/limits.h"
 #include "base/mem.h"
+#include "support/arena.h"
 #include "text/pbtxt.h"
 
 #include <setjmp.h>
@@ -12,22 +13,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-static struct gal_arena arena;
 static struct gal_err err;
-
-static int set_up(void **state)
-{
-    (void)state;
-    gal_arena_init(&arena, 4096, 1 << 20, 64 << 20);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    gal_arena_release(&arena);
-    return 0;
-}
 
 static enum gal_status parse(struct gal_str text, struct gal_pbtxt **root)
 {
@@ -332,5 +318,5 @@ int main(void)
         cmocka_unit_test(size_depth_and_nodes_are_bounded),
         cmocka_unit_test(every_failed_allocation_is_told),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, arena_set_up, arena_tear_down);
 }

@@ -2,6 +2,7 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "support/arena.h"
 #include "text/yaml.h"
 
 #include <setjmp.h>
@@ -12,22 +13,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
-static struct gal_arena arena;
 static struct gal_err err;
-
-static int set_up(void **state)
-{
-    (void)state;
-    gal_arena_init(&arena, 4096, 1 << 20, 64 << 20);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    gal_arena_release(&arena);
-    return 0;
-}
 
 static enum gal_status parse(struct gal_str text, struct gal_yaml **root)
 {
@@ -247,5 +233,5 @@ int main(void)
         cmocka_unit_test(bytes_and_values_are_bounded),
         cmocka_unit_test(failing_allocations_are_survived),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, arena_set_up, arena_tear_down);
 }

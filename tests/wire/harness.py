@@ -301,6 +301,16 @@ class Server:
         wait_until(look, timeout, f"{path} is {status}")
 
 
+def end_process(process, timeout=30):
+    """Asks another's server to end; what does not is killed."""
+    process.terminate()
+    try:
+        process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def wait_until(look, timeout, what, pause=0.01):
     end = time.monotonic() + timeout * SCALE
     while time.monotonic() < end:

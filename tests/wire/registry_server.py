@@ -80,12 +80,7 @@ class DockerRegistry:
         return self
 
     def __exit__(self, *_):
-        self.process.terminate()
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        harness.end_process(self.process)
         self.log.close()
         self.dir.cleanup()
 

@@ -198,11 +198,15 @@ def test_a_directory_that_nobody_packed_is_packed_on_the_way_and_proves_itself(r
     assert galley("push", package, ref, env=env).stdout == f"{ref}@{digest}\n"
     galley("pull", ref, "-o", tmp_path / "pulled.galley")
     assert json.loads(galley("verify", "--json", tmp_path / "pulled.galley").stdout)["verified"]
+    galley("pull", ref, "-o", f"{tmp_path}/pulled/")
     packages.nudge(package)
     told = refused("push", package, f"{registry.host}/proved/fraud:2", env=env)
     assert "not pushed: golden case" in told and "--no-verify" in told
     assert "no such tag" in refused("pull", f"{registry.host}/proved/fraud:2", "-o", tmp_path / "none.galley")
     assert not any((tmp_path / "tmp").iterdir())
+    # That is where it would lie.
+    told = refused("push", tmp_path / "pulled", ref, env={**env, "TMPDIR": f"{tmp_path}/none"})
+    assert "no temporary directory" in told and f"{tmp_path}/none" in told
 
 
 def test_a_package_is_the_same_wherever_it_went(registry, tmp_path):

@@ -41,12 +41,7 @@ class Process:
         harness.wait_until(look, 120, f"{command[0]} listening", 0.05)
 
     def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(20)
+        harness.end_process(self.process)
         self.log.close()
 
 
