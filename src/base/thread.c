@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -45,6 +46,11 @@ void gal_thread_slice(unsigned slice_us)
     a.size = sizeof a;
     a.runtime_ns = (uint64_t)slice_us * 1000;
     (void)syscall(SYS_sched_setattr, 0, &a, 0);
+}
+
+void gal_thread_give_way(int nice)
+{
+    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice); /* Linux: of a thread */
 }
 
 static unsigned quota_cpus(struct gal_str quota, struct gal_str period)

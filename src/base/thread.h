@@ -17,6 +17,9 @@ enum gal_status gal_thread_start(pthread_t *out, const char *name, void *(*run)(
  * piece (milliseconds). Its share stays what it is. Linux 6.12 and later; elsewhere nothing
  * happens. */
 void gal_thread_slice(unsigned slice_us);
+/* The calling thread gives way to others of the process that share its core: under load it gets a
+ * share of the processor that is smaller the greater `nice` is (1 to 19), for good. */
+void gal_thread_give_way(int nice);
 /* Processors that this process may keep busy: the smallest of the affinity mask and the cgroup's
  * quota (cgroup v2 cpu.max, v1 cpu.cfs_quota_us; rounded up), at least 1. */
 unsigned gal_cpu_count(void);

@@ -4,10 +4,13 @@
 #include "base/mem.h"
 #include "net/stream_impl.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #define TICK_MS 100
 #define CLOSING_TURNS_MAX 100 /* one is enough, but for signals that are on their way */
@@ -91,12 +94,25 @@ static void run_tasks(struct gal_loop *loop)
     }
 }
 
-static void on_wake(uv_async_t *wake)
+static void on_wake(uv_poll_t *wake, int status, int events)
 {
     struct gal_loop *loop = wake->data;
+    uint64_t count;
+    ssize_t n = read(loop->wake_fd, &count, sizeof count); /* before the tasks are taken */
+    (void)n, (void)status, (void)events;
     run_tasks(loop);
     if (atomic_load_explicit(&loop->stopping, memory_order_acquire))
         uv_stop(&loop->uv);
+}
+
+/* The write is the last that the caller does: the loop may take its core at once. An asynchronous
+ * handle of libuv 1.44 would have the loop spin until the caller has run on, which on a core that
+ * they share is not before the loop's time is over. */
+static void wake(const struct gal_loop *loop)
+{
+    const uint64_t one = 1;
+    ssize_t n = write(loop->wake_fd, &one, sizeof one);
+    (void)n; /* it fails only when it is full of wake-ups */
 }
 
 /* Who finds the pile empty wakes the loop. Who puts its task on top of another need not: the loop
@@ -109,7 +125,7 @@ void gal_loop_post(struct gal_loop *loop, struct gal_task *task)
     while (!atomic_compare_exchange_weak_explicit(&loop->inbox, &top, task, memory_order_release,
                                                   memory_order_relaxed));
     if (!top)
-        (void)uv_async_send(&loop->wake);
+        wake(loop);
 }
 
 /* --- life --- */
@@ -166,16 +182,23 @@ void gal_loop_defer(struct gal_loop *loop)
 
 static int start_handles(struct gal_loop *loop)
 {
-    int rc = uv_async_init(&loop->uv, &loop->wake, on_wake);
-    if (rc)
+    loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (loop->wake_fd < 0)
+        return uv_translate_sys_error(errno);
+    int rc = uv_poll_init(&loop->uv, &loop->wake, loop->wake_fd);
+    if (rc) {
+        (void)close(loop->wake_fd);
         return rc;
-    (void)uv_prepare_init(&loop->uv, &loop->before_sleep); /* these cannot fail */
+    }
+    loop->wake.data = loop;
+    (void)uv_poll_start(&loop->wake, UV_READABLE, on_wake); /* these cannot fail */
+    (void)uv_prepare_init(&loop->uv, &loop->before_sleep);
     (void)uv_prepare_start(&loop->before_sleep, before_sleep);
     (void)uv_idle_init(&loop->uv, &loop->again);
     (void)uv_idle_init(&loop->uv, &loop->deferred);
     loop->deferred.data = loop;
     (void)uv_timer_init(&loop->uv, &loop->tick);
-    loop->wake.data = loop->before_sleep.data = loop->tick.data = loop;
+    loop->before_sleep.data = loop->tick.data = loop;
     return 0;
 }
 
@@ -220,7 +243,8 @@ void gal_loop_free(struct gal_loop *loop)
     run_tasks(loop); /* what the ends of connections have posted */
     for (struct gal_signal *s = loop->signals; s; s = s->next)
         uv_close((uv_handle_t *)&s->uv, on_signal_closed);
-    uv_close((uv_handle_t *)&loop->wake, NULL);
+    uv_close((uv_handle_t *)&loop->wake, NULL); /* is polled no more */
+    (void)close(loop->wake_fd);
     uv_close((uv_handle_t *)&loop->before_sleep, NULL);
     uv_close((uv_handle_t *)&loop->again, NULL);
     uv_close((uv_handle_t *)&loop->deferred, NULL);
@@ -263,7 +287,7 @@ void gal_loop_wait_ns(const struct gal_loop *loop, uint64_t ns)
 void gal_loop_stop(struct gal_loop *loop)
 {
     atomic_store_explicit(&loop->stopping, true, memory_order_release);
-    (void)uv_async_send(&loop->wake);
+    wake(loop);
 }
 
 void gal_loop_on_turn(struct gal_loop *loop, void (*on_turn)(void *ctx), void *ctx)

@@ -20,7 +20,8 @@ struct gal_tls;
 
 struct gal_loop {
     uv_loop_t uv;
-    uv_async_t wake;
+    uv_poll_t wake; /* of wake_fd */
+    int wake_fd;    /* an eventfd */
     uv_prepare_t before_sleep;
     uv_idle_t again; /* active: the next poll does not sleep */
     uv_timer_t tick; /* runs while there is a stream */

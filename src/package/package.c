@@ -149,7 +149,7 @@ enum gal_status gal_package_bytes(struct gal_package *p, const struct gal_packag
                                   struct gal_str *out, struct gal_err *err)
 {
     struct gal_opened *o = gal_opened_of(p);
-    struct gal_str whole;
+    struct gal_str whole = {NULL, 0};
     *out = (struct gal_str){NULL, 0};
     pthread_mutex_lock(&o->lock);
     enum gal_status status = map_of(o, f->path, &whole, err);

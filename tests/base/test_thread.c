@@ -29,6 +29,25 @@ static void *look_around(void *arg)
     return s;
 }
 
+static void *give_way(void *arg)
+{
+    int *nice = arg;
+    gal_thread_give_way(5);
+    *nice = getpriority(PRIO_PROCESS, 0); /* of this thread, on Linux */
+    return NULL;
+}
+
+static void a_thread_gives_way_alone(void **state)
+{
+    pthread_t thread;
+    int before = getpriority(PRIO_PROCESS, 0), nice = 0;
+    (void)state;
+    assert_int_equal(gal_thread_start(&thread, "worker-0", give_way, &nice, NULL), GAL_OK);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(nice, before > 5 ? before : 5);
+    assert_int_equal(getpriority(PRIO_PROCESS, 0), before);
+}
+
 static void threads_have_a_name_and_no_signals(void **state)
 {
     (void)state;
@@ -118,6 +137,7 @@ static void pieces_do_not_change_a_threads_share(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_thread_gives_way_alone),
         cmocka_unit_test(threads_have_a_name_and_no_signals),
         cmocka_unit_test(quotas_are_rounded_up),
         cmocka_unit_test(the_count_is_within_the_affinity_mask),
