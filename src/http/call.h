@@ -79,6 +79,8 @@ void gal_call_send(struct gal_call *call, struct gal_call_chunk *chunk);
 void gal_call_end(struct gal_call *call, const struct gal_header *trailers, size_t count);
 /* Ends the call at once in both directions; on_close comes. */
 void gal_call_reset(struct gal_call *call, enum gal_call_code code);
+/* The client's windows let some bytes through. */
+bool gal_call_may_send(const struct gal_call *call);
 /* n bytes that on_data has told are dealt with: the client may send so many more. */
 void gal_call_consume(struct gal_call *call, size_t n);
 

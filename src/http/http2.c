@@ -169,8 +169,11 @@ static void end_request(struct gal_http2 *h, struct gal_call *call)
         if (call->ops->on_end != NULL)
             call->ops->on_end(call->user);
     } else if (!call->faulted) {
-        call->req.body =
-            (struct gal_str){call->body->p + call->body_at, call->body->n - call->body_at};
+        call->req.body = gal_buf_str(call->body);
+        if (call->body_at > 0) {
+            call->req.body.p += call->body_at;
+            call->req.body.n -= call->body_at;
+        }
         h->ops->on_request(h->user, call);
     }
 }
@@ -306,6 +309,14 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     return code == NGHTTP2_NO_ERROR || answered || pay(h, RESET_COST)
                ? 0
                : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+bool gal_call_may_send(const struct gal_call *call)
+{
+    nghttp2_session *session = call->h2->session;
+
+    return nghttp2_session_get_remote_window_size(session) > 0 &&
+           nghttp2_session_get_stream_remote_window_size(session, call->id) > 0;
 }
 
 /* --- and while it writes --- */

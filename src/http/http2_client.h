@@ -5,7 +5,8 @@
  *
  * It is there to measure servers, and must not be what is measured: its windows are the largest
  * that the protocol has, it takes frames of up to 1 MiB, sends frames as large as the server takes,
- * and messages from where they lie. Once a connection is under way, all memory comes from the pool.
+ * and messages from where they lie. Once a connection is under way, memory comes from the pool, but
+ * for what nghttp2 sets aside, once, for its largest frame.
  *
  * States: IDLE -> ASKED [gal_http2_client_ask] -> IDLE [gal_http2_client_feed says DONE]
  *         any -> IDLE [gal_http2_client_open];  any -> over [feed says OVER or ERROR] */

@@ -12,7 +12,7 @@
 /* What goes out next. Taken from the pool to gather, given back when all is with the kernel. */
 #define GAL_HTTP2_OUT_BYTES 65536u
 /* Of a frame that goes out, where the peer takes such: a large tensor is not cut into hundreds. */
-#define GAL_HTTP2_FRAME_BYTES_MAX (256u << 10)
+#define GAL_HTTP2_FRAME_BYTES_MAX (64u << 10) /* nghttp2 sets as much aside a connection */
 struct gal_http2_out {
     struct gal_http2_out *next; /* in the pool */
     size_t n, count, borrowed;  /* bytes copied; parts; bytes of parts that are borrowed */

@@ -133,12 +133,17 @@ ssize_t gal_http2_on_read_length(nghttp2_session *session, uint8_t type, int32_t
                                  void *user)
 {
     const struct gal_call *call = nghttp2_session_get_stream_user_data(session, id);
+    int32_t window = session_window < stream_window ? session_window : stream_window;
     size_t n = frame_max < GAL_HTTP2_FRAME_BYTES_MAX ? frame_max : GAL_HTTP2_FRAME_BYTES_MAX;
     size_t there, parts, bytes;
 
-    (void)type, (void)session_window, (void)stream_window, (void)user;
+    (void)type, (void)user;
+    /* All that could cut the frame: what is measured here is what on_send_data gets. */
+    if (window < 0 || (size_t)window < n)
+        n = window < 0 ? 0 : (size_t)window;
     there = call != NULL && n > FRAME_BYTES_MIN ? queued(call, n) : 0;
-    if (there <= FRAME_BYTES_MIN)
+    n = there < n ? there : n;
+    if (n <= FRAME_BYTES_MIN)
         return FRAME_BYTES_MIN;
     measure(call, n, &parts, &bytes);
     return parts < GAL_HTTP2_PARTS_MAX && bytes + PIECE_BYTES_MAX <= GAL_HTTP2_OUT_BYTES
@@ -208,6 +213,7 @@ int gal_http2_on_send_data(nghttp2_session *session, nghttp2_frame *frame,
     fits = has_room(out, parts, bytes);
     if (!fits && out->count > 0)
         return NGHTTP2_ERR_WOULDBLOCK;
+    GAL_ASSERT(fits || length <= FRAME_BYTES_MIN); /* see gal_http2_on_read_length */
     gal_http2_out_put(out, frame_head, FRAME_HEAD_BYTES);
     while (length > 0) {
         struct gal_str run = next_run(h, call, length);

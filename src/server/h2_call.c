@@ -265,9 +265,10 @@ static void end_due(struct gal_h2_conn *c, struct gal_call *call)
     struct gal_slot *s = slot_of(call);
     struct gal_err err;
 
-    /* Where the connection's own write waits, that is looked at, and calls wait their turn. */
-    if (call->answered &&
-        (c->writing || gal_front_write_goes_on(c->front, unsent_of(s), &s->unsent))) {
+    /* Where the connection's own write waits, that is looked at, and calls that could send wait for
+     * their turn. */
+    if (call->answered && ((c->writing && gal_call_may_send(call)) ||
+                           gal_front_write_goes_on(c->front, unsent_of(s), &s->unsent))) {
         s->due_us = gal_loop_turn_us(c->front->loop) + c->front->options->write_timeout_us;
     } else if (call->answered) {
         gal_call_reset(call, GAL_CALL_CANCEL);

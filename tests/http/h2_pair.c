@@ -197,10 +197,10 @@ static nghttp2_session *client_new(struct pair *p)
     return client;
 }
 
-void pair_take_frames(struct pair *p, uint32_t bytes_max)
+void pair_take_frames(struct pair *p, uint32_t bytes_max, uint32_t window)
 {
     const nghttp2_settings_entry entries[] = {{NGHTTP2_SETTINGS_MAX_FRAME_SIZE, bytes_max},
-                                              {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1u << 30}};
+                                              {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, window}};
 
     if (nghttp2_submit_settings(p->client, NGHTTP2_FLAG_NONE, entries, 2) != 0 ||
         nghttp2_session_set_local_window_size(p->client, NGHTTP2_FLAG_NONE, 0, 1 << 30) != 0)

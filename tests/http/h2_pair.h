@@ -58,8 +58,8 @@ struct pair {
 
 struct pair *pair_new(const struct gal_http2_limits *limits);
 void pair_free(struct pair *p);
-/* The client takes frames of so many bytes, and as many of them as come. */
-void pair_take_frames(struct pair *p, uint32_t bytes_max);
+/* The client takes frames of so many bytes, and so many of a stream before it has to say more. */
+void pair_take_frames(struct pair *p, uint32_t bytes_max, uint32_t window);
 /* Moves bytes both ways until none are left. */
 void pair_run(struct pair *p);
 /* Hands raw bytes to the server, as the peer's. */

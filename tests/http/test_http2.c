@@ -344,7 +344,7 @@ static void frames_are_as_large_as_the_client_takes_them(void **state)
 {
     enum { N = 1000000 };
     static const uint32_t most[] = {16384, 50000, 1u << 20};
-    static const size_t frames[] = {62, 20, 4};
+    static const size_t frames[] = {62, 20, 16};
     struct gal_str parts[1000];
     char *bytes = bytes_new(N);
 
@@ -358,13 +358,44 @@ static void frames_are_as_large_as_the_client_takes_them(void **state)
         r.part_count = is_small ? 1000 : 1;
         for (size_t i = 0; i < r.part_count; i++)
             parts[i] = (struct gal_str){bytes + i * 1000, is_small ? 1000 : N};
-        pair_take_frames(p, most[k % 3]);
+        pair_take_frames(p, most[k % 3], 1u << 30);
         p->answer = &r;
         a = pair_answer_of(p, pair_ask(p, "GET", "/", NULL, NULL, 0));
         pair_run(p);
         assert_int_equal(a->body_n, N);
         assert_int_equal(a->body_hash, pair_hash(bytes, N, 0));
-        assert_in_range(a->frames, is_small ? 20 : frames[k], frames[is_small ? 0 : k] + 4);
+        assert_in_range(a->frames, is_small ? 16 : frames[k], frames[is_small ? 0 : k] + 4);
+        pair_free(p);
+    }
+    free(bytes);
+}
+
+/* Pieces that are copied beside pieces that are not: wherever a window cuts a frame, it fits. */
+static void frames_fit_wherever_a_window_cuts_them(void **state)
+{
+    enum { N = 12 * 4000 + 3 * 30000 + 7 };
+    char *bytes = bytes_new(N);
+    struct gal_str parts[16];
+    size_t count = 0, at = 0;
+
+    (void)state;
+    for (size_t i = 0; i < 12; i++, at += 4000)
+        parts[count++] = (struct gal_str){bytes + at, 4000};
+    for (size_t i = 0; i < 3; i++, at += 30000)
+        parts[count++] = (struct gal_str){bytes + at, 30000};
+    parts[count++] = (struct gal_str){bytes + at, 7};
+    for (uint32_t window = 16000; window < N + 1000; window += window % 4096 < 3500 ? 13 : 251) {
+        struct gal_http_response r = {
+            .status = 200, .parts = parts, .part_count = count, .body_bytes = N};
+        struct pair *p = pair_new(&limits);
+        struct pair_answer *a;
+
+        pair_take_frames(p, 1u << 20, window);
+        p->answer = &r;
+        a = pair_answer_of(p, pair_ask(p, "GET", "/", NULL, NULL, 0));
+        pair_run(p);
+        assert_int_equal(a->body_n, N);
+        assert_int_equal(a->body_hash, pair_hash(bytes, N, 0));
         pair_free(p);
     }
     free(bytes);
@@ -432,6 +463,7 @@ int main(void)
         cmocka_unit_test(a_drain_lets_streams_end),
         cmocka_unit_test(room_before_a_body_is_not_of_it),
         cmocka_unit_test(frames_are_as_large_as_the_client_takes_them),
+        cmocka_unit_test(frames_fit_wherever_a_window_cuts_them),
         cmocka_unit_test(requests_in_steady_state_allocate_nothing),
         cmocka_unit_test(every_allocation_may_fail),
     };
