@@ -8,8 +8,8 @@
 #include <pthread.h>
 
 #define GAL_TRACE_RATE 1000u /* untold */
-/* Of a trace's lines: of more tensors than fit, none is told. */
-#define GAL_TRACE_BYTES_MAX (256u << 20)
+/* Of a trace's lines of tensors: of more than fit, none is told. */
+#define GAL_TRACE_BYTES_MAX (16u << 20)
 
 enum gal_trace_level { GAL_TRACE_TIMESTAMPS = 1, GAL_TRACE_TENSORS = 2 };
 
@@ -42,6 +42,7 @@ struct gal_tracer {
     uint64_t fd_index; /* of the file behind fd, where log_frequency is set */
     bool fd_is_indexed;
     uint64_t written;
+    bool torn; /* the last line has no end: the disk was full */
 };
 
 /* The model's own settings over those of all. Under the lock. */

@@ -2,11 +2,10 @@
 /* The trace and logging extensions, whatever protocol asks: settings that clients read and change,
  * and what follows from them. A call changes all of its settings or, at an error, none.
  *
- * Tracing writes one line a traced inference to the file that the configuration names: a JSON
- * object with Triton's names of moments. One of `trace_rate` inferences is traced, the first of
- * them, until `trace_count` have been (-1: without end). With `log_frequency` N each N traces go to
- * a file of their own, FILE.0, FILE.1, ...
- * Thread: any. */
+ * Tracing writes lines to the file that the configuration names: a JSON object of a traced
+ * inference with Triton's names of moments, one of each of its tensors. One of `trace_rate`
+ * inferences is traced, the first of them, until `trace_count` have been (-1: without end). With
+ * `log_frequency` N each N traces go to a file of their own, FILE.0, FILE.1, ... Thread: any. */
 #ifndef GAL_API_TRACE_LOG_H
 #define GAL_API_TRACE_LOG_H
 

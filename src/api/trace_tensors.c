@@ -70,6 +70,7 @@ void gal_trace_put_tensors(struct gal_buf *out, const struct gal_exchange *x, ui
     struct gal_buf scratch;
 
     gal_buf_init(&scratch, out->max);
+    scratch.budget = out->budget;
     for (size_t i = 0; i < info->input_count; i++)
         if (inf->inputs[i].kind == GAL_KIND_TENSOR)
             put_tensor(out, &scratch, &inf->inputs[i].tensor, info->inputs[i].name, id,

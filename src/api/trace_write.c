@@ -84,17 +84,28 @@ static bool choose(struct gal_tracer *t, struct gal_trace_model *m,
     return true;
 }
 
-/* A full disk: the file tells less, requests go on. */
+/* Not under the lock: a slow disk holds up who traces, nobody else. Lines are one write each, which
+ * a file that is appended to takes whole. A full disk: the file tells less, requests go on. */
 static void write_out(struct gal_tracer *t, uint64_t frequency, uint64_t index,
                       const struct gal_buf *lines)
 {
-    size_t done = 0;
-    ssize_t n = 1;
+    int fd = -1;
+    bool torn, whole;
 
     pthread_mutex_lock(&t->lock);
     if (gal_trace_open(t, frequency, index))
-        for (; done < lines->n && n > 0; done += n > 0 ? (size_t)n : 0)
-            n = write(t->fd, lines->p + done, lines->n - done);
+        fd = fcntl(t->fd, F_DUPFD_CLOEXEC, 0);
+    torn = t->torn;
+    pthread_mutex_unlock(&t->lock);
+    if (fd < 0)
+        return;
+    whole =
+        (!torn || write(fd, "\n", 1) == 1) && write(fd, lines->p, lines->n) == (ssize_t)lines->n;
+    close(fd);
+    if (whole && !torn)
+        return;
+    pthread_mutex_lock(&t->lock);
+    t->torn = !whole;
     pthread_mutex_unlock(&t->lock);
 }
 
@@ -122,6 +133,7 @@ void gal_trace_request(struct gal_exchange *x, uint64_t now_us)
     }
     if (v.levels & GAL_TRACE_TENSORS) {
         gal_buf_init(&more, GAL_TRACE_BYTES_MAX);
+        more.budget = &x->api->process->memory;
         gal_trace_put_tensors(&more, x, index + 1);
         if (!more.failed)
             write_out(t, v.frequency, index, &more);

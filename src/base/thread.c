@@ -163,17 +163,19 @@ static uint64_t least_limit(const struct limit *limit)
     return least;
 }
 
+unsigned gal_cpu_affinity(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        return (unsigned)CPU_COUNT(&set);
+    long online = sysconf(_SC_NPROCESSORS_ONLN); /* more processors than a cpu_set_t holds */
+    return online > 0 ? (unsigned)online : 1;
+}
+
 unsigned gal_cpu_count(void)
 {
     static const struct limit quota = {"cpu", group_cpus};
-    cpu_set_t set;
-    unsigned count;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) {
-        count = (unsigned)CPU_COUNT(&set);
-    } else { /* more processors than a cpu_set_t holds */
-        long online = sysconf(_SC_NPROCESSORS_ONLN);
-        count = online > 0 ? (unsigned)online : 1;
-    }
+    unsigned count = gal_cpu_affinity();
     uint64_t most = least_limit(&quota);
     if (most < count)
         count = (unsigned)most;

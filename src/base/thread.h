@@ -17,12 +17,15 @@ enum gal_status gal_thread_start(pthread_t *out, const char *name, void *(*run)(
  * piece (milliseconds). Its share stays what it is. Linux 6.12 and later; elsewhere nothing
  * happens. */
 void gal_thread_slice(unsigned slice_us);
-/* The calling thread gives way to others of the process that share its core: under load it gets a
- * share of the processor that is smaller the greater `nice` is (1 to 19), for good. */
+/* The calling thread gives way to others that want its processor, the process's own and strangers
+ * alike: under load its share is smaller the greater `nice` is (1 to 19), for good. */
 void gal_thread_give_way(int nice);
 /* Processors that this process may keep busy: the smallest of the affinity mask and the cgroup's
  * quota (cgroup v2 cpu.max, v1 cpu.cfs_quota_us; rounded up), at least 1. */
 unsigned gal_cpu_count(void);
+/* Of those the ones that the affinity mask has: with one all threads do share it, whatever the
+ * quota. */
+unsigned gal_cpu_affinity(void);
 /* Memory that this process may take, bytes: the smallest of the machine's and the cgroups' limits
  * (memory.max, v1 memory.limit_in_bytes). */
 uint64_t gal_memory_max(void);

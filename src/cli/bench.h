@@ -97,6 +97,7 @@ struct gal_bench_side {
     struct gal_str *requests; /* arena's; they borrow from bytes */
     size_t request_count;
     uint64_t rows; /* of each; 0: unknown */
+    bool no_stats; /* it has none to tell */
 };
 void gal_bench_side_init(struct gal_bench_side *s, const char *operand, const char *const *args,
                          size_t arg_count);

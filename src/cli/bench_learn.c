@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a target tells of itself: its models, their inputs, its statistics. Over REST; by gRPC where
- * that is what is to be loaded, so that a port for nothing else will do. */
+/* What a target tells of itself: its models, their inputs, its statistics. Over REST; models and
+ * inputs by gRPC where that is what is to be loaded, so that a port for nothing else will do. */
 #include "cli/bench.h"
 #include "http/url.h"
 #include "load/ask.h"
@@ -22,7 +22,7 @@ static enum gal_status ask(struct gal_bench_side *s, const char *path, struct ga
 
     gal_buf_init(&body, ANSWER_BYTES_MAX);
     status = gal_target_fetch(&s->target, path, GAL_BENCH_ASK_US, &code, &body, err);
-    if (status != GAL_OK && err)
+    if (status != GAL_OK && err && err->hint[0] == '\0' && status != GAL_TOO_LARGE)
         gal_err_hint(err, "a port that speaks gRPC alone is loaded with --protocol grpc");
     if (status == GAL_OK && code != 200) {
         status = gal_fail(err, GAL_NOT_FOUND, "the server answers %d: %.*s", code,
@@ -55,8 +55,6 @@ static enum gal_status ask_grpc(struct gal_bench_side *s, const char *path, stru
         status = gal_arena_fail(&s->arena, body.n, "the server's answer", err);
     else if (status == GAL_NOT_FOUND)
         gal_err_place(err, "%s", path);
-    else if (status == GAL_UNAVAILABLE)
-        gal_err_hint(err, "name a port for gRPC; galley's is the one of HTTP too");
     *out = (struct gal_str){copy, copy ? body.n : 0};
     gal_buf_release(&body);
     return status;
@@ -69,7 +67,10 @@ static enum gal_status list_models(struct gal_bench_side *s, struct gal_str **na
     enum gal_status status;
 
     if (s->spec.protocol == GAL_PROTOCOL_GRPC) {
+        /* What is ready, or else all that a first request may load. */
         status = ask_grpc(s, SERVICE "RepositoryIndex", GAL_STR("\x10\x01"), &answer, err);
+        if (status == GAL_OK && answer.n == 0)
+            status = ask_grpc(s, SERVICE "RepositoryIndex", GAL_STR(""), &answer, err);
         return status == GAL_OK ? gal_meta_names_grpc(answer, &s->arena, names, count, err)
                                 : status;
     }
@@ -170,7 +171,7 @@ void gal_bench_side_stats(struct gal_bench_side *s, struct gal_server_stats *out
     int code = 0;
 
     out->known = false;
-    if (s->spec.protocol == GAL_PROTOCOL_HTTP || s->spec.model.n == 0)
+    if (s->spec.protocol == GAL_PROTOCOL_HTTP || s->spec.model.n == 0 || s->no_stats)
         return;
     gal_arena_init(&arena, 65536, 0, 64u << 20);
     gal_buf_init(&body, ANSWER_BYTES_MAX);
@@ -179,6 +180,8 @@ void gal_bench_side_stats(struct gal_bench_side *s, struct gal_server_stats *out
         code != 200 ||
         gal_server_stats_parse(gal_buf_str(&body), s->spec.version, &arena, out, NULL) != GAL_OK)
         out->known = false;
+    /* A port of gRPC alone may take its time to say no: it is asked once. */
+    s->no_stats = !out->known && s->spec.protocol == GAL_PROTOCOL_GRPC;
     gal_buf_release(&body);
     gal_arena_release(&arena);
 }

@@ -8,6 +8,7 @@
 #include "cli/subject.h"
 
 #include <inttypes.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define RECORD_BYTES_MAX (1u << 30)
@@ -132,9 +133,11 @@ static void name_cases(struct target *t, const char *dir, struct gal_arena *aren
     char path[GAL_PATH_SIZE];
     struct gal_buf text, named;
     struct gal_manifest *m = NULL;
+    struct stat before;
 
     snprintf(path, sizeof path, "%s/" GAL_MANIFEST_FILE, dir);
-    if (gal_file_read(path, INPUTS_BYTES_MAX, &text, NULL) != GAL_OK)
+    if (lstat(path, &before) != 0 || !S_ISREG(before.st_mode) ||
+        gal_file_read(path, INPUTS_BYTES_MAX, &text, NULL) != GAL_OK)
         return;
     gal_buf_init(&named, INPUTS_BYTES_MAX);
     put_named(&named, gal_buf_str(&text));
@@ -143,6 +146,8 @@ static void name_cases(struct target *t, const char *dir, struct gal_arena *aren
         gal_manifest_read(gal_buf_str(&named), GAL_MANIFEST_FILE, arena, &m, NULL) == GAL_OK && m &&
         gal_str_eq(m->golden_file, UNTOLD) &&
         gal_file_put(path, gal_buf_str(&named), NULL) == GAL_OK;
+    if (t->added)
+        (void)chmod(path, before.st_mode & 0777);
     gal_buf_release(&named);
     gal_buf_release(&text);
 }

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #define READ_BYTES 16384u
+#define PORT_HINT "name a port for gRPC; galley's is the one of HTTP too"
 
 enum outcome { WAITING, ANSWERED, NO_GRPC, TOO_LATE, NOT_REACHED };
 
@@ -109,17 +110,33 @@ static void on_time(void *ctx)
     end(ctx, TOO_LATE);
 }
 
+/* DEADLINE_EXCEEDED, UNAVAILABLE */
+static bool is_passing(int code)
+{
+    return code == 4 || code == 14;
+}
+
 static enum gal_status tell_answer(const struct gal_ask *ask, const struct asking *a,
                                    struct gal_buf *out, struct gal_err *err)
 {
     struct gal_http2_client_answer answer;
 
     gal_http2_client_answer(a->client, &answer);
+    if (answer.reset != 0)
+        return gal_fail(err, GAL_UNAVAILABLE, "%s cuts the call (error %u of HTTP/2)",
+                        ask->authority, (unsigned)answer.reset);
     if (answer.code > 0)
-        return gal_fail(err, GAL_NOT_FOUND, "the server answers %s: %.*s",
-                        gal_wire_grpc_code(answer.code), GAL_STR_ARG(answer.message));
-    if (answer.code < 0 || !answer.framed)
-        return gal_fail(err, GAL_UNAVAILABLE, "%s speaks HTTP/2, but no gRPC", ask->authority);
+        return gal_fail(err, is_passing(answer.code) ? GAL_UNAVAILABLE : GAL_NOT_FOUND,
+                        "the server answers %s: %.*s", gal_wire_grpc_code(answer.code),
+                        GAL_STR_ARG(answer.message));
+    if (answer.http_status != 200)
+        return gal_fail(err, GAL_UNAVAILABLE, "%s answers a call of gRPC with HTTP's status %d",
+                        ask->authority, answer.http_status);
+    if (answer.code < 0 || !answer.framed) {
+        gal_fail(err, GAL_UNAVAILABLE, "%s speaks HTTP/2, but no gRPC", ask->authority);
+        gal_err_hint(err, PORT_HINT);
+        return GAL_UNAVAILABLE;
+    }
     if (out->failed)
         return gal_fail(err, GAL_TOO_LARGE, "the server's answer is larger than %zu bytes",
                         out->max);
@@ -134,8 +151,10 @@ static enum gal_status tell(const struct gal_ask *ask, const struct asking *a, s
     case ANSWERED:
         return tell_answer(ask, a, out, err);
     case NO_GRPC:
-        return gal_fail(err, GAL_UNAVAILABLE,
-                        "%s does not speak gRPC (HTTP/2 with prior knowledge)", ask->authority);
+        gal_fail(err, GAL_UNAVAILABLE, "%s does not speak gRPC (HTTP/2 with prior knowledge)",
+                 ask->authority);
+        gal_err_hint(err, PORT_HINT);
+        return GAL_UNAVAILABLE;
     case NOT_REACHED:
         return gal_fail(err, GAL_UNAVAILABLE, "%s: %s", ask->authority, strerror(a->error));
     default:

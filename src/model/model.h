@@ -30,10 +30,12 @@ struct gal_model_options {
 };
 
 struct gal_model {
-    char *name;           /* owned, NUL-terminated */
-    char *version;        /* "1", "2.1.0" */
-    char *path;           /* of the model file */
-    _Atomic int state;    /* enum gal_model_state; READY is published with release order */
+    char *name;                /* owned, NUL-terminated */
+    char *version;             /* "1", "2.1.0" */
+    char *path;                /* of the model file */
+    _Atomic int state;         /* enum gal_model_state; READY is published with release order */
+    struct gal_err unfound;    /* on_demand, the main thread's: why no scan found its files, */
+    uint64_t unfound_until_us; /* which holds until then; monotonic, 0: it was found */
     struct gal_err error; /* FAILED: why. Filled before the load (gal_catalog_scan): it fails so */
     struct gal_package *package;          /* owned; NULL: a bare model file */
     char package_digest[GAL_DIGEST_SIZE]; /* empty: of none, or not loaded */

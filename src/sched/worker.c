@@ -21,9 +21,9 @@
 #define TRIM_AFTER_US 1000000u
 /* A loop that wakes on the same core comes first; see front.c. */
 #define WORKER_SLICE_US 10000u
-/* Where both have one core. A loop that has run a while is behind its share, and would not be let
- * in before a worker has had as much, which the kernel looks at with its tick alone (4 ms): with
- * this it is in its rights at once. What loops take is little, and bounded where they refuse. */
+/* Where the process may use one processor. A loop that has run a while is behind its share, and
+ * would not be let in before a worker has had as much, which the kernel looks at with its tick
+ * alone (4 ms): with this it is in its rights at once. */
 #define WORKER_NICE 15
 /* How late a timed sleep may end. */
 #define TIMER_SLACK_NS 1000ul
@@ -194,7 +194,7 @@ static void *work(void *arg)
     struct gal_sched *s = w->sched;
     (void)prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0);
     gal_thread_slice(WORKER_SLICE_US); /* it was started by a loop, and has its pieces */
-    if (s->o.one_core)
+    if (s->o.one_core && gal_cpu_affinity() == 1)
         gal_thread_give_way(WORKER_NICE);
     pthread_mutex_lock(&s->lock);
     for (;;) {

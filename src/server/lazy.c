@@ -14,8 +14,6 @@
 #include "server/model_keys.h"
 #include "server/server_impl.h"
 
-#include <stdio.h>
-
 #define RETRY_US 1000000u
 
 void gal_server_defer(struct gal_model *const *models, size_t count)
@@ -98,13 +96,18 @@ static enum gal_status scan_one(struct gal_server *s, const struct gal_model *m,
 }
 
 /* The newcomer, and all else that is served. */
-static enum gal_status gather(struct gal_server *s, const struct gal_model *m, struct gal_err *err)
+static enum gal_status gather(struct gal_server *s, struct gal_model *m, struct gal_err *err)
 {
     struct gal_model *fresh;
     enum gal_status st = scan_one(s, m, &fresh, err);
 
-    if (st == GAL_OK)
+    if (st == GAL_OK) {
         st = gal_server_add_coming(s, fresh, err);
+    } else {
+        m->unfound = *err;
+        m->unfound_until_us = gal_mono_us(&gal_clock_system) + RETRY_US;
+        gal_server_log_err(s, "load_failed", err);
+    }
     for (size_t i = 0; i < s->catalog->count; i++) {
         const struct gal_catalog_entry *e = &s->catalog->entries[i];
         for (size_t v = 0; v < e->version_count && st == GAL_OK; v++)
@@ -180,23 +183,6 @@ static bool failed_just_now(const struct gal_model *m)
            now_us - m->loaded_wall_us < RETRY_US;
 }
 
-/* Of a scan: its model stays as it was, for loops read it. One is kept. */
-static bool not_found_just_now(const struct gal_server *s, const struct gal_model *m)
-{
-    return gal_mono_us(&gal_clock_system) < s->not_found.until_us &&
-           strcmp(s->not_found.name, m->name) == 0 && strcmp(s->not_found.version, m->version) == 0;
-}
-
-static void note_not_found(struct gal_server *s, const struct gal_model *m,
-                           const struct gal_err *err)
-{
-    snprintf(s->not_found.name, sizeof(s->not_found.name), "%s", m->name);
-    snprintf(s->not_found.version, sizeof(s->not_found.version), "%s", m->version);
-    s->not_found.until_us = gal_mono_us(&gal_clock_system) + RETRY_US;
-    s->not_found.err = *err;
-    gal_server_log_err(s, "load_failed", err);
-}
-
 static void log_demand(struct gal_server *s, const struct gal_model *m)
 {
     const struct gal_log_field f[2] = {{"model", gal_str_of(m->name), false},
@@ -221,16 +207,14 @@ void gal_server_demand(struct gal_server *s, struct gal_control_request *r)
         gal_server_answer(r, gal_model_tell_failed(m, &r->err));
         return;
     }
-    if (not_found_just_now(s, m)) {
-        r->err = s->not_found.err;
+    if (gal_mono_us(&gal_clock_system) < m->unfound_until_us) {
+        r->err = m->unfound;
         gal_server_answer(r, GAL_UNAVAILABLE);
         return;
     }
     log_demand(s, m);
     before = m->state;
     st = gather(s, m, &r->err);
-    if (st != GAL_OK)
-        note_not_found(s, m, &r->err);
     s->asked = r;
     m->state = GAL_MODEL_LOADING;
     if (st == GAL_OK)

@@ -50,11 +50,6 @@ struct gal_server {
     atomic_bool sources_stop;
     struct gal_err failure; /* of a start that came to nothing later on; code OK: none */
     bool reload_again;      /* SIGHUP came during a load */
-    struct {                /* a model that a request asked for and no scan found (lazy.c) */
-        char name[GAL_NAME_BYTES_MAX + 1], version[GAL_NAME_BYTES_MAX + 1];
-        uint64_t until_us; /* monotonic; 0: none */
-        struct gal_err err;
-    } not_found;
     uint64_t load_began_us; /* monotonic: the process's start, then the last SIGHUP */
 
     struct gal_control_ops

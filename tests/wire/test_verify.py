@@ -204,7 +204,7 @@ def test_a_packed_one_is_recorded_elsewhere(iris, tmp_path):
     assert json.loads((tmp_path / "one.json").read_text())["cases"][0]["atol"] == 0.5
 
 
-def test_a_manifest_without_golden_names_what_is_recorded(iris, tmp_path):
+def test_a_manifest_without_golden_names_what_is_recorded(iris):
     packages.edit(iris, "golden: golden.json\n", "")
     (iris / "golden.json").unlink()
     manifest = iris / "galley.yaml"
@@ -221,6 +221,18 @@ def test_a_manifest_without_golden_names_what_is_recorded(iris, tmp_path):
         packages.record(iris, ROWS)
         assert after in manifest.read_text() and "\n# golden" not in manifest.read_text()
         assert verify(iris)["golden"]["cases"] == 2
+    # A link stays a link, and a mode the mode.
+    manifest.write_text(bare)
+    manifest.chmod(0o640)
+    (iris / "golden.json").unlink()
+    packages.record(iris, ROWS)
+    assert manifest.stat().st_mode & 0o777 == 0o640 and "golden.json" in manifest.read_text()
+    manifest.rename(iris / "real.yaml")
+    (iris / "real.yaml").write_text(bare)
+    manifest.symlink_to("real.yaml")
+    (iris / "golden.json").unlink()
+    assert "Add `golden: golden.json`" in packages.record(iris, ROWS).stdout and manifest.is_symlink()
+    manifest.unlink()
     # Where it cannot be written so, it stays, and what to add is told.
     manifest.write_text(bare + "...\n")
     (iris / "golden.json").unlink()
