@@ -110,12 +110,12 @@ def over_http1(n, body):
                                                                "Content-Type": "application/octet-stream"})
 
 
-def over_http2(n, body):
+def over_http2(n, body, window=b"\x7f\xff\xff\xff"):
     """Two streams side by side: while one's answer waits for room, the other's does not move at all."""
     path, field = b"/v2/models/x/infer", b"inference-header-content-length"
     head = (bytes([0x83, 0x04, len(path)]) + path + b"\x86\x01\x01h" +
             bytes([0, len(field)]) + field + bytes([len(str(n))]) + str(n).encode())
-    out = h2_client.PREFACE + h2_client.frame(h2_client.SETTINGS, 0, 0, b"\0\4\x7f\xff\xff\xff")
+    out = h2_client.PREFACE + h2_client.frame(h2_client.SETTINGS, 0, 0, b"\0\4" + window)
     out += h2_client.frame(h2_client.WINDOW, 0, 0, b"\x7f\xff\0\0")
     for stream in (1, 3):
         out += h2_client.frame(h2_client.HEADERS, 4, stream, head)
@@ -145,3 +145,26 @@ def test_who_reads_slowly_but_steadily_gets_all(serve, tmp_path, carrier, answer
             time.sleep(max(0.0, start + got / 1e6 - time.monotonic()))
     assert np.array([1, 2] * 1000, np.float32).tobytes() in last
     assert time.monotonic() - start > 4, "it was read slowly"
+
+
+def test_a_stream_whose_window_is_shut_is_cut_beside_one_that_goes_on(serve, tmp_path):
+    """The connection's write waits all the time, for the other stream: it is no reason to keep this one's answer."""
+    models.spread(tmp_path / "x" / "model.onnx", 1 << 20)
+    s = serve("--write-timeout", "1s", paths=[tmp_path / "x"])
+    with harness.Conn(s.port, timeout=30, rcvbuf=65536) as c:
+        c.send(over_http2(*infer_body(np.array([[1, 2]], np.float32)), window=b"\0\0\0\0"))
+        c.send(h2_client.frame(h2_client.WINDOW, 0, 1, b"\x7f\xff\0\0"))
+        got, start, cut_at, kinds, rest = 0, time.monotonic(), None, [], b""
+        while got < 8 << 20:
+            part = c.sock.recv(65536)
+            assert part, "cut as a whole"
+            got += len(part)
+            rest += part
+            while len(rest) >= 9 and len(rest) >= 9 + int.from_bytes(rest[:3], "big"):
+                n, kind, stream = int.from_bytes(rest[:3], "big"), rest[3], int.from_bytes(rest[5:9], "big")
+                if kind == h2_client.RST:
+                    cut_at = got
+                    kinds.append(stream)
+                rest = rest[9 + n:]
+            time.sleep(max(0.0, start + got / 1e6 - time.monotonic()))
+    assert kinds == [3] and cut_at < 7 << 20, (kinds, cut_at)
