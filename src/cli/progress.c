@@ -74,15 +74,17 @@ struct gal_progress *gal_progress_new(const struct gal_progress_options *options
     return p;
 }
 
+#define HUMANE_SECONDS_MAX 3599999999u /* a million hours are for ever */
+
 char *gal_humane_seconds(uint64_t seconds, char *out, size_t size)
 {
-    unsigned long long s = seconds;
+    unsigned s = seconds < HUMANE_SECONDS_MAX ? (unsigned)seconds : HUMANE_SECONDS_MAX;
     if (s >= 3600)
-        snprintf(out, size, "%llu h %02llu min", s / 3600, s / 60 % 60);
+        snprintf(out, size, "%u h %02u min", s / 3600, s / 60 % 60);
     else if (s >= 60)
-        snprintf(out, size, "%llu min %02llu s", s / 60, s % 60);
+        snprintf(out, size, "%u min %02u s", s / 60, s % 60);
     else
-        snprintf(out, size, "%llu s", s);
+        snprintf(out, size, "%u s", s);
     return out;
 }
 
