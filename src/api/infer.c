@@ -272,7 +272,8 @@ uint64_t gal_infer_limit_us(struct gal_exchange *x, const struct gal_model *m)
     struct gal_err ignored;
 
     (void)read_timeouts(x, &limit_us, &ignored);
-    if (grpc.p != NULL && gal_grpc_timeout(grpc, &us, &ignored) == GAL_OK)
+    if (grpc.p != NULL && gal_grpc_speaks(x->req) &&
+        gal_grpc_timeout(grpc, &us, &ignored) == GAL_OK)
         shorten(&limit_us, us > 0 ? us : 1);
     return limit_us;
 }

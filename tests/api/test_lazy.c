@@ -3,6 +3,7 @@
  * loads is the test. */
 #include "api/control.h"
 #include "api/desk.h"
+#include "api/infer.h"
 #include "api/lazy.h"
 #include "base/mem.h"
 
@@ -208,7 +209,10 @@ static void the_wait_is_no_longer_than_the_inference_might_be(void **state)
     assert_int_equal(clients[1].x.job.expires_us, d.now_us + 20000);
     clients[2].req.known[GAL_HDR_GRPC_TIMEOUT] = GAL_STR("9m");
     begin(2, PATH, BODY);
-    assert_int_equal(clients[2].x.job.expires_us, d.now_us + 9000);
+    assert_int_equal(clients[2].x.job.expires_us, d.now_us + 70000); /* it is no call of gRPC */
+    clients[2].req.version_major = 2;
+    clients[2].req.known[GAL_HDR_CONTENT_TYPE] = GAL_STR("application/grpc");
+    assert_int_equal(gal_infer_limit_us(&clients[2].x, d.models[0]), 9000);
     d.models[0]->config.timeout_us = GAL_NO_TIMEOUT;
     begin(3, PATH, BODY);
     assert_int_equal(clients[3].x.job.expires_us, 0);
