@@ -31,26 +31,35 @@ struct gal_trace_model {
     char name[];
 };
 
+/* A file that lines go to. Its last holder closes it: a line on its way holds it, too. */
+struct gal_trace_file {
+    int fd;
+    unsigned holders; /* under the tracer's lock, as all here */
+    uint64_t index;   /* where log_frequency is set */
+    bool is_indexed;
+    bool torn; /* its last line has no end: the disk was full */
+};
+
 struct gal_tracer {
     pthread_mutex_t lock; /* of all below */
     struct gal_trace_values values;
     uint64_t seen;
     struct gal_trace_model *models; /* owned */
     size_t model_count;
-    const char *file;  /* borrowed; "" none */
-    int fd;            /* -1: none */
-    uint64_t fd_index; /* of the file behind fd, where log_frequency is set */
-    bool fd_is_indexed;
+    const char *file;           /* borrowed; "" none */
+    struct gal_trace_file *out; /* owned; NULL: none yet */
     uint64_t written;
-    bool torn; /* the last line has no end: the disk was full */
 };
 
 /* The model's own settings over those of all. Under the lock. */
 struct gal_trace_values gal_trace_values_of(const struct gal_tracer *t,
                                             const struct gal_trace_model *m);
 struct gal_trace_model *gal_trace_find(struct gal_tracer *t, struct gal_str model);
-/* Opens the file that trace number `trace` goes to; false when it cannot. Under the lock. */
+/* Sees to it that t->out is the file that trace number `trace` goes to; false when it cannot be
+ * written. Under the lock. */
 bool gal_trace_open(struct gal_tracer *t, uint64_t frequency, uint64_t trace);
+/* f may be NULL. Under the lock. */
+void gal_trace_let_go(struct gal_trace_file *f);
 /* Appends a line a tensor: inputs as they went to the model, outputs as they came. */
 void gal_trace_put_tensors(struct gal_buf *out, const struct gal_exchange *x, uint64_t id);
 

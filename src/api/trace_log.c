@@ -2,8 +2,6 @@
 #include "api/trace_impl.h"
 #include "base/mem.h"
 
-#include <unistd.h>
-
 /* --- life --- */
 
 static const struct gal_trace_values untold = {0, GAL_TRACE_RATE, -1, 0};
@@ -21,7 +19,6 @@ enum gal_status gal_trace_new(const char *file, struct gal_trace **out, struct g
     pthread_mutex_init(&r->lock, NULL);
     r->values = untold;
     r->file = file;
-    r->fd = -1;
     t->tracer = r;
     *out = t;
     if (file[0] == '\0' || gal_trace_open(r, 0, 0))
@@ -45,8 +42,7 @@ void gal_trace_free(struct gal_trace *t)
         r->models = m->next;
         gal_free(m);
     }
-    if (r->fd >= 0)
-        close(r->fd);
+    gal_trace_let_go(r->out);
     pthread_mutex_destroy(&r->lock);
     gal_free(r);
     gal_free(t);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Traced inferences as lines of JSON. */
 #include "api/trace_impl.h"
+#include "base/mem.h"
 #include "text/json.h"
 
 #include <fcntl.h>
@@ -10,23 +11,41 @@
 
 #define LINE_BYTES_MAX 4096
 
+void gal_trace_let_go(struct gal_trace_file *f)
+{
+    if (f == NULL || --f->holders > 0)
+        return;
+    if (f->fd >= 0)
+        close(f->fd);
+    gal_free(f);
+}
+
 bool gal_trace_open(struct gal_tracer *t, uint64_t frequency, uint64_t trace)
 {
     uint64_t index = frequency > 0 ? trace / frequency : 0;
+    struct gal_trace_file *f = t->out;
     char path[PATH_MAX];
 
-    if (t->fd >= 0 && t->fd_is_indexed == (frequency > 0) && t->fd_index == index)
+    if (f != NULL && f->is_indexed == (frequency > 0) && f->index == index)
         return true;
-    if (t->fd >= 0)
-        close(t->fd);
+    gal_trace_let_go(f);
+    t->out = NULL;
+    f = gal_calloc(1, sizeof(*f));
+    if (f == NULL)
+        return false;
     if (frequency > 0)
         snprintf(path, sizeof(path), "%s.%llu", t->file, (unsigned long long)index);
     else
         snprintf(path, sizeof(path), "%s", t->file);
-    t->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
-    t->fd_is_indexed = frequency > 0;
-    t->fd_index = index;
-    return t->fd >= 0;
+    f->holders = 1;
+    f->index = index;
+    f->is_indexed = frequency > 0;
+    f->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
+    if (f->fd >= 0)
+        t->out = f;
+    else
+        gal_trace_let_go(f);
+    return t->out != NULL;
 }
 
 static void put_moment(struct gal_buf *out, const char *name, uint64_t ns)
@@ -89,24 +108,24 @@ static bool choose(struct gal_tracer *t, struct gal_trace_model *m,
 static void write_out(struct gal_tracer *t, uint64_t frequency, uint64_t index,
                       const struct gal_buf *lines)
 {
-    int fd = -1;
-    bool torn, whole;
+    struct gal_trace_file *f = NULL;
+    bool torn = false, whole;
 
     pthread_mutex_lock(&t->lock);
-    if (gal_trace_open(t, frequency, index))
-        fd = dup(t->fd); /* not fcntl: ThreadSanitizer knows this one */
-    torn = t->torn;
+    if (gal_trace_open(t, frequency, index)) {
+        f = t->out;
+        f->holders++;
+        torn = f->torn;
+    }
     pthread_mutex_unlock(&t->lock);
-    if (fd < 0)
+    if (f == NULL)
         return;
-    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-    whole =
-        (!torn || write(fd, "\n", 1) == 1) && write(fd, lines->p, lines->n) == (ssize_t)lines->n;
-    close(fd);
-    if (whole && !torn)
-        return;
+    whole = (!torn || write(f->fd, "\n", 1) == 1) &&
+            write(f->fd, lines->p, lines->n) == (ssize_t)lines->n;
     pthread_mutex_lock(&t->lock);
-    t->torn = !whole;
+    if (torn || !whole) /* else another's torn line may have come after this one */
+        f->torn = !whole;
+    gal_trace_let_go(f);
     pthread_mutex_unlock(&t->lock);
 }
 
