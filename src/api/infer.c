@@ -297,6 +297,7 @@ static void fill_job(struct gal_exchange *x, struct gal_infer *inf)
         job->deadline_us =
             limit_us < UINT64_MAX - x->start_us ? x->start_us + limit_us : UINT64_MAX;
     job->arrived_us = x->start_us;
+    job->waited_us = gal_loop_waited_us(x->api->loop);
     job->home = x->api->loop;
     job->turn = x->api->turn;
     job->cancelled = false;

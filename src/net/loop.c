@@ -13,6 +13,10 @@
 #include <unistd.h>
 
 #define TICK_MS 100
+/* A poll that took longer has slept, or the turn before was so long that hundreds of sockets were
+ * ready: one part in so many of it. */
+#define POLL_US_MAX 50u
+#define POLL_SHARE 16u
 #define CLOSING_TURNS_MAX 100 /* one is enough, but for signals that are on their way */
 
 struct gal_timer {
@@ -62,9 +66,29 @@ const struct gal_clock gal_clock_system = {system_mono_us, system_wall_us, NULL,
 /* Read when first asked for in a turn: most turns ask many times, idle ones never. */
 uint64_t gal_loop_turn_us(struct gal_loop *loop)
 {
-    if (loop->turn_us == 0)
+    if (loop->turn_us == 0) {
         loop->turn_us = read_clock(CLOCK_MONOTONIC);
+        uint64_t polled_us = loop->turn_us - loop->ended_us;
+        bool at_once = polled_us < POLL_US_MAX || polled_us < loop->took_us / POLL_SHARE;
+        loop->waited_us = at_once ? loop->took_us : 0;
+    }
     return loop->turn_us;
+}
+
+uint64_t gal_loop_waited_us(struct gal_loop *loop)
+{
+    (void)gal_loop_turn_us(loop);
+    return loop->waited_us;
+}
+
+static void end_turn(struct gal_loop *loop)
+{
+    loop->took_us = 0;
+    if (loop->turn_us != 0) {
+        loop->ended_us = read_clock(CLOCK_MONOTONIC);
+        loop->took_us = loop->ended_us - loop->turn_us;
+    }
+    loop->turn_us = 0;
 }
 
 uint64_t gal_loop_now_us(const struct gal_loop *loop)
@@ -150,7 +174,7 @@ static void before_sleep(uv_prepare_t *prepare)
     struct gal_loop *loop = prepare->data;
     if (loop->on_turn)
         loop->on_turn(loop->on_turn_ctx);
-    loop->turn_us = 0;
+    end_turn(loop);
 }
 
 static void on_again(uv_idle_t *again)

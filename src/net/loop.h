@@ -51,6 +51,9 @@ void gal_loop_again(struct gal_loop *loop);
 /* Time of this turn (cheap: read once, when first asked for) and now (a clock call), microseconds
  * monotonic. */
 uint64_t gal_loop_turn_us(struct gal_loop *loop);
+/* How long what this turn finds may have waited for it: as long as the turn before took, where this
+ * one began at once behind it; 0 where the loop slept between. */
+uint64_t gal_loop_waited_us(struct gal_loop *loop);
 uint64_t gal_loop_now_us(const struct gal_loop *loop);
 
 /* Timers, loop's thread only. on_fire runs every `period_us` (0: once) after `delay_us`. */

@@ -27,7 +27,9 @@ struct gal_loop {
     uv_timer_t tick; /* runs while there is a stream */
     void (*on_turn)(void *ctx);
     void *on_turn_ctx;
-    uint64_t turn_us; /* 0: not read in this turn */
+    uint64_t turn_us;           /* 0: not read in this turn */
+    uint64_t ended_us, took_us; /* the turn before: its end and its length; 0: it did little */
+    uint64_t waited_us;         /* with turn_us: gal_loop_waited_us */
 
     struct gal_stream *streams;      /* all that are not closed; owned */
     struct gal_stream *free_streams; /* kept for the next peers; owned */

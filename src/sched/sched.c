@@ -48,6 +48,11 @@ static void set_inline_rows(struct gal_sched *s)
         alone = gal_cost_rows_hoped(&s->cost, alone_us_max(s), s->o.policy.rows_max);
     atomic_store_explicit(&s->inline_rows_max, rows, memory_order_relaxed);
     atomic_store_explicit(&s->alone_rows_max, alone, memory_order_relaxed);
+    atomic_store_explicit(&s->alone_us, gal_cost_hope_ns(&s->cost, alone) / 1000,
+                          memory_order_relaxed);
+    atomic_store_explicit(&s->alone_goal_us,
+                          (uint64_t)((double)s->o.policy.target_us * s->goal.margin),
+                          memory_order_relaxed);
 }
 
 void gal_sched_replan(struct gal_sched *s)
@@ -205,7 +210,7 @@ static void reset(struct gal_sched *s, struct gal_job *job)
     job->submitted_us = gal_mono_us(s->o.clock);
     job->started_us = job->finished_us = 0;
     job->call_rows = 0;
-    job->led = job->is_dear = false;
+    job->led = job->is_dear = job->is_alone = false;
     job->input_ns = job->infer_ns = job->output_ns = 0;
     gal_stats_submit(s->stats);
     job->batch = NULL;
@@ -222,28 +227,63 @@ static bool runs_inline(struct gal_sched *s, struct gal_job *job, bool stacks)
         if (job->rows <= alone) {
             job->rows_limit = alone;
             job->is_dear = job->rows > most;
+            job->is_alone = alone > most;
             return true;
         }
     }
     return job->rows <= most;
 }
 
-/* A long turn has let it wait so long that a call more would miss the goal. */
+/* How long it has waited, at most: turns under load are about as long as those before, and who is
+ * read early in this one came early in that one. */
+static uint64_t waited_us(const struct gal_job *job)
+{
+    uint64_t us = job->arrived_us < job->submitted_us ? job->submitted_us - job->arrived_us : 0;
+    return us > job->waited_us ? us : job->waited_us;
+}
+
+/* On a loop whose turns have become so long that its answer would miss the goal: behind its wait
+ * come its call, with those that wait for the same one, and the writing of their answers, which
+ * gets half as long. What finds the loop free runs whatever it costs.
+ *
+ * A burst may use all of the goal. A wait that does not end by itself may not: it brings no
+ * throughput (hundreds of requests under way at once cost a core some of its caches), so it is cut
+ * to a quarter, and two calls (the idea of CoDel, RFC 8289, with the goal in place of its 5 ms). */
 static bool is_shed(const struct gal_sched *s, const struct gal_job *job)
 {
-    uint64_t target_us = s->o.policy.target_us;
-    if (target_us == 0 || !job->is_dear || job->arrived_us == 0 ||
-        job->arrived_us >= job->submitted_us)
+    uint64_t goal_us = atomic_load_explicit(&s->alone_goal_us, memory_order_relaxed);
+    if (goal_us == 0 || !job->is_alone || job->arrived_us == 0)
         return false;
-    return job->submitted_us - job->arrived_us + alone_us_max(s) > target_us;
+    uint64_t most_us = atomic_load_explicit(&s->alone_us, memory_order_relaxed);
+    uint64_t wait_us = waited_us(job), call_us = most_us, limit_us = goal_us;
+    size_t rows = gal_turn_rows(job->turn) + job->rows;
+    if (rows < job->rows_limit)
+        call_us = most_us * rows / job->rows_limit;
+    if (gal_turn_stands(job->turn, wait_us, goal_us / 8 + most_us, job->submitted_us) &&
+        goal_us / 4 + 2 * most_us < goal_us)
+        limit_us = goal_us / 4 + 2 * most_us;
+    return wait_us + call_us + call_us / 2 > limit_us && !gal_turn_begins(job->turn, job);
+}
+
+void gal_sched_learn(struct gal_sched *s, const struct gal_entry_list *jobs)
+{
+    if (s->o.policy.target_us == 0 || pthread_mutex_trylock(&s->lock) != 0)
+        return;
+    for (const struct gal_entry *e = jobs->head; e; e = e->next) {
+        const struct gal_job *job = gal_job_of((struct gal_entry *)e);
+        if (job->is_alone && job->status == GAL_OK)
+            gal_goal_on_answer(&s->goal, waited_us(job) + job->finished_us - job->submitted_us,
+                               job->finished_us);
+    }
+    pthread_mutex_unlock(&s->lock);
 }
 
 static void shed(struct gal_job *job)
 {
     job->status = gal_fail(&job->err, GAL_OVERLOADED,
-                           "the request has waited %.1f ms: its answer would come beyond the "
+                           "the request has waited up to %.1f ms: its answer would come beyond the "
                            "model's latency target",
-                           (double)(job->submitted_us - job->arrived_us) / 1000.0);
+                           (double)waited_us(job) / 1000.0);
     gal_job_finish(job);
 }
 

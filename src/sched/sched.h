@@ -57,6 +57,7 @@ struct gal_job {
     struct gal_value *outputs; /* room for output_count */
     uint64_t deadline_us;      /* monotonic; 0: none */
     uint64_t arrived_us;       /* monotonic, when its loop found it; 0: unknown */
+    uint64_t waited_us;        /* before that, at most (gal_loop_waited_us) */
     struct gal_loop *home;     /* loop that on_done runs on; NULL: caller blocks, inline always */
     struct gal_turn *turn;     /* home's; NULL: never together with others */
     void (*on_done)(struct gal_job *job); /* called exactly once, on the home loop, possibly from
@@ -77,6 +78,7 @@ struct gal_job {
     struct gal_batch *batch; /* whose outputs it shares; NULL: they are its own */
     size_t rows_limit;       /* inline: of the call it may be part of */
     bool is_dear;            /* inline beyond inline_us_max, see one_core */
+    bool is_alone;           /* its call may be */
     struct gal_entry entry;  /* its place in a list: the turn's, the queue's, a batch's */
     _Atomic bool cancelled;
 };

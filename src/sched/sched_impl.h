@@ -31,6 +31,8 @@ struct gal_sched {
     struct gal_stats *stats;
     _Atomic size_t inline_rows_max; /* jobs of at most so many rows run on their loop */
     _Atomic size_t alone_rows_max;  /* the same, where one_core and no other model is asked */
+    _Atomic uint64_t alone_us;      /* what such a call of the most rows costs */
+    _Atomic uint64_t alone_goal_us; /* of such jobs, from the moment they may have come; 0: none */
     _Atomic bool stacks;            /* rows are apart: jobs may share a call */
     pthread_mutex_t lock;           /* guards all below */
     pthread_cond_t work;
@@ -66,6 +68,8 @@ void gal_sched_count_call(struct gal_sched *s, const struct gal_call *c, uint64_
 bool gal_job_begin(struct gal_job *job, uint64_t now_us);
 /* The job's last step, on its home: after on_done neither job nor scheduler may be there. */
 void gal_job_finish(struct gal_job *job);
+/* The answers of a call that has run on its loop: what the goal learns from them. */
+void gal_sched_learn(struct gal_sched *s, const struct gal_entry_list *jobs);
 /* Posts it to its home, where it finishes; from here on it is not the caller's. */
 void gal_job_send_home(struct gal_job *job);
 enum gal_status gal_job_fail_late(struct gal_job *job);
@@ -77,6 +81,13 @@ void gal_sched_replan(struct gal_sched *s);
 /* turn.c: puts a job behind those that wait for the turn's end; inline, or for the queue. */
 void gal_turn_add(struct gal_turn *t, struct gal_job *job);
 void gal_turn_add_queued(struct gal_turn *t, struct gal_job *job);
+/* Rows that wait for the turn's end. */
+size_t gal_turn_rows(const struct gal_turn *t);
+/* Notes how long a job has waited; true when none has waited less than `calm_us` for a while: what
+ * waits is no burst, it stands, and serves nobody. */
+bool gal_turn_stands(struct gal_turn *t, uint64_t waited_us, uint64_t calm_us, uint64_t now_us);
+/* Nothing has come in this turn before the job. */
+bool gal_turn_begins(const struct gal_turn *t, const struct gal_job *job);
 /* Notes that a job of this scheduler has come; true when the loop has had none of another one for
  * a second. */
 bool gal_turn_is_alone(struct gal_turn *t, const struct gal_sched *s, uint64_t now_us);

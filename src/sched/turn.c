@@ -6,11 +6,17 @@
 #include "sched/sched_impl.h"
 
 #define ALONE_AFTER_US 1000000u
+#define STANDS_AFTER_US 100000u
 
 struct gal_turn {
     const struct gal_clock *clock;
     struct gal_entry_list jobs;   /* to run here */
     struct gal_entry_list queued; /* to go into their models' queues */
+    size_t rows;                  /* of jobs */
+    uint64_t arrived_us;          /* of the latest job */
+    uint64_t low_us;              /* the shortest wait since low_since_us */
+    uint64_t low_since_us;
+    bool stands; /* as found in the window before */
     bool running;
     struct gal_batch_pool pool;
     const struct gal_sched *last; /* whose job came last; compared, not looked into */
@@ -65,8 +71,10 @@ static void run_group(struct gal_turn *t, struct gal_entry_list *group)
     struct gal_entry *e;
     while ((e = gal_entries_shift(group)) != NULL)
         gal_entries_push(gal_job_begin(gal_job_of(e), now_us) ? &ready : &dropped, e);
-    if (ready.count > 0)
+    if (ready.count > 0) {
         gal_batch_run(&t->pool, &ready);
+        gal_sched_learn(gal_job_of(ready.head)->sched, &ready);
+    }
     while ((e = gal_entries_shift(&dropped)) != NULL)
         gal_job_finish(gal_job_of(e));
     while ((e = gal_entries_shift(&ready)) != NULL)
@@ -109,6 +117,7 @@ void gal_turn_run(struct gal_turn *t)
     while (t->jobs.count > 0 || t->queued.count > 0) {
         struct gal_entry_list jobs = t->jobs;
         t->jobs = (struct gal_entry_list){0};
+        t->rows = 0;
         send_queued(t); /* first: workers run beside what runs here */
         while (jobs.head) {
             struct gal_entry_list group;
@@ -124,6 +133,29 @@ bool gal_turn_waits(const struct gal_turn *t)
     return t->jobs.count > 0 || t->queued.count > 0;
 }
 
+size_t gal_turn_rows(const struct gal_turn *t)
+{
+    return t->rows;
+}
+
+bool gal_turn_stands(struct gal_turn *t, uint64_t waited_us, uint64_t calm_us, uint64_t now_us)
+{
+    if (now_us - t->low_since_us >= STANDS_AFTER_US) {
+        /* A window without a job has had no wait at all. */
+        t->stands = now_us - t->low_since_us < 2 * STANDS_AFTER_US && t->low_us > calm_us;
+        t->low_since_us = now_us;
+        t->low_us = waited_us;
+    } else if (waited_us < t->low_us) {
+        t->low_us = waited_us;
+    }
+    return t->stands;
+}
+
+bool gal_turn_begins(const struct gal_turn *t, const struct gal_job *job)
+{
+    return t->rows == 0 && t->arrived_us != job->arrived_us;
+}
+
 bool gal_turn_is_alone(struct gal_turn *t, const struct gal_sched *s, uint64_t now_us)
 {
     if (t->last != s) {
@@ -136,6 +168,8 @@ bool gal_turn_is_alone(struct gal_turn *t, const struct gal_sched *s, uint64_t n
 void gal_turn_add(struct gal_turn *t, struct gal_job *job)
 {
     gal_entries_push(&t->jobs, &job->entry);
+    t->rows += job->rows;
+    t->arrived_us = job->arrived_us;
     if (t->jobs.count >= GAL_TURN_JOBS_MAX)
         gal_turn_run(t);
 }

@@ -3,10 +3,12 @@
  * to refuse the rest, and who ignores Retry-After and sends again at once could have the loop do
  * nothing else. So a connection whose request was refused (429, 503) is not read from for a while:
  * as long as it takes until all refusals so far are GAL_PACE_SHARE of the time. That is nothing for
- * one that comes now and then, and at most GAL_PACE_PAUSE_US_MAX, less than Retry-After tells.
+ * one that comes now and then, nor for the burst of a bad moment, whose share of GAL_PACE_CREDIT_US
+ * was not used before: the next request on such a connection is as welcome as any. It is at most
+ * GAL_PACE_PAUSE_US_MAX, less than Retry-After tells.
  *
  * Pauses end in the order in which they were given. When nothing was refused for GAL_PACE_CALM_US,
- * all of them are over, and what was is forgotten.
+ * all of them are over, and no time is owed any more.
  *
  * Pure: times are monotonic microseconds. One a loop; zeroed: nothing refused yet. */
 #ifndef GAL_SERVER_PACE_H
@@ -19,10 +21,12 @@
 #define GAL_PACE_SHARE 20u /* one part in so many: 5 % */
 #define GAL_PACE_PAUSE_US_MAX 1000000u
 #define GAL_PACE_PAUSE_US_MIN 1000u /* shorter ones are none: what a timer can tell apart */
+#define GAL_PACE_CREDIT_US 500000u
 #define GAL_PACE_CALM_US 100000u
 
 struct gal_pace {
-    uint64_t paid_us; /* when all that was refused will have been the share of the time */
+    uint64_t paid_us; /* when all that was refused will have been the share of the time; before
+                       * the present while there is credit */
     uint64_t last_us; /* refusal */
 };
 

@@ -254,6 +254,58 @@ static void the_turn_s_time_is_read_once_and_renewed_each_turn(void **state)
     gal_loop_free(w.loop);
 }
 
+/* --- what a turn finds may have waited --- */
+
+enum { LONG_US = 20000 };
+
+struct turns {
+    struct gal_task task;
+    struct gal_loop *loop;
+    struct gal_timer *timer;
+    uint64_t waited_us[4];
+    int count;
+};
+
+static void next_turn(struct turns *t)
+{
+    uint64_t until_us = gal_loop_turn_us(t->loop) + LONG_US;
+    t->waited_us[t->count++] = gal_loop_waited_us(t->loop);
+    while (gal_loop_now_us(t->loop) < until_us)
+        ;
+}
+
+static void next_turn_at_once(struct gal_task *task)
+{
+    struct turns *t = (struct turns *)(void *)task;
+    next_turn(t);
+    if (t->count < 3)
+        gal_loop_post(t->loop, task);
+    else
+        gal_timer_start(t->timer, 3 * LONG_US, 0);
+}
+
+static void next_turn_behind_a_sleep(void *ctx)
+{
+    struct turns *t = ctx;
+    next_turn(t);
+    gal_loop_stop(t->loop);
+}
+
+static void what_a_turn_finds_has_waited_at_most_as_long_as_the_one_before(void **state)
+{
+    (void)state;
+    struct turns t = {.task.run = next_turn_at_once, .loop = new_loop()};
+    assert_int_equal(gal_timer_new(t.loop, next_turn_behind_a_sleep, &t, &t.timer, NULL), GAL_OK);
+    gal_loop_post(t.loop, &t.task);
+    gal_loop_run(t.loop);
+    assert_int_equal(t.count, 4);
+    assert_int_equal(t.waited_us[0], 0);
+    assert_true(t.waited_us[1] >= LONG_US && t.waited_us[2] >= LONG_US);
+    assert_int_equal(t.waited_us[3], 0); /* the loop slept */
+    gal_timer_free(t.timer);
+    gal_loop_free(t.loop);
+}
+
 static void the_system_s_clocks_tell_the_time(void **state)
 {
     (void)state;
@@ -365,6 +417,7 @@ int main(void)
         cmocka_unit_test(a_periodic_timer_fires_until_it_is_stopped),
         cmocka_unit_test(a_timer_may_be_freed_when_it_fires),
         cmocka_unit_test(the_turn_s_time_is_read_once_and_renewed_each_turn),
+        cmocka_unit_test(what_a_turn_finds_has_waited_at_most_as_long_as_the_one_before),
         cmocka_unit_test(the_system_s_clocks_tell_the_time),
         cmocka_unit_test(signals_arrive_on_the_loop),
         cmocka_unit_test(a_loop_stops_from_another_thread_and_runs_again),

@@ -647,102 +647,6 @@ static void times_and_counts_are_those_of_the_call(void **state)
     crew_close(c);
 }
 
-/* ---- one core ---- */
-
-#define SECOND UINT64_C(1000000)
-
-static void open_alone(struct crew *c, size_t count, enum gal_sched_mode mode)
-{
-    c->options.mode = mode;
-    c->options.one_core = true;
-    crew_open(c, count);
-    gal_sched_observe(c->sched, 1, 1000000); /* 1 ms a row: a worker's, else */
-    assert_false(gal_sched_is_inline(c->sched, 1));
-}
-
-static void on_one_core_a_model_that_is_asked_alone_runs_on_its_loop(void **state)
-{
-    (void)state;
-    struct crew *c = crew_new(1);
-    open_alone(c, 8, GAL_SCHED_AUTO);
-    crew_send(c, 0, 8); /* done at once: 5 rows are 5 ms, GAL_ALONE_US_MAX */
-    crew_expect_all(c, GAL_OK);
-    crew_expect_call(c, 0, 0, 5);
-    crew_expect_call(c, 1, 5, 3);
-    crew_close(c);
-}
-
-static void it_goes_back_to_workers_while_another_is_asked(void **state)
-{
-    (void)state;
-    static struct toy other;
-    struct crew *c = crew_new(1);
-    struct gal_sched_options o = toy_options(&other, GAL_SCHED_AUTO);
-    struct gal_sched *s;
-    open_alone(c, 5, GAL_SCHED_AUTO);
-    o.one_core = true;
-    s = toy_start(&o);
-    gal_sched_observe(s, 1, 1000); /* a cheap one */
-    c->works[1].sched = s;
-    crew_send(c, 0, 2);
-    crew_expect(c, 0, GAL_OK);
-    crew_expect(c, 1, GAL_OK);
-    toy_gate_close(&c->toy, 0);
-    for (size_t i = 2; i < 4; i++) {
-        crew_send(c, i, 1); /* would hang at the gate here */
-        toy_now_us += SECOND / 2 - 1;
-    }
-    toy_gate_open(&c->toy);
-    crew_finish(c);
-    crew_expect(c, 3, GAL_OK);
-    toy_now_us += 2;
-    crew_send(c, 4, 1); /* a second after the other's */
-    crew_expect(c, 4, GAL_OK);
-    work_give_back(&c->works[1]);
-    crew_close(c);
-    gal_sched_free(s);
-}
-
-static void with_a_goal_the_loop_makes_shorter_calls_and_sheds_what_waited(void **state)
-{
-    (void)state;
-    struct crew *c = crew_new(1);
-    c->options.policy.target_us = 9000;
-    open_alone(c, 5, GAL_SCHED_AUTO);
-    toy_now_us += 100000;
-    for (size_t i = 0; i < 5; i++)
-        c->works[i].job.arrived_us = toy_now_us - (i == 4 ? 6001 : 6000);
-    crew_send(c, 0, 5); /* 3 rows are 3 ms, a third of the goal */
-    for (size_t i = 0; i < 4; i++)
-        crew_expect(c, i, GAL_OK);
-    crew_expect(c, 4, GAL_OVERLOADED);
-    assert_non_null(strstr(c->works[4].job.err.message, "latency target"));
-    crew_expect_call(c, 0, 0, 3);
-    crew_expect_call(c, 1, 3, 1);
-    crew_close(c);
-}
-
-static void a_call_that_is_dear_or_wants_a_queue_is_never_the_loops(void **state)
-{
-    (void)state;
-    for (int how = 0; how < 5; how++) {
-        struct crew *c = crew_new(1);
-        c->options.policy.keep_order = how == 1;
-        c->options.policy.levels = how == 2 ? 2 : 1;
-        c->options.policy.target_us = how == 3 ? 2000 : 0; /* a third of it is less than a row */
-        open_alone(c, 1, how == 4 ? GAL_SCHED_WORKERS : GAL_SCHED_AUTO);
-        for (int i = 0; how == 0 && i < 40; i++)
-            gal_sched_observe(c->sched, 1, 2000ul * GAL_ALONE_US_MAX);
-        toy_gate_close(&c->toy, 0);
-        crew_send(c, 0, 1);
-        assert_int_equal(c->works[0].done, 0);
-        toy_gate_open(&c->toy);
-        crew_finish(c);
-        crew_expect_all(c, GAL_OK);
-        crew_close(c);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -775,10 +679,6 @@ int main(void)
         cmocka_unit_test(several_workers_wake_for_several_calls),
         cmocka_unit_test(calls_of_other_kinds_wake_workers_too),
         cmocka_unit_test(times_and_counts_are_those_of_the_call),
-        cmocka_unit_test(on_one_core_a_model_that_is_asked_alone_runs_on_its_loop),
-        cmocka_unit_test(with_a_goal_the_loop_makes_shorter_calls_and_sheds_what_waited),
-        cmocka_unit_test(it_goes_back_to_workers_while_another_is_asked),
-        cmocka_unit_test(a_call_that_is_dear_or_wants_a_queue_is_never_the_loops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

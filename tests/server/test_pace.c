@@ -19,6 +19,25 @@ static void one_refusal_now_and_then_costs_no_pause(void **state)
         assert_int_equal(gal_pace_refused(&p, now_us, 25), 0);
 }
 
+/* The credit. */
+static void use_up(struct gal_pace *p, uint64_t now_us)
+{
+    assert_int_equal(gal_pace_refused(p, now_us, GAL_PACE_CREDIT_US / GAL_PACE_SHARE), 0);
+}
+
+static void a_burst_behind_a_quiet_time_costs_no_pause(void **state)
+{
+    (void)state;
+    struct gal_pace p = {0};
+    uint64_t now_us = START_US;
+    for (int burst = 0; burst < 2; burst++, now_us += GAL_PACE_CREDIT_US - 1) {
+        for (unsigned i = 0; i < GAL_PACE_CREDIT_US / GAL_PACE_SHARE / 10; i++)
+            assert_int_equal(gal_pace_refused(&p, now_us, 10), 0);
+    }
+    now_us -= GAL_PACE_CREDIT_US - 1; /* behind the second there is no credit */
+    assert_int_equal(gal_pace_refused(&p, now_us, 100), 100 * GAL_PACE_SHARE + 1);
+}
+
 /* Many connections send again as soon as they may; each refusal costs loop time, during which the
  * clock goes on. */
 static void flood(unsigned connections, uint64_t cost_us, uint64_t *spent_us, uint64_t *longest_us)
@@ -86,6 +105,7 @@ static void a_pause_is_the_cost_by_the_share(void **state)
 {
     (void)state;
     struct gal_pace p = {0};
+    use_up(&p, START_US);
     assert_int_equal(gal_pace_refused(&p, START_US, 200), 200 * GAL_PACE_SHARE);
     assert_int_equal(gal_pace_refused(&p, START_US, 200), 400 * GAL_PACE_SHARE);
     assert_int_equal(gal_pace_refused(&p, START_US + 4000, 100), 500 * GAL_PACE_SHARE - 4000);
@@ -105,6 +125,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_refusal_now_and_then_costs_no_pause),
+        cmocka_unit_test(a_burst_behind_a_quiet_time_costs_no_pause),
         cmocka_unit_test(refusing_takes_its_share_and_no_more),
         cmocka_unit_test(more_connections_than_a_pause_can_hold_back_cost_what_they_must),
         cmocka_unit_test(calm_ends_all_pauses),
