@@ -6,7 +6,7 @@
 #include "sched/sched_impl.h"
 
 #define ALONE_AFTER_US 1000000u
-#define STANDS_AFTER_US 100000u
+#define STANDS_AFTER_US 50000u
 
 struct gal_turn {
     const struct gal_clock *clock;

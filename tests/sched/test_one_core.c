@@ -129,7 +129,7 @@ static void a_wait_that_stands_is_cut(void **state)
     enum { TURNS = 40, STEP_US = 10000 };
     struct crew *c = open_cheap_rows(12000, 2 * TURNS); /* calls of up to 4 ms */
     for (size_t turn = 0; turn < TURNS; turn++, toy_now_us += STEP_US) {
-        bool waits = turn < 20, stands = turn >= 10;
+        bool waits = turn < 20, stands = turn >= 5;
         for (size_t i = 2 * turn; i < 2 * turn + 2; i++) {
             c->works[i].job.arrived_us = toy_now_us;
             c->works[i].job.waited_us = waits ? 11000 : 0;
