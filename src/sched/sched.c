@@ -248,7 +248,7 @@ static uint64_t waited_us(const struct gal_job *job)
  *
  * A burst may use all of the goal. A wait that does not end by itself may not: it brings no
  * throughput (hundreds of requests under way at once cost a core some of its caches), so it is cut
- * to an eighth, and two calls (the idea of CoDel, RFC 8289, with the goal in place of its 5 ms). */
+ * to what fills calls: one under way, its own, and the writing (the idea of CoDel, RFC 8289). */
 static bool is_shed(const struct gal_sched *s, const struct gal_job *job)
 {
     uint64_t goal_us = atomic_load_explicit(&s->alone_goal_us, memory_order_relaxed);
@@ -259,9 +259,9 @@ static bool is_shed(const struct gal_sched *s, const struct gal_job *job)
     size_t rows = gal_turn_rows(job->turn) + job->rows;
     if (rows < job->rows_limit)
         call_us = most_us * rows / job->rows_limit;
-    if (gal_turn_stands(job->turn, wait_us, goal_us / 16 + most_us, job->submitted_us) &&
-        goal_us / 8 + 2 * most_us < goal_us)
-        limit_us = goal_us / 8 + 2 * most_us;
+    if (gal_turn_stands(job->turn, wait_us, most_us + most_us / 2, job->submitted_us) &&
+        3 * most_us < goal_us)
+        limit_us = 3 * most_us;
     return wait_us + call_us + call_us / 2 > limit_us && !gal_turn_begins(job->turn, job);
 }
 

@@ -127,15 +127,15 @@ static void a_wait_that_stands_is_cut(void **state)
 {
     (void)state;
     enum { TURNS = 40, STEP_US = 10000 };
-    struct crew *c = open_cheap_rows(12000, 2 * TURNS); /* calls of up to 4 ms */
+    struct crew *c = open_cheap_rows(30000, 2 * TURNS); /* calls of up to 5 ms */
     for (size_t turn = 0; turn < TURNS; turn++, toy_now_us += STEP_US) {
         bool waits = turn < 20, stands = turn >= 5;
         for (size_t i = 2 * turn; i < 2 * turn + 2; i++) {
             c->works[i].job.arrived_us = toy_now_us;
-            c->works[i].job.waited_us = waits ? 11000 : 0;
+            c->works[i].job.waited_us = waits ? 16000 : 0;
         }
         if (turn == 35)
-            c->works[2 * turn + 1].job.waited_us = 11000; /* a burst's, again */
+            c->works[2 * turn + 1].job.waited_us = 16000; /* a burst's, again */
         crew_send(c, 2 * turn, 2);
         crew_expect(c, 2 * turn, GAL_OK);
         crew_expect(c, 2 * turn + 1, stands && waits ? GAL_OVERLOADED : GAL_OK);
