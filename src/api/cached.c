@@ -80,7 +80,7 @@ static void end_badly(struct gal_cached *k)
 static void compute(struct gal_cached *k, enum stage as)
 {
     k->stage = as;
-    gal_sched_submit(k->x->model->sched, &k->x->job);
+    gal_infer_submit(k->x);
 }
 
 /* ---- Redis ---- */

@@ -296,12 +296,20 @@ static void fill_job(struct gal_exchange *x, struct gal_infer *inf)
     if (limit_us != 0)
         job->deadline_us =
             limit_us < UINT64_MAX - x->start_us ? x->start_us + limit_us : UINT64_MAX;
-    job->arrived_us = x->start_us;
-    job->waited_us = gal_loop_waited_us(x->api->loop);
     job->home = x->api->loop;
     job->turn = x->api->turn;
     job->cancelled = false;
     job->on_done = on_done;
+}
+
+/* What it has waited for elsewhere, a cache or its model, is none of the loop's backlog. */
+void gal_infer_submit(struct gal_exchange *x)
+{
+    struct gal_loop *loop = x->api->loop;
+
+    x->job.arrived_us = loop != NULL ? gal_loop_turn_us(loop) : 0;
+    x->job.waited_us = loop != NULL ? gal_loop_waited_us(loop) : 0;
+    gal_sched_submit(x->model->sched, &x->job);
 }
 
 void gal_infer_run(struct gal_exchange *x, struct gal_infer *inf)
@@ -326,5 +334,5 @@ void gal_infer_run(struct gal_exchange *x, struct gal_infer *inf)
     x->submitted = true;
     x->job_running = true;
     if (!gal_cached_begin(x))
-        gal_sched_submit(x->model->sched, &x->job);
+        gal_infer_submit(x);
 }

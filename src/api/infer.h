@@ -48,6 +48,8 @@ enum gal_status gal_infer_set(struct gal_exchange *x, struct gal_infer *inf,
  * the headers X-Request-Timeout-Ms, X-Envoy-Expected-Rq-Timeout-Ms and X-Request-Priority; the
  * shortest timeout counts), submits. Ends in encode + finish, or fail. */
 void gal_infer_run(struct gal_exchange *x, struct gal_infer *inf);
+/* Its last step: hands the job, which is filled, to the model's scheduler. For who held it back. */
+void gal_infer_submit(struct gal_exchange *x);
 /* What x may take of m, from x's arrival, as far as its headers, the model and the server say;
  * 0: for ever. For a request whose model cannot read it yet; what is wrong in a header is told by
  * gal_infer_run. */

@@ -20,6 +20,11 @@ void gal_trace_let_go(struct gal_trace_file *f)
     gal_free(f);
 }
 
+static int open_trace_file(const char *path)
+{
+    return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
+}
+
 bool gal_trace_open(struct gal_tracer *t, uint64_t frequency, uint64_t trace)
 {
     uint64_t index = frequency > 0 ? trace / frequency : 0;
@@ -40,7 +45,7 @@ bool gal_trace_open(struct gal_tracer *t, uint64_t frequency, uint64_t trace)
     f->holders = 1;
     f->index = index;
     f->is_indexed = frequency > 0;
-    f->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
+    f->fd = open_trace_file(path);
     if (f->fd >= 0)
         t->out = f;
     else
@@ -123,8 +128,10 @@ static void write_out(struct gal_tracer *t, uint64_t frequency, uint64_t index,
     whole = (!torn || write(f->fd, "\n", 1) == 1) &&
             write(f->fd, lines->p, lines->n) == (ssize_t)lines->n;
     pthread_mutex_lock(&t->lock);
-    if (torn || !whole) /* else another's torn line may have come after this one */
-        f->torn = !whole;
+    if (!whole)
+        f->torn = true;
+    else if (torn && f->holders == 2) /* else another's torn line may have come after this one */
+        f->torn = false;
     gal_trace_let_go(f);
     pthread_mutex_unlock(&t->lock);
 }

@@ -52,7 +52,7 @@ void gal_loop_again(struct gal_loop *loop);
  * monotonic. */
 uint64_t gal_loop_turn_us(struct gal_loop *loop);
 /* How long what this turn finds may have waited for it: as long as the turn before took, where this
- * one began at once behind it; 0 where the loop slept between. */
+ * one began at once behind it; 0 where the loop slept between, longer than a poll may take. */
 uint64_t gal_loop_waited_us(struct gal_loop *loop);
 uint64_t gal_loop_now_us(const struct gal_loop *loop);
 

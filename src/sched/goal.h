@@ -49,7 +49,8 @@ struct gal_goal_plan {
 void gal_goal_init(struct gal_goal *g, uint64_t target_us);
 /* Every request that comes, before it is known whether it is shed. */
 void gal_goal_on_arrival(struct gal_goal *g, size_t rows, uint64_t now_us);
-/* Time from submission to the end of its call; only of requests that ran. */
+/* Time from submission to the end of its call, and what it is believed to have waited before; only
+ * of requests that ran. */
 void gal_goal_on_answer(struct gal_goal *g, uint64_t latency_us, uint64_t now_us);
 /* For gal_queue_bound. Worth asking again after every call or every few dozen arrivals. */
 struct gal_goal_plan gal_goal_plan(const struct gal_goal *g, const struct gal_cost *cost,

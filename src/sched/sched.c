@@ -2,8 +2,8 @@
 /* Where a job goes, what a call costs, how it ends. The queue and its threads are in worker.c.
  *
  * Locks: `lock` guards the queue, the workers' counts, the cost curve and the goal; nothing is
- * called under it but pthread_create. The inline path never waits for it: it reads one number
- * (inline_rows_max), and leaves a sample out when the lock is taken. */
+ * called under it but pthread_create. The inline path never waits for it: it reads numbers that
+ * are stored under it (inline_rows_max, alone_...), and leaves a sample out when it is taken. */
 #include "sched/sched.h"
 
 #include "base/limits.h"
@@ -26,12 +26,18 @@ static bool wants_queue(const struct gal_policy *p)
     return p->delay_us_max > 0 || p->keep_order || p->levels > 1;
 }
 
+/* The share of the goal that plans may use. Under the lock. */
+static uint64_t goal_us(const struct gal_sched *s)
+{
+    return (uint64_t)((double)s->o.policy.target_us * s->goal.margin);
+}
+
 /* Of a call on the loop of a model that is asked alone. Where there is a goal a request may wait
  * for the call under way, then for its own, and for the reading and writing of both: each gets a
- * third. */
+ * third. Under the lock. */
 static uint64_t alone_us_max(const struct gal_sched *s)
 {
-    uint64_t third_us = s->o.policy.target_us / 3;
+    uint64_t third_us = goal_us(s) / 3;
     return third_us != 0 && third_us < GAL_ALONE_US_MAX ? third_us : GAL_ALONE_US_MAX;
 }
 
@@ -50,9 +56,7 @@ static void set_inline_rows(struct gal_sched *s)
     atomic_store_explicit(&s->alone_rows_max, alone, memory_order_relaxed);
     atomic_store_explicit(&s->alone_us, gal_cost_hope_ns(&s->cost, alone) / 1000,
                           memory_order_relaxed);
-    atomic_store_explicit(&s->alone_goal_us,
-                          (uint64_t)((double)s->o.policy.target_us * s->goal.margin),
-                          memory_order_relaxed);
+    atomic_store_explicit(&s->alone_goal_us, goal_us(s), memory_order_relaxed);
 }
 
 void gal_sched_replan(struct gal_sched *s)
@@ -234,16 +238,22 @@ static bool runs_inline(struct gal_sched *s, struct gal_job *job, bool stacks)
     return job->rows <= most;
 }
 
+/* Within the turn. */
+static uint64_t turned_us(const struct gal_job *job)
+{
+    return job->arrived_us < job->submitted_us ? job->submitted_us - job->arrived_us : 0;
+}
+
 /* How long it has waited, at most: turns under load are about as long as those before, and who is
  * read early in this one came early in that one. */
 static uint64_t waited_us(const struct gal_job *job)
 {
-    uint64_t us = job->arrived_us < job->submitted_us ? job->submitted_us - job->arrived_us : 0;
+    uint64_t us = turned_us(job);
     return us > job->waited_us ? us : job->waited_us;
 }
 
 /* On a loop whose turns have become so long that its answer would miss the goal: behind its wait
- * come its call, with those that wait for the same one, and the writing of their answers, which
+ * come the calls of those that were read before it, its own, and the writing of its answers, which
  * gets half as long. What finds the loop free runs whatever it costs.
  *
  * A burst may use all of the goal. A wait that does not end by itself may not: it brings no
@@ -251,18 +261,18 @@ static uint64_t waited_us(const struct gal_job *job)
  * to what fills calls: one under way, its own, and the writing (the idea of CoDel, RFC 8289). */
 static bool is_shed(const struct gal_sched *s, const struct gal_job *job)
 {
-    uint64_t goal_us = atomic_load_explicit(&s->alone_goal_us, memory_order_relaxed);
-    if (goal_us == 0 || !job->is_alone || job->arrived_us == 0)
+    uint64_t limit_us = atomic_load_explicit(&s->alone_goal_us, memory_order_relaxed);
+    if (limit_us == 0 || !job->is_alone || job->arrived_us == 0)
         return false;
     uint64_t most_us = atomic_load_explicit(&s->alone_us, memory_order_relaxed);
-    uint64_t wait_us = waited_us(job), call_us = most_us, limit_us = goal_us;
-    size_t rows = gal_turn_rows(job->turn) + job->rows;
-    if (rows < job->rows_limit)
-        call_us = most_us * rows / job->rows_limit;
+    uint64_t wait_us = waited_us(job);
+    size_t rows = gal_turn_rows(job->turn) + job->rows, ahead = (rows - 1) / job->rows_limit;
+    uint64_t call_us = most_us * (rows - ahead * job->rows_limit) / job->rows_limit;
     if (gal_turn_stands(job->turn, wait_us, most_us + most_us / 2, job->submitted_us) &&
-        3 * most_us < goal_us)
+        3 * most_us < limit_us)
         limit_us = 3 * most_us;
-    return wait_us + call_us + call_us / 2 > limit_us && !gal_turn_begins(job->turn, job);
+    return wait_us + ahead * most_us + call_us + call_us / 2 > limit_us &&
+           !gal_turn_begins(job->turn, job);
 }
 
 void gal_sched_learn(struct gal_sched *s, const struct gal_entry_list *jobs)
@@ -271,8 +281,10 @@ void gal_sched_learn(struct gal_sched *s, const struct gal_entry_list *jobs)
         return;
     for (const struct gal_entry *e = jobs->head; e; e = e->next) {
         const struct gal_job *job = gal_job_of((struct gal_entry *)e);
-        if (job->is_alone && job->status == GAL_OK)
-            gal_goal_on_answer(&s->goal, waited_us(job) + job->finished_us - job->submitted_us,
+        if (job->is_alone && job->status == GAL_OK) /* half of the turn before, on average */
+            gal_goal_on_answer(&s->goal,
+                               job->waited_us / 2 + turned_us(job) + job->finished_us -
+                                   job->submitted_us,
                                job->finished_us);
     }
     pthread_mutex_unlock(&s->lock);

@@ -10,13 +10,13 @@
 
 struct gal_turn {
     const struct gal_clock *clock;
-    struct gal_entry_list jobs;   /* to run here */
-    struct gal_entry_list queued; /* to go into their models' queues */
-    size_t rows;                  /* of jobs */
-    uint64_t arrived_us;          /* of the latest job */
-    uint64_t low_us;              /* the shortest wait since low_since_us */
-    uint64_t low_since_us;
-    bool stands; /* as found in the window before */
+    struct gal_entry_list jobs;    /* to run here */
+    struct gal_entry_list queued;  /* to go into their models' queues */
+    size_t rows;                   /* of jobs */
+    uint64_t arrived_us;           /* of the latest job */
+    uint64_t low_us, low_since_us; /* the shortest wait since then */
+    uint64_t last_us;              /* when a wait was noted last */
+    bool stands;                   /* as found in the window before */
     bool running;
     struct gal_batch_pool pool;
     const struct gal_sched *last; /* whose job came last; compared, not looked into */
@@ -140,12 +140,16 @@ size_t gal_turn_rows(const struct gal_turn *t)
 
 bool gal_turn_stands(struct gal_turn *t, uint64_t waited_us, uint64_t calm_us, uint64_t now_us)
 {
+    /* When the last one came this one had not: nothing waited in between. */
+    uint64_t low_us = now_us - t->last_us > waited_us ? 0 : waited_us;
+    t->last_us = now_us;
+    if (low_us < t->low_us)
+        t->low_us = low_us;
+    if (t->low_us <= calm_us)
+        t->stands = false;
     if (now_us - t->low_since_us >= STANDS_AFTER_US) {
-        /* A window without a job has had no wait at all. */
-        t->stands = now_us - t->low_since_us < 2 * STANDS_AFTER_US && t->low_us > calm_us;
+        t->stands = t->low_us > calm_us;
         t->low_since_us = now_us;
-        t->low_us = waited_us;
-    } else if (waited_us < t->low_us) {
         t->low_us = waited_us;
     }
     return t->stands;

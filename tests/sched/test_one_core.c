@@ -143,6 +143,38 @@ static void a_wait_that_stands_is_cut(void **state)
     crew_close(c);
 }
 
+static void one_long_wait_does_not_stand(void **state)
+{
+    (void)state;
+    struct crew *c = open_cheap_rows(30000, 6);
+    static const uint64_t step_us[] = {0, 60000, 1000}, waited[] = {16000, 0, 16000};
+    for (size_t turn = 0; turn < 3; turn++) {
+        toy_now_us += step_us[turn];
+        for (size_t i = 2 * turn; i < 2 * turn + 2; i++) {
+            c->works[i].job.arrived_us = toy_now_us;
+            c->works[i].job.waited_us = waited[turn];
+        }
+        crew_send(c, 2 * turn, 2);
+    }
+    crew_expect_all(c, GAL_OK);
+    crew_close(c);
+}
+
+static void calls_ahead_in_the_turn_count(void **state)
+{
+    (void)state;
+    struct crew *c = crew_new(1);
+    c->options.policy.target_us = 20000;
+    open_alone(c, 20, GAL_SCHED_AUTO); /* 5 rows are 5 ms */
+    toy_now_us += 100000;
+    for (size_t i = 0; i < 20; i++)
+        c->works[i].job.arrived_us = toy_now_us;
+    crew_send(c, 0, 20);
+    for (size_t i = 0; i < 20; i++) /* 15 ms, and 3 rows' and half of that again; 4 are beyond */
+        crew_expect(c, i, i < 18 ? GAL_OK : GAL_OVERLOADED);
+    crew_close(c);
+}
+
 static void a_call_that_is_dear_or_wants_a_queue_is_never_the_loops(void **state)
 {
     (void)state;
@@ -171,6 +203,8 @@ int main(void)
         cmocka_unit_test(with_a_goal_the_loop_makes_shorter_calls_and_sheds_what_waited),
         cmocka_unit_test(what_waited_for_the_turn_before_is_shed_too_but_for_the_first),
         cmocka_unit_test(a_wait_that_stands_is_cut),
+        cmocka_unit_test(one_long_wait_does_not_stand),
+        cmocka_unit_test(calls_ahead_in_the_turn_count),
         cmocka_unit_test(it_goes_back_to_workers_while_another_is_asked),
         cmocka_unit_test(a_call_that_is_dear_or_wants_a_queue_is_never_the_loops),
     };
