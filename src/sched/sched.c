@@ -238,17 +238,11 @@ static bool runs_inline(struct gal_sched *s, struct gal_job *job, bool stacks)
     return job->rows <= most;
 }
 
-/* Within the turn. */
-static uint64_t turned_us(const struct gal_job *job)
-{
-    return job->arrived_us < job->submitted_us ? job->submitted_us - job->arrived_us : 0;
-}
-
 /* How long it has waited, at most: turns under load are about as long as those before, and who is
  * read early in this one came early in that one. */
 static uint64_t waited_us(const struct gal_job *job)
 {
-    uint64_t us = turned_us(job);
+    uint64_t us = job->arrived_us < job->submitted_us ? job->submitted_us - job->arrived_us : 0;
     return us > job->waited_us ? us : job->waited_us;
 }
 
@@ -281,10 +275,8 @@ void gal_sched_learn(struct gal_sched *s, const struct gal_entry_list *jobs)
         return;
     for (const struct gal_entry *e = jobs->head; e; e = e->next) {
         const struct gal_job *job = gal_job_of((struct gal_entry *)e);
-        if (job->is_alone && job->status == GAL_OK) /* half of the turn before, on average */
-            gal_goal_on_answer(&s->goal,
-                               job->waited_us / 2 + turned_us(job) + job->finished_us -
-                                   job->submitted_us,
+        if (job->is_alone && job->status == GAL_OK)
+            gal_goal_on_answer(&s->goal, waited_us(job) + job->finished_us - job->submitted_us,
                                job->finished_us);
     }
     pthread_mutex_unlock(&s->lock);
