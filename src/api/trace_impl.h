@@ -37,7 +37,8 @@ struct gal_trace_file {
     unsigned holders; /* under the tracer's lock, as all here */
     uint64_t index;   /* where log_frequency is set */
     bool is_indexed;
-    bool torn; /* its last line has no end: the disk was full */
+    bool torn;      /* its last line has no end: the disk was full */
+    unsigned tears; /* lines that have none */
 };
 
 struct gal_tracer {

@@ -114,6 +114,7 @@ static void write_out(struct gal_tracer *t, uint64_t frequency, uint64_t index,
                       const struct gal_buf *lines)
 {
     struct gal_trace_file *f = NULL;
+    unsigned tears = 0;
     bool torn = false, whole;
 
     pthread_mutex_lock(&t->lock);
@@ -121,6 +122,7 @@ static void write_out(struct gal_tracer *t, uint64_t frequency, uint64_t index,
         f = t->out;
         f->holders++;
         torn = f->torn;
+        tears = f->tears;
     }
     pthread_mutex_unlock(&t->lock);
     if (f == NULL)
@@ -128,9 +130,10 @@ static void write_out(struct gal_tracer *t, uint64_t frequency, uint64_t index,
     whole = (!torn || write(f->fd, "\n", 1) == 1) &&
             write(f->fd, lines->p, lines->n) == (ssize_t)lines->n;
     pthread_mutex_lock(&t->lock);
+    f->tears += !whole;
     if (!whole)
         f->torn = true;
-    else if (torn && f->holders == 2) /* else another's torn line may have come after this one */
+    else if (f->tears == tears) /* else another's torn line may have come after this one */
         f->torn = false;
     gal_trace_let_go(f);
     pthread_mutex_unlock(&t->lock);

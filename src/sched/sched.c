@@ -242,7 +242,8 @@ static bool runs_inline(struct gal_sched *s, struct gal_job *job, bool stacks)
  * read early in this one came early in that one. */
 static uint64_t waited_us(const struct gal_job *job)
 {
-    uint64_t us = job->arrived_us < job->submitted_us ? job->submitted_us - job->arrived_us : 0;
+    bool known = job->arrived_us != 0 && job->arrived_us < job->submitted_us;
+    uint64_t us = known ? job->submitted_us - job->arrived_us : 0;
     return us > job->waited_us ? us : job->waited_us;
 }
 
@@ -260,7 +261,7 @@ static bool is_shed(const struct gal_sched *s, const struct gal_job *job)
         return false;
     uint64_t most_us = atomic_load_explicit(&s->alone_us, memory_order_relaxed);
     uint64_t wait_us = waited_us(job);
-    size_t rows = gal_turn_rows(job->turn) + job->rows, ahead = (rows - 1) / job->rows_limit;
+    size_t rows = gal_turn_rows(job->turn) + job->entry.rows, ahead = (rows - 1) / job->rows_limit;
     uint64_t call_us = most_us * (rows - ahead * job->rows_limit) / job->rows_limit;
     if (gal_turn_stands(job->turn, wait_us, most_us + most_us / 2, job->submitted_us) &&
         3 * most_us < limit_us)

@@ -46,22 +46,23 @@ void gal_turn_free(struct gal_turn *t)
     gal_free(t);
 }
 
-/* Takes the first job and all that go with it out of the list. */
-static void take_group(struct gal_entry_list *jobs, struct gal_entry_list *group)
+/* Takes the first job and all that go with it out of the list; returns their rows. */
+static size_t take_group(struct gal_entry_list *jobs, struct gal_entry_list *group)
 {
     struct gal_entry_list left = {0};
     struct gal_entry *e = gal_entries_shift(jobs);
     struct gal_job *first = gal_job_of(e);
-    size_t rows = first->rows, rows_max = first->rows_limit;
+    size_t rows = first->entry.rows, rows_max = first->rows_limit;
     *group = (struct gal_entry_list){0};
     gal_entries_push(group, e);
     while ((e = gal_entries_shift(jobs)) != NULL) {
         struct gal_job *job = gal_job_of(e);
-        bool fits = rows + job->rows <= rows_max && gal_batch_agrees(first, job);
-        rows += fits ? job->rows : 0;
+        bool fits = rows + job->entry.rows <= rows_max && gal_batch_agrees(first, job);
+        rows += fits ? job->entry.rows : 0;
         gal_entries_push(fits ? group : &left, e);
     }
     *jobs = left;
+    return rows;
 }
 
 static void run_group(struct gal_turn *t, struct gal_entry_list *group)
@@ -117,11 +118,10 @@ void gal_turn_run(struct gal_turn *t)
     while (t->jobs.count > 0 || t->queued.count > 0) {
         struct gal_entry_list jobs = t->jobs;
         t->jobs = (struct gal_entry_list){0};
-        t->rows = 0;
         send_queued(t); /* first: workers run beside what runs here */
         while (jobs.head) {
             struct gal_entry_list group;
-            take_group(&jobs, &group);
+            t->rows -= take_group(&jobs, &group);
             run_group(t, &group);
         }
     }
@@ -172,7 +172,7 @@ bool gal_turn_is_alone(struct gal_turn *t, const struct gal_sched *s, uint64_t n
 void gal_turn_add(struct gal_turn *t, struct gal_job *job)
 {
     gal_entries_push(&t->jobs, &job->entry);
-    t->rows += job->rows;
+    t->rows += job->entry.rows;
     t->arrived_us = job->arrived_us;
     if (t->jobs.count >= GAL_TURN_JOBS_MAX)
         gal_turn_run(t);

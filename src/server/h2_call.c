@@ -52,14 +52,8 @@ static struct gal_call *on_open(void *user)
  * read from, which holds up its other streams' bodies too. Who sees 429 has to slow down as one. */
 static void pace(struct gal_h2_conn *c, const struct gal_exchange *x)
 {
-    struct gal_front *f = c->front;
-    uint64_t now_us, handled_us, us;
+    uint64_t us = gal_rest_pause_us(&c->front->rests, x, c->reading);
 
-    if (x->resp.status != 429 && x->resp.status != 503)
-        return;
-    now_us = gal_loop_now_us(f->loop);
-    handled_us = c->reading && now_us > x->began_us ? now_us - x->began_us : 0;
-    us = gal_pace_refused(&f->rests.pace, now_us, gal_pace_cost(handled_us, x->req->body.n));
     if (us > c->rest_us)
         c->rest_us = us;
 }

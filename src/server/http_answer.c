@@ -136,20 +136,6 @@ static void join_body(struct gal_conn *c, const struct gal_http_response *r)
         gal_buf_put_str(&c->slot->head, r->parts[c->parts_sent++]);
 }
 
-/* Who is refused waits before it is heard again, when the loop refuses much. */
-static void pace(struct gal_conn *c, const struct gal_exchange *x)
-{
-    struct gal_front *f = c->front;
-    uint64_t now_us, handled_us;
-
-    if (x->resp.status != 429 && x->resp.status != 503)
-        return;
-    now_us = gal_loop_now_us(f->loop);
-    handled_us = c->handling && now_us > x->began_us ? now_us - x->began_us : 0;
-    c->rest_us =
-        gal_pace_refused(&f->rests.pace, now_us, gal_pace_cost(handled_us, x->req->body.n));
-}
-
 void gal_conn_on_finished(struct gal_exchange *x)
 {
     struct gal_conn *c = x->carrier;
@@ -168,7 +154,7 @@ void gal_conn_on_finished(struct gal_exchange *x)
     c->keep_alive = x->req->keep_alive && !x->resp.close && !f->api.process->draining;
     c->parts_sent = 0;
     c->head_sent = false;
-    pace(c, x);
+    c->rest_us = gal_rest_pause_us(&f->rests, x, c->handling);
     gal_http1_write_head(&c->slot->head, &x->resp, x->req, gal_front_date(f), c->keep_alive);
     head_bytes = c->slot->head.n;
     join_body(c, &x->resp);

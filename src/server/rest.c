@@ -13,6 +13,28 @@ static void set_timer(struct gal_rests *r)
     gal_timer_start(r->timer, at_us > now_us ? at_us - now_us : 0, 0);
 }
 
+/* The work on a request whose job was refused later, out of a list: until it was in there. What
+ * waited elsewhere before (a cache, its model) came in another turn, and its time was not work. */
+static uint64_t spent_us(const struct gal_exchange *x)
+{
+    const struct gal_job *job = &x->job;
+
+    return x->submitted && job->arrived_us <= x->began_us && job->submitted_us > x->began_us
+               ? job->submitted_us - x->began_us
+               : 0;
+}
+
+uint64_t gal_rest_pause_us(struct gal_rests *r, const struct gal_exchange *x, bool handling)
+{
+    uint64_t now_us, us;
+
+    if (x->resp.status != 429 && x->resp.status != 503)
+        return 0;
+    now_us = gal_loop_now_us(r->loop);
+    us = !handling ? spent_us(x) : now_us > x->began_us ? now_us - x->began_us : 0;
+    return gal_pace_refused(&r->pace, now_us, gal_pace_cost(us, x->req->body.n));
+}
+
 void gal_rest_leave(struct gal_rests *r, struct gal_rest *rest)
 {
     if (!rest->resting)

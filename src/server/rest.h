@@ -5,6 +5,7 @@
 #ifndef GAL_SERVER_REST_H
 #define GAL_SERVER_REST_H
 
+#include "api/exchange.h"
 #include "net/loop.h"
 #include "server/pace.h"
 
@@ -26,6 +27,9 @@ struct gal_rests {
 
 enum gal_status gal_rests_init(struct gal_rests *r, struct gal_loop *loop, struct gal_err *err);
 void gal_rests_release(struct gal_rests *r);
+/* A request has its answer: how long its connection is to rest; 0 where it was not refused, or the
+ * loop refuses little. `handling`: who handles it is on the stack, all time since has been work. */
+uint64_t gal_rest_pause_us(struct gal_rests *r, const struct gal_exchange *x, bool handling);
 void gal_rest_begin(struct gal_rests *r, struct gal_rest *rest, uint64_t us);
 /* Out of the list without on_end; nothing when it is in none. */
 void gal_rest_leave(struct gal_rests *r, struct gal_rest *rest);

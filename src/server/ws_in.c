@@ -80,12 +80,8 @@ void gal_ws_in_expire(struct gal_ws_conn *c, uint64_t now_us)
 static void pace(struct gal_ws_conn *c, const struct gal_exchange *x)
 {
     struct gal_front *f = c->front;
-    uint64_t now_us, pause_us;
+    uint64_t pause_us = gal_rest_pause_us(&f->rests, x, false);
 
-    if (x->resp.status != 429 && x->resp.status != 503)
-        return;
-    now_us = gal_loop_now_us(f->loop);
-    pause_us = gal_pace_refused(&f->rests.pace, now_us, gal_pace_cost(0, x->req->body.n));
     if (pause_us == 0 || c->rest.resting)
         return;
     gal_rest_begin(&f->rests, &c->rest, pause_us);
