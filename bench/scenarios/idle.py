@@ -70,7 +70,7 @@ def run(context):
                  [["none", f"{before:.1f}", ""],
                   ["open, nothing asked", f"{opened:.1f}", f"{(opened - before) * 1024 / count:.2f}"],
                   ["each has asked once", f"{asked:.1f}", f"{(asked - before) * 1024 / count:.2f}"]])
-    result.target(f"{FULL:,} idle connections under 100 MB" if count == FULL else f"{count:,} connections under 100 MB",
+    result.target(f"{FULL:,} idle connections of HTTP/1.1 under 100 MB" if count == FULL else f"{count:,} connections under 100 MB",
                   f"{asked * 1.048576:.1f} MB", asked * 1.048576 < 100)
     result.note(f"they take {share:.1%} of a core while nobody asks; the kernel's own memory is not counted")
     result.data = {"connections": count, "before_mb": before, "opened_mb": opened, "asked_mb": asked, "idle_share": share}

@@ -18,6 +18,7 @@
 #define GAL_HTTP2_CONNECTION_WINDOW (16u << 20)
 #define GAL_HEAD_TIMEOUT_MS 10000u /* first byte of a request to its whole head; head_timeout */
 #define GAL_BODY_TIMEOUT_MS 30000u /* no byte of the body for so long; body_timeout */
+#define GAL_TCP_KEEPALIVE_S 60     /* silence of a peer after which TCP asks whether it is there */
 #define GAL_BODY_RATE_MIN 1024u    /* bytes a second of a body as a whole: no trickling */
 #define GAL_IDLE_TIMEOUT_MS 75000u /* keep-alive between requests; idle_timeout */
 #define GAL_WRITE_TIMEOUT_MS                                                                       \

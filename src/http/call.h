@@ -81,6 +81,9 @@ void gal_call_end(struct gal_call *call, const struct gal_header *trailers, size
 void gal_call_reset(struct gal_call *call, enum gal_call_code code);
 /* The client's windows let some bytes through. */
 bool gal_call_may_send(const struct gal_call *call);
+/* Bytes of chunks that wait for the client's windows, or for their turn on the connection; how many
+ * have gone before is call->sent. */
+size_t gal_call_queued(const struct gal_call *call);
 /* n bytes that on_data has told are dealt with: the client may send so many more. */
 void gal_call_consume(struct gal_call *call, size_t n);
 
@@ -112,6 +115,7 @@ struct gal_call {
     void *user;
     struct gal_call_chunk *out, **out_tail; /* queued */
     size_t part, part_at;                   /* of the first of them: sent so far */
+    size_t sent;                            /* bytes of chunks that have been framed */
     const struct gal_header *trailers;
     size_t trailer_count;
     struct gal_call_chunk answer; /* a unary answer's body */

@@ -8,13 +8,15 @@
 #include "base/mem.h"
 
 /* The credit: what a peer may send at once of frames that ask for nothing, what time renews of it,
- * and what the work that it lets us do earns. A client that cancels now and then, pings and opens
- * windows stays far below; attacks need tens of thousands a second. */
-#define CREDIT_MAX 2000
+ * and what the work that it lets us do earns. A client that pings and opens windows stays far
+ * below, and so does one that gives up all its calls at once, or each of them when it has waited
+ * for long enough: attacks need tens of thousands a second, which is streams that end at once. */
+#define CREDIT_MAX 2000 /* and RESET_COST for each stream that may be open */
 #define CREDIT_PER_S 200u
 #define FRAME_COST 1
-#define RESET_COST 20 /* a stream that was begun and got no answer */
-#define DATA_EARNS 4  /* a frame of ours, which its receiver may acknowledge */
+#define RESET_COST 20         /* a stream that was begun and got no answer */
+#define RESET_FREE_US 200000u /* but one that has lived for so long */
+#define DATA_EARNS 4          /* a frame of ours, which its receiver may acknowledge */
 #define ANSWER_EARNS 16
 
 #define CONTINUATIONS_MAX 8u /* frames of one head behind its first: 128 KiB */
@@ -44,14 +46,14 @@ static void renew(struct gal_http2 *h, uint64_t now_us)
     if (more == 0)
         return;
     h->credit_us = now_us;
-    h->credit = more > CREDIT_MAX ? CREDIT_MAX : h->credit + (int64_t)more;
-    if (h->credit > CREDIT_MAX)
-        h->credit = CREDIT_MAX;
+    h->credit = more > CREDIT_MAX ? h->credit_max : h->credit + (int64_t)more;
+    if (h->credit > h->credit_max)
+        h->credit = h->credit_max;
 }
 
 static void earn(struct gal_http2 *h, int n)
 {
-    if (h->credit < CREDIT_MAX)
+    if (h->credit < h->credit_max)
         h->credit += n;
 }
 
@@ -83,7 +85,7 @@ static void open_call(struct gal_http2 *h, struct gal_call *call, int32_t id)
     call->id = id;
     call->code = 0;
     call->opened_us = call->data_us = h->now_us;
-    call->received = call->body_at = call->head_bytes = 0;
+    call->received = call->sent = call->body_at = call->head_bytes = 0;
     call->has_path = call->has_authority = call->head_failed = false;
     call->ended = call->faulted = call->answered = call->out_ended = false;
     call->deferred = call->closed = false;
@@ -298,17 +300,19 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
 {
     struct gal_http2 *h = user;
     struct gal_call *call = call_of(h, id);
-    bool answered;
+    bool is_free = code == NGHTTP2_NO_ERROR;
 
     if (call == NULL)
-        return code == NGHTTP2_NO_ERROR || pay(h, RESET_COST) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+        return is_free || pay(h, RESET_COST) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
     (void)nghttp2_session_set_stream_user_data(session, id, NULL);
     h->latest = NULL;
-    answered = call->answered;
+    if (h->now_us - call->opened_us >= RESET_FREE_US) {
+        is_free = true;
+        earn(h, FRAME_COST); /* its RST_STREAM too */
+    }
+    is_free |= call->answered;
     end_call(h, call, code);
-    return code == NGHTTP2_NO_ERROR || answered || pay(h, RESET_COST)
-               ? 0
-               : NGHTTP2_ERR_CALLBACK_FAILURE;
+    return is_free || pay(h, RESET_COST) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 bool gal_call_may_send(const struct gal_call *call)
@@ -376,6 +380,8 @@ static int open_session(struct gal_http2 *h)
         /* nghttp2 counts each piece in which the head of such a frame comes. */
         nghttp2_option_set_max_continuations(option,
                                              (CONTINUATIONS_MAX + 1) * GAL_HTTP2_FRAME_HEAD_BYTES);
+        /* The credit bounds resets: nghttp2's own count does not know which of them cost. */
+        nghttp2_option_set_stream_reset_rate_limit(option, UINT64_MAX, UINT64_MAX);
         /* Closed ones would be kept for priorities, which nobody uses any more. */
         nghttp2_option_set_no_closed_streams(option, 1);
         rc = nghttp2_session_server_new3(&h->session, cb, h, option, gal_http2_pool_mem(h->pool));
@@ -414,7 +420,8 @@ enum gal_status gal_http2_new(struct gal_http2 **out, struct gal_http2_pool *poo
     h->limits = *limits;
     h->ops = ops;
     h->user = user;
-    h->credit = CREDIT_MAX;
+    h->credit_max = CREDIT_MAX + (int64_t)limits->streams_max * RESET_COST;
+    h->credit = h->credit_max;
     h->sent_tail = &h->sent;
     gal_http2_frames_init(&h->frames, gal_http2_preface().n);
     h->inside = true;

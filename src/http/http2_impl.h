@@ -32,9 +32,9 @@ struct gal_http2 {
     struct gal_http2_out *out;                /* NULL: nothing is gathered */
     struct gal_call_chunk *sent, **sent_tail; /* whose last bytes are in `out` */
     uint64_t now_us;
-    int64_t credit;         /* for frames that only cost */
-    uint64_t credit_us;     /* renewed then */
-    uint64_t head_since_us; /* a header block that has not ended; 0: none */
+    int64_t credit, credit_max; /* for frames that only cost */
+    uint64_t credit_us;         /* renewed then */
+    uint64_t head_since_us;     /* a header block that has not ended; 0: none */
     struct gal_http2_frames frames;
     struct gal_http2_ids ids;
     uint32_t error;         /* of a frame that nghttp2 has not been shown; 0: none */

@@ -28,6 +28,11 @@ static size_t queued(const struct gal_call *call, size_t most)
     return n;
 }
 
+size_t gal_call_queued(const struct gal_call *call)
+{
+    return queued(call, SIZE_MAX);
+}
+
 /* The first chunk has been framed whole. */
 static void end_chunk(struct gal_http2 *h, struct gal_call *call)
 {
@@ -66,6 +71,7 @@ static struct gal_str next_run(struct gal_http2 *h, struct gal_call *call, size_
             if (run.n > n)
                 run.n = n;
             call->part_at += run.n;
+            call->sent += run.n;
         }
     }
     return run;

@@ -426,6 +426,7 @@ void gal_stream_adopt(struct gal_loop *loop, int fd, const union gal_address *pe
         return;
     }
     (void)uv_tcp_nodelay(&s->tcp, 1);
+    (void)uv_tcp_keepalive(&s->tcp, 1, GAL_TCP_KEEPALIVE_S);
     if (tls && gal_secure_begin(s, tls, listener_ctx) != GAL_OK) {
         gal_stream_close(s);
         return;

@@ -230,6 +230,16 @@ void gal_front_refuse(struct gal_front *f)
     gal_loop_drain_streams(f->loop);
 }
 
+uint64_t gal_front_body_due(const struct gal_front *f, uint64_t begun_us, uint64_t last_us,
+                            size_t received)
+{
+    uint64_t by_last_us = last_us + f->options->body_timeout_us;
+    uint64_t by_rate_us =
+        begun_us + f->options->body_timeout_us + received * 1000000 / GAL_BODY_RATE_MIN;
+
+    return by_last_us < by_rate_us ? by_last_us : by_rate_us;
+}
+
 bool gal_front_write_goes_on(const struct gal_front *f, size_t unsent, size_t *before)
 {
     uint64_t least = f->options->write_timeout_us * GAL_WRITE_RATE_MIN / 1000000;

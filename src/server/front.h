@@ -73,6 +73,11 @@ struct gal_front_setup {
 
 enum gal_status gal_front_new(const struct gal_front_setup *setup, struct gal_front **out,
                               struct gal_err *err);
+/* When a body is late that began at `begun_us`, whose last byte came at `last_us` and of which
+ * `received` bytes are here: each gives it another body_timeout, but not for ever: a whole one
+ * comes at GAL_BODY_RATE_MIN at least. */
+uint64_t gal_front_body_due(const struct gal_front *f, uint64_t begun_us, uint64_t last_us,
+                            size_t received);
 /* An answer has been on its way for a write_timeout since the last look: does it go on? `unsent` of
  * it is left now, *before was then; that it is more means that the next part has begun. */
 bool gal_front_write_goes_on(const struct gal_front *f, size_t unsent, size_t *before);

@@ -4,7 +4,7 @@
 #include "api/grpc_health.h"
 #include "api/route.h"
 #include "http/grpc.h"
-#include "server/slot.h"
+#include "server/h2_conn.h"
 
 #define WATCH_PERIOD_US 200000u /* a change of health is told within */
 
@@ -25,9 +25,14 @@ struct stream {
     const struct gal_route *route;
     struct message *first, **last; /* under way, in order; those that are sent go first */
     unsigned count;
-    size_t owed; /* bytes received that the client's window does not have back */
-    uint64_t deadline_us;
+    size_t owed;             /* bytes received that the client's window does not have back */
     struct gal_timer *timer; /* NULL until one is needed */
+    uint64_t armed_us;       /* its time; 0: it does not run */
+    uint64_t deadline_us;    /* the call's; 0: none */
+    uint64_t part_us;        /* the message that comes has begun then; 0: none has */
+    uint64_t look_us;        /* then answers are looked at that wait; 0: none does */
+    uint64_t watch_us;       /* the next look at what Watch tells */
+    size_t queued, sent;     /* of answers, at the last look */
     bool keeps_errors;       /* an error goes into the answer, the call goes on */
     bool client_ended, draining, ending, parsing;
     /* of Health/Watch */
@@ -42,6 +47,7 @@ struct stream {
 
 static void parse(struct stream *s);
 static void settle(struct stream *s);
+static void arm(struct stream *s);
 
 /* --- the end --- */
 
@@ -126,6 +132,17 @@ static void on_sent(struct gal_call_chunk *chunk, bool ok)
         parse(s);
 }
 
+static void send_chunk(struct stream *s, struct gal_call_chunk *chunk)
+{
+    gal_call_send(s->call, chunk);
+    if (s->look_us != 0)
+        return;
+    s->look_us = gal_loop_turn_us(s->front->loop) + s->front->options->write_timeout_us;
+    s->queued = gal_call_queued(s->call);
+    s->sent = s->call->sent;
+    arm(s);
+}
+
 static bool failed(const struct gal_http_response *r)
 {
     return r->trailer_count > 0 && !gal_str_is(r->trailers[0].value, "0");
@@ -149,7 +166,7 @@ static void settle(struct stream *s)
         m->chunk = (struct gal_call_chunk){
             .parts = r->parts, .count = r->part_count, .on_sent = on_sent, .user = m};
         gal_shard_add(s->front->api.shard, s->front->sent, r->body_bytes);
-        gal_call_send(s->call, &m->chunk);
+        send_chunk(s, &m->chunk);
     }
     if (s->ending || s->first != NULL || s->watches)
         return;
@@ -174,14 +191,12 @@ static void on_finished(struct gal_exchange *x)
         settle(s);
 }
 
-static void arm_messages(struct stream *s);
-
 static void on_deadline(struct gal_exchange *x)
 {
     const struct message *m = x->carrier;
 
     if (m->stream != NULL)
-        arm_messages(m->stream);
+        arm(m->stream);
 }
 
 /* What of the call's metadata a message has too. */
@@ -257,33 +272,7 @@ static bool begin(struct stream *s, struct gal_slot *slot)
     return true;
 }
 
-/* --- time --- */
-
-static void on_time(void *ctx);
-
-static void arm(struct stream *s, uint64_t at_us, uint64_t period_us)
-{
-    uint64_t now_us = gal_loop_turn_us(s->front->loop);
-
-    if (s->timer == NULL && gal_timer_new(s->front->loop, on_time, s, &s->timer, NULL) != GAL_OK)
-        return; /* the job's worker looks at its deadline too */
-    gal_timer_start(s->timer, at_us > now_us ? at_us - now_us : 0, period_us);
-}
-
-/* Deadlines of messages that wait for their model. */
-static void arm_messages(struct stream *s)
-{
-    uint64_t first_us = 0;
-
-    for (struct message *m = s->first; m != NULL; m = m->next) {
-        uint64_t at_us = m->slot->x.job_running ? m->slot->x.job.expires_us : 0;
-
-        if (at_us != 0 && (first_us == 0 || at_us < first_us))
-            first_us = at_us;
-    }
-    if (first_us != 0)
-        arm(s, first_us, 0);
-}
+/* --- what Watch tells --- */
 
 static void on_health_sent(struct gal_call_chunk *chunk, bool ok)
 {
@@ -305,19 +294,58 @@ static void look_at_health(struct stream *s)
     s->frame_part = (struct gal_str){s->frame, sizeof(s->frame)};
     s->frame_chunk = (struct gal_call_chunk){
         .parts = &s->frame_part, .count = 1, .on_sent = on_health_sent, .user = s};
-    gal_call_send(s->call, &s->frame_chunk);
+    send_chunk(s, &s->frame_chunk);
 }
 
-static void on_time(void *ctx)
+/* --- time --- */
+
+/* When the message that has begun is late. */
+static uint64_t part_due(const struct stream *s)
 {
-    struct stream *s = ctx;
-    uint64_t now_us = gal_loop_turn_us(s->front->loop);
+    return s->part_us == 0 ? 0
+                           : gal_front_body_due(s->front, s->part_us, s->call->data_us, s->in->n);
+}
+
+static uint64_t earlier(uint64_t a_us, uint64_t b_us)
+{
+    return a_us == 0 || (b_us != 0 && b_us < a_us) ? b_us : a_us;
+}
+
+/* When something is due first; 0: nothing is. */
+static uint64_t due_of(const struct stream *s)
+{
+    uint64_t due_us = s->look_us;
+
+    if (s->ending)
+        return due_us;
+    due_us = earlier(due_us, s->deadline_us);
+    due_us = earlier(due_us, part_due(s));
+    due_us = earlier(due_us, s->watch_us);
+    for (const struct message *m = s->first; m != NULL; m = m->next)
+        if (m->slot->x.job_running)
+            due_us = earlier(due_us, m->slot->x.job.expires_us);
+    return due_us;
+}
+
+/* Answers wait and have not moved since the last look. Where the connection's own write waits, that
+ * is looked at by the connection, and calls that could send wait for their turn. */
+static bool is_stuck(struct stream *s)
+{
+    const struct gal_slot *slot = s->x->carrier;
+    size_t queued = gal_call_queued(s->call), sent = s->call->sent;
+    uint64_t least = s->front->options->write_timeout_us * GAL_WRITE_RATE_MIN / 1000000;
+    bool moved = sent - s->sent >= (s->queued < least ? s->queued : least);
+    bool waits = slot->h2->writing && gal_call_may_send(s->call);
+
+    s->queued = queued;
+    s->sent = sent;
+    return queued > 0 && !moved && !waits;
+}
+
+static void expire_messages(struct stream *s, uint64_t now_us)
+{
     struct message *next;
 
-    if (s->watches) {
-        look_at_health(s);
-        return;
-    }
     s->parsing = true; /* one that ends now does not take others away under us */
     for (struct message *m = s->first; m != NULL; m = next) {
         struct gal_exchange *x = &m->slot->x;
@@ -328,7 +356,56 @@ static void on_time(void *ctx)
     }
     s->parsing = false;
     settle(s);
-    arm_messages(s);
+}
+
+/* Ends the call when it is late, or what comes of it is. */
+static void end_late(struct stream *s, uint64_t now_us)
+{
+    uint64_t part_us = part_due(s);
+    struct gal_err err;
+
+    if (s->deadline_us != 0 && s->deadline_us <= now_us) {
+        gal_fail(&err, GAL_DEADLINE, "the call's deadline has passed");
+        fail(s, &err);
+    } else if (part_us != 0 && part_us <= now_us) {
+        gal_shard_add(s->front->api.shard, s->front->refused_slow, 1);
+        gal_fail(&err, GAL_TIMEOUT_CLIENT, "the message did not arrive in time");
+        fail(s, &err);
+    }
+}
+
+static void on_time(void *ctx)
+{
+    struct stream *s = ctx;
+    uint64_t now_us = gal_loop_turn_us(s->front->loop);
+
+    s->armed_us = 0;
+    if (s->watches && s->watch_us <= now_us) {
+        s->watch_us = now_us + WATCH_PERIOD_US;
+        look_at_health(s);
+    }
+    expire_messages(s, now_us);
+    if (!s->ending)
+        end_late(s, now_us);
+    if (s->look_us != 0 && s->look_us <= now_us) {
+        if (is_stuck(s))
+            gal_call_reset(s->call, GAL_CALL_CANCEL);
+        s->look_us = s->queued > 0 ? now_us + s->front->options->write_timeout_us : 0;
+    }
+    arm(s);
+}
+
+/* A timer that runs for an earlier time stays: it looks, and is set anew. */
+static void arm(struct stream *s)
+{
+    uint64_t now_us = gal_loop_turn_us(s->front->loop), due_us = due_of(s);
+
+    if (due_us == 0 || (s->armed_us != 0 && s->armed_us <= due_us))
+        return;
+    if (s->timer == NULL && gal_timer_new(s->front->loop, on_time, s, &s->timer, NULL) != GAL_OK)
+        return; /* the job's worker looks at its deadline too */
+    s->armed_us = due_us;
+    gal_timer_start(s->timer, due_us > now_us ? due_us - now_us : 0, 0);
 }
 
 /* --- bytes --- */
@@ -380,8 +457,8 @@ static void take_watch(struct stream *s, const struct gal_grpc_frame *frame)
         return;
     }
     s->watches = true;
+    s->watch_us = gal_loop_turn_us(s->front->loop) + WATCH_PERIOD_US;
     look_at_health(s);
-    arm(s, gal_loop_turn_us(s->front->loop) + WATCH_PERIOD_US, WATCH_PERIOD_US);
 }
 
 /* Messages out of the bytes, as many as may be under way. False: an end has come. */
@@ -414,6 +491,7 @@ static bool cut(struct stream *s)
             fail_memory(s);
             return false;
         }
+        s->part_us = 0;
     }
     return false;
 }
@@ -432,14 +510,17 @@ static void parse(struct stream *s)
         gal_call_consume(s->call, s->owed);
         s->owed = 0;
     }
+    if (!reads_on || s->in->n == 0)
+        s->part_us = 0;
+    else if (s->part_us == 0)
+        s->part_us = gal_loop_turn_us(s->front->loop);
     if (reads_on && s->client_ended && s->in->n > 0) {
         gal_fail(&err, GAL_INVALID, "the call ends within a message, after %zu bytes", s->in->n);
         fail(s, &err);
     }
     if (!s->ending)
         settle(s);
-    if (!s->watches && !s->ending)
-        arm_messages(s);
+    arm(s);
 }
 
 /* --- the call's --- */
@@ -545,13 +626,22 @@ static void send_head(struct gal_exchange *x, struct gal_call *call)
     gal_call_head(call, &x->resp);
 }
 
+static enum gal_status take_deadline(struct stream *s, struct gal_err *err)
+{
+    uint64_t us;
+    enum gal_status st = gal_grpc_timeout(s->x->req->known[GAL_HDR_GRPC_TIMEOUT], &us, err);
+
+    if (st == GAL_OK)
+        s->deadline_us = gal_loop_turn_us(s->front->loop) + us;
+    return st;
+}
+
 bool gal_grpc_claim(struct gal_exchange *x, struct gal_call *call)
 {
     struct gal_slot *slot = x->carrier;
     const struct gal_route *route;
     struct stream *s;
     struct gal_err err;
-    uint64_t us = 0;
     enum gal_status st = GAL_OK;
 
     if (x->req->method != GAL_METHOD_POST || !gal_grpc_speaks(x->req) ||
@@ -571,10 +661,10 @@ bool gal_grpc_claim(struct gal_exchange *x, struct gal_call *call)
     gal_call_claim(call, &ops, s);
     send_head(x, call);
     if (x->req->known[GAL_HDR_GRPC_TIMEOUT].p != NULL)
-        st = gal_grpc_timeout(x->req->known[GAL_HDR_GRPC_TIMEOUT], &us, &err);
-    if (us != 0)
-        s->deadline_us = gal_loop_turn_us(s->front->loop) + us;
+        st = take_deadline(s, &err);
     if (st != GAL_OK)
         fail(s, &err);
+    else
+        arm(s);
     return true;
 }

@@ -6,6 +6,10 @@
  * Bounds: at most GAL_GRPC_AHEAD_MAX messages of a call are under way, from their begin to the last
  * byte of their answer; then the call's window stays closed. A message is at most max_body_bytes.
  *
+ * Times: the call ends at its deadline (grpc-timeout); a message that has begun arrives within
+ * body_timeout, as a unary call's body; answers that wait move on within write_timeout. A call that
+ * has nothing under way may stay open: whether its client is still there, TCP asks.
+ *
  * States: OPEN -> ENDING [its status is sent, nothing more is read] -> gone [on_close]. */
 #ifndef GAL_SERVER_GRPC_STREAM_H
 #define GAL_SERVER_GRPC_STREAM_H

@@ -4,7 +4,7 @@
  *   its body      [on_head]      until body_timeout, as HTTP/1.1's
  *   its exchange  [on_request, reject]  until the job's own deadline
  *   its way out   [on_finished]  a look each write_timeout whether it goes on
- *   its claimer   [on_head, claimed]    for ever: the claimer has its own
+ *   its claimer   [on_head, claimed]    the claimer's own times (grpc_stream.h)
  * The stream may end before its job [on_close]: then the slot is without a connection, the job is
  * cancelled, and on_finished gives the slot back. */
 #include "api/grpc.h"
@@ -116,14 +116,10 @@ static void reject(struct gal_slot *s, const struct gal_err *err, gal_series cou
     gal_api_reject(&s->x, err);
 }
 
-/* When the body of a unary call is late: each byte gives it another while, but not for ever. */
+/* When the body of a unary call is late. */
 static uint64_t body_due(const struct gal_h2_conn *c, const struct gal_call *call)
 {
-    uint64_t more_us = c->front->options->body_timeout_us;
-    uint64_t at_us = call->data_us + more_us;
-    uint64_t last_us = call->opened_us + more_us + call->received * 1000000 / GAL_BODY_RATE_MIN;
-
-    return at_us < last_us ? at_us : last_us;
+    return gal_front_body_due(c->front, call->opened_us, call->data_us, call->received);
 }
 
 static void on_head(void *user, struct gal_call *call)

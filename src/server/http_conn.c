@@ -162,17 +162,14 @@ static bool send_continue(struct gal_conn *c)
     return gal_stream_write(c->stream, &line, 1);
 }
 
-/* Each byte gives the body another while, but not for ever: a whole one comes at GAL_BODY_RATE_MIN
- * at least. */
 static void await_body(struct gal_conn *c)
 {
     uint64_t now_us = gal_loop_turn_us(c->front->loop);
-    uint64_t more_us = c->front->options->body_timeout_us, at_us = now_us + more_us, last_us;
 
     if (c->body_since_us == 0)
         c->body_since_us = now_us;
-    last_us = c->body_since_us + more_us + c->slot->in.n * 1000000 / GAL_BODY_RATE_MIN;
-    gal_stream_deadline(c->stream, at_us < last_us ? at_us : last_us);
+    gal_stream_deadline(c->stream,
+                        gal_front_body_due(c->front, c->body_since_us, now_us, c->slot->in.n));
 }
 
 /* Takes one step on what has been read; false when there is nothing more to do now. */

@@ -88,14 +88,11 @@ void gal_ws_conn_cut(struct gal_ws_conn *c)
 
 /* --- deadlines --- */
 
-/* Each byte gives a message another while, but not for ever. */
 static uint64_t partial_until(const struct gal_ws_conn *c)
 {
-    uint64_t more_us = c->front->options->body_timeout_us, at = c->heard_us + more_us;
-    uint64_t n = c->filling != NULL ? c->filling->in.n : 0;
+    size_t n = c->filling != NULL ? c->filling->in.n : 0;
 
-    gal_ws_lower(&at, c->partial_us + more_us + n * 1000000 / GAL_BODY_RATE_MIN);
-    return at;
+    return gal_front_body_due(c->front, c->partial_us, c->heard_us, n);
 }
 
 static uint64_t idle_until(const struct gal_ws_conn *c)

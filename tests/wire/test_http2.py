@@ -261,7 +261,7 @@ def check_flood(server, first, again):
 
 def test_an_abuser_is_told(zoo):
     with Raw(zoo.port) as c:
-        c.sock.sendall(FLOODS["ping"] * 3000)
+        c.sock.sendall(FLOODS["ping"] * 6000)
         assert c.goaway() == CALM
 
 

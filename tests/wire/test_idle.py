@@ -123,13 +123,29 @@ def over_http2(n, body, window=b"\x7f\xff\xff\xff"):
     return out
 
 
+def over_grpc_stream(n, body):
+    """One call whose message asks for the same; its request is gRPC's, not `body`."""
+    path, kind = b"/inference.GRPCInferenceService/ModelStreamInfer", b"application/grpc"
+    head = (bytes([0x83, 0x04, len(path)]) + path + b"\x86\x01\x01h" + bytes([0x0f, 0x10, len(kind)]) + kind)
+    x = np.frombuffer(body[n:], np.float32).reshape(-1, 2)
+    message = b"\x0a\x01x" + part(5, b"\x0a\x01x" + b"\x12\x04FP32" + part(3, bytes([len(x), 2]))) + part(7, x.tobytes())
+    out = h2_client.PREFACE + h2_client.frame(h2_client.SETTINGS, 0, 0, b"\0\4\x7f\xff\xff\xff")
+    out += h2_client.frame(h2_client.WINDOW, 0, 0, b"\x7f\xff\0\0") + h2_client.frame(h2_client.HEADERS, 4, 1, head)
+    return out + h2_client.frame(h2_client.DATA, 1, 1, struct.pack(">BI", 0, len(message)) + message)
+
+
+def part(field, content):
+    """Of a protobuf message, less than 128 bytes."""
+    return bytes([field << 3 | 2, len(content)]) + content
+
+
 def over_websocket(n, body):
     shake = harness.head("GET", "/v2/models/x/ws", headers=test_websocket.HANDSHAKE)
     return shake + test_websocket.frame(test_websocket.BINARY, struct.pack("<I", n) + body)
 
 
-@pytest.mark.parametrize("carrier, answers", [(over_http1, 1), (over_http2, 2), (over_websocket, 1)],
-                         ids=["http1", "http2", "websocket"])
+@pytest.mark.parametrize("carrier, answers", [(over_http1, 1), (over_http2, 2), (over_grpc_stream, 1), (over_websocket, 1)],
+                         ids=["http1", "http2", "grpc stream", "websocket"])
 def test_who_reads_slowly_but_steadily_gets_all(serve, tmp_path, carrier, answers):
     """What the kernel holds empties in steps that take longer than a write_timeout each; what it has sent does not."""
     models.spread(tmp_path / "x" / "model.onnx", 1 << 20)

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Streams of gRPC take no longer than they may: messages that do not arrive, answers that nobody takes, deadlines of the
+call; and what a client may do as often as it likes."""
+import time
+
+import h2.events
+import numpy as np
+import pytest
+
+import harness
+import models
+
+pytest.importorskip("tritonclient.grpc", reason="tritonclient is not installed")
+from tritonclient.grpc import service_pb2 as pb  # noqa: E402
+from test_grpc import GRPC, INFER, framed, request, slow_request, slow_server, trailers  # noqa: E402
+from h2_client import CALM, Client, PING, Raw, frame  # noqa: E402
+
+STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
+WATCH = "/grpc.health.v1.Health/Watch"
+DEADLINE_EXCEEDED = "4"
+
+
+def metric(s, name):
+    return next(float(line.split()[-1]) for line in s.get("/metrics").body.decode().splitlines()
+                if line.startswith(name + " "))
+
+
+def ends(c, stream):
+    """Waits for the stream's end: its trailers; "reset" when the server has cut it."""
+    end = c.wait(lambda e: isinstance(e, (h2.events.StreamEnded, h2.events.StreamReset)) and e.stream_id == stream)
+    assert end is not None, "the connection has gone"
+    return trailers(c, stream) if isinstance(end, h2.events.StreamEnded) else "reset"
+
+
+def open_stream(c, path=STREAM, headers=(), body=None):
+    return c.ask("POST", path, body, GRPC + list(headers), end=False)
+
+
+# --- messages that do not arrive ---
+
+@pytest.mark.parametrize("path", [STREAM, WATCH, "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"])
+def test_a_message_that_does_not_arrive_ends_the_stream(serve, zoo_dir, path):
+    s = serve("--body-timeout", "1s", paths=[zoo_dir / "id-fp32"])
+    with Client(s.port) as c:
+        part = open_stream(c, path, body=framed(request())[:-3])
+        told = ends(c, part)
+        assert told["grpc-status"] == DEADLINE_EXCEEDED and "did not arrive in time" in told["grpc-message"]
+    assert metric(s, 'http_connections_refused_total{reason="timeout"}') == 1
+    harness.wait_until(lambda: metric(s, "http_requests_in_flight") == 1, 20, "the scrape to be alone")
+
+
+def test_a_message_that_trickles_ends_too(serve, zoo_dir):
+    """Each byte gives it another while, but not for ever: a whole one comes at 1 KiB a second at least."""
+    s = serve("--body-timeout", "1s", paths=[zoo_dir / "id-fp32"])
+    body, start = framed(request()), time.monotonic()
+    with Client(s.port) as c:
+        stream = open_stream(c, body=body[:1])
+        c.sock.settimeout(0.3)
+        told = None
+        for i in range(1, len(body) - 1):
+            assert time.monotonic() - start < 20 * harness.SCALE
+            c.conn.send_data(stream, body[i:i + 1])
+            c.flush()
+            try:
+                told = ends(c, stream)
+                break
+            except TimeoutError:
+                pass
+        assert told["grpc-status"] == DEADLINE_EXCEEDED
+
+
+def test_memory_that_messages_have_begun_to_take_comes_back(serve, tmp_path):
+    """Streams that hold a part of a message each have the memory for requests; others are served when they have ended."""
+    models.identity(tmp_path / "x" / "model.onnx", shape=("n", 2))
+    s = serve("--body-timeout", "2s", "--max-request-memory", "8MiB", paths=[tmp_path / "x"])
+    x = np.zeros((1 << 17, 2), np.float32)  # 1 MiB
+
+    def served():
+        return s.infer("x", {"x": ("FP32", list(x.shape), [0.0] * x.size)}).status
+
+    with Client(s.port) as c:
+        begun = framed(request("x", x))
+        c.wait(lambda e: isinstance(e, h2.events.WindowUpdated))
+        for _ in range(12):
+            stream = open_stream(c)
+            for at in range(0, 900_000, 16384):
+                c.conn.send_data(stream, begun[at:at + 16384])
+            c.flush()
+        assert served() == 503
+        harness.wait_until(lambda: served() == 200, 20, "memory to be there again")
+
+
+def test_a_stream_may_wait_between_messages(serve, zoo_dir):
+    s = serve("--body-timeout", "1s", "--idle-timeout", "1s", "--write-timeout", "1s", paths=[zoo_dir / "id-fp32"])
+    with Client(s.port) as c:
+        stream = open_stream(c, body=framed(request()))
+        c.wait(lambda e: isinstance(e, h2.events.DataReceived) and e.stream_id == stream)
+        time.sleep(3)
+        c.conn.send_data(stream, framed(request()), end_stream=True)
+        c.flush()
+        status, _, body = c.answer(stream)
+        assert status == 200 and trailers(c, stream)["grpc-status"] == "0"
+        assert len(body) > 2 * 5
+
+
+# --- answers that nobody takes ---
+
+@pytest.mark.parametrize("path", [STREAM, WATCH])
+def test_answers_that_nobody_takes_end_the_stream(serve, zoo_dir, path):
+    """The client's window is shut; beside it another stream goes on."""
+    s = serve("--write-timeout", "1s", paths=[zoo_dir / "id-fp32"])
+    with Client(s.port) as c:
+        c.conn.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 0})
+        c.flush()
+        stream = open_stream(c, path, body=framed(request()) * 64 if path == STREAM else framed(pb.ServerLiveRequest()))
+        start = time.monotonic()
+        assert ends(c, stream) == "reset"
+        assert 0.9 < time.monotonic() - start < 5 * harness.SCALE
+        open_stream(c, INFER)
+    harness.wait_until(lambda: metric(s, "http_requests_in_flight") == 1, 20, "the scrape to be alone")
+
+
+# --- the call's deadline ---
+
+@pytest.mark.parametrize("path, body", [(STREAM, None), (STREAM, framed(request())), (WATCH, None),
+                                        (WATCH, framed(pb.ServerLiveRequest()))],
+                         ids=["stream", "stream that was answered", "watch", "watch that was answered"])
+def test_a_call_ends_at_its_deadline(zoo, path, body):
+    with Client(zoo.port) as c:
+        start = time.monotonic()
+        told = ends(c, open_stream(c, path, [("grpc-timeout", "400m")], body))
+        assert told["grpc-status"] == DEADLINE_EXCEEDED, told
+        assert 0.35 < time.monotonic() - start < 5 * harness.SCALE
+
+
+@pytest.mark.parametrize("path", [STREAM, WATCH])
+def test_a_deadline_that_has_passed(zoo, path):
+    with Client(zoo.port) as c:
+        assert ends(c, open_stream(c, path, [("grpc-timeout", "0m")]))["grpc-status"] == DEADLINE_EXCEEDED
+
+
+def test_a_deadline_ends_a_call_whose_message_runs(serve, zoo_dir):
+    s = slow_server(serve, zoo_dir)
+    with Client(s.port, timeout=60) as c:
+        stream = open_stream(c, headers=[("grpc-timeout", "300m")], body=framed(slow_request(4000)) * 3)
+        assert ends(c, stream)["grpc-status"] == DEADLINE_EXCEEDED
+    harness.wait_until(lambda: metric(s, "http_requests_in_flight") == 1, 60, "the scrape to be alone")
+
+
+# --- clients that give up, ping, or vanish ---
+
+def test_a_client_may_give_up_all_that_it_has_asked(serve, zoo_dir):
+    """As many calls as the server lets it have, cancelled at once; and again, each time when it has waited a while."""
+    s = slow_server(serve, zoo_dir)
+    with Client(s.port, timeout=60) as c:
+        for rest in (0, 0.5, 0.5, 0.5):
+            streams = [c.ask("POST", INFER, framed(slow_request(50)), GRPC) for _ in range(100)]
+            time.sleep(rest)
+            for stream in streams:
+                try:
+                    c.conn.reset_stream(stream, 8)
+                except h2.exceptions.StreamClosedError:
+                    pass  # answered meanwhile
+            c.flush()
+        assert c.answer(c.ask("POST", INFER, framed(slow_request(1)), GRPC))[0] == 200
+    assert metric(s, 'http_connections_refused_total{reason="abuse"}') == 0
+
+
+def test_too_many_pings_end_the_connection_of_calls(serve, zoo_dir):
+    """Also on gRPC's own port, and beside a stream that is open."""
+    s = serve("--grpc-port", "0", paths=[zoo_dir / "id-fp32"])
+    with Raw(s.port_of("grpc")) as c:
+        c.sock.sendall(frame(PING, 0, 0, b"12345678") * 6000)
+        assert c.goaway() == CALM
+
+
+def test_tcp_asks_whether_a_silent_client_is_there(zoo):
+    """Of the timers that /proc/net/tcp shows, 2 is that of keepalive."""
+    with zoo.connect() as c:
+        c.send(harness.request("GET", "/health/live"))
+        assert c.reply().status == 200
+        ours = "%04X" % c.sock.getsockname()[1]
+        rows = [line.split() for line in open("/proc/net/tcp", encoding="ascii")]
+        (server,) = [row for row in rows[1:] if row[2].endswith(":" + ours)]
+        assert server[5].startswith("02:"), server
