@@ -20,10 +20,10 @@
 
 /* ---- cost ---- */
 
-/* Whoever wants company, an order or a goal has a queue. */
+/* Whoever wants company, an order or a size has a queue. */
 static bool wants_queue(const struct gal_policy *p)
 {
-    return p->delay_us_max > 0 || p->keep_order || p->levels > 1;
+    return p->delay_us_max > 0 || p->keep_order || p->levels > 1 || p->preferred_count > 0;
 }
 
 /* The share of the goal that plans may use. Under the lock. */
@@ -90,6 +90,11 @@ const struct gal_sched_options *gal_sched_options(const struct gal_sched *s)
 bool gal_sched_is_inline(const struct gal_sched *s, size_t rows)
 {
     return rows <= atomic_load_explicit(&s->inline_rows_max, memory_order_relaxed);
+}
+
+bool gal_sched_hands_over(const struct gal_sched *s, size_t rows)
+{
+    return s->o.mode == GAL_SCHED_AUTO && !gal_sched_is_inline(s, rows);
 }
 
 /* ---- one call ---- */
@@ -214,13 +219,14 @@ static void reset(struct gal_sched *s, struct gal_job *job)
     job->submitted_us = gal_mono_us(s->o.clock);
     job->started_us = job->finished_us = 0;
     job->call_rows = 0;
-    job->led = job->is_dear = job->is_alone = false;
+    job->led = job->is_dear = job->is_alone = job->stays = false;
     job->input_ns = job->infer_ns = job->output_ns = 0;
     gal_stats_submit(s->stats);
     job->batch = NULL;
 }
 
-/* May the job run on its loop? Sets its rows_limit. */
+/* May the job run on its loop? Sets its rows_limit. What comes while workers have work makes their
+ * calls larger, which is cheaper than one more of its own. */
 static bool runs_inline(struct gal_sched *s, struct gal_job *job, bool stacks)
 {
     size_t most = atomic_load_explicit(&s->inline_rows_max, memory_order_relaxed);
@@ -232,9 +238,12 @@ static bool runs_inline(struct gal_sched *s, struct gal_job *job, bool stacks)
             job->rows_limit = alone;
             job->is_dear = job->rows > most;
             job->is_alone = alone > most;
+            job->stays = true;
             return true;
         }
     }
+    if (job->home && stacks && atomic_load_explicit(&s->is_loaded, memory_order_relaxed))
+        return false;
     return job->rows <= most;
 }
 

@@ -8,9 +8,10 @@
  *                                       -> late or cancelled         -> post -> home: on_done
  *                              -> refused (full, or its goal is out of reach) -> on_done
  *
- * A job runs inline while its model has been measured to cost less than a thread hop. A worker that
- * becomes free takes everything that waits and goes together: batches grow with load, an idle model
- * adds no delay.
+ * A job runs inline while its model has been measured to cost less than a thread hop: what a turn
+ * has read counts together, and what is more than that goes to the queue as a whole, as does what
+ * comes while workers have work. A worker that becomes free takes everything that waits and goes
+ * together: batches grow with load, an idle model adds no delay.
  *
  * Threads: gal_sched_submit, gal_job_cancel, gal_job_expire on the job's home loop; the rest any
  * thread. Decisions are pure (queue.h, cost.h, goal.h, decide.h); this part has the effects. */
@@ -79,6 +80,7 @@ struct gal_job {
     size_t rows_limit;       /* inline: of the call it may be part of */
     bool is_dear;            /* inline beyond inline_us_max, see one_core */
     bool is_alone;           /* its call may be */
+    bool stays;              /* runs on its loop, whatever the turn brings with it */
     struct gal_entry entry;  /* its place in a list: the turn's, the queue's, a batch's */
     _Atomic bool cancelled;
 };

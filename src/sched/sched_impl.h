@@ -34,13 +34,14 @@ struct gal_sched {
     _Atomic uint64_t alone_us;      /* what such a call of the most rows costs */
     _Atomic uint64_t alone_goal_us; /* of such jobs, from the moment they may have come; 0: none */
     _Atomic bool stacks;            /* rows are apart: jobs may share a call */
+    _Atomic bool is_loaded;         /* workers have work: what comes joins it */
     pthread_mutex_t lock;           /* guards all below */
     pthread_cond_t work;
     struct gal_cost cost;
     struct gal_goal goal;
     struct gal_queue queue;
     struct gal_worker *workers; /* o.workers of them */
-    unsigned started, idle;
+    unsigned started, idle, running;
     uint64_t ran_us; /* end of the last worker's call */
     bool stopping;
     uint64_t next_ticket, next_sent; /* keep_order: of calls begun, of calls answered */
@@ -77,6 +78,9 @@ enum gal_status gal_job_fail_gone(struct gal_job *job);
 const struct gal_sched_options *gal_sched_options(const struct gal_sched *s);
 /* Under the lock: what follows from cost and goal. */
 void gal_sched_replan(struct gal_sched *s);
+
+/* Would so many rows cost more than may run on a loop, where jobs may go elsewhere? */
+bool gal_sched_hands_over(const struct gal_sched *s, size_t rows);
 
 /* turn.c: puts a job behind those that wait for the turn's end; inline, or for the queue. */
 void gal_turn_add(struct gal_turn *t, struct gal_job *job);

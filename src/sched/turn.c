@@ -82,6 +82,23 @@ static void run_group(struct gal_turn *t, struct gal_entry_list *group)
         gal_job_finish(gal_job_of(e));
 }
 
+/* The first's and all of the same model, out of the list; returns their rows. */
+static size_t take_same(struct gal_entry_list *jobs, struct gal_entry_list *same)
+{
+    const struct gal_sched *s = gal_job_of(jobs->head)->sched;
+    struct gal_entry_list left = {0};
+    struct gal_entry *e;
+    size_t rows = 0;
+    *same = (struct gal_entry_list){0};
+    while ((e = gal_entries_shift(jobs)) != NULL) {
+        bool is_same = gal_job_of(e)->sched == s;
+        rows += is_same ? e->rows : 0;
+        gal_entries_push(is_same ? same : &left, e);
+    }
+    *jobs = left;
+    return rows;
+}
+
 /* Each model's jobs go into its queue under one lock, and wake its workers once. */
 static void send_queued(struct gal_turn *t)
 {
@@ -89,13 +106,42 @@ static void send_queued(struct gal_turn *t)
     t->queued = (struct gal_entry_list){0};
     while (all.head) {
         struct gal_sched *s = gal_job_of(all.head)->sched;
-        struct gal_entry_list same = {0}, left = {0};
-        struct gal_entry *e;
-        while ((e = gal_entries_shift(&all)) != NULL)
-            gal_entries_push(gal_job_of(e)->sched == s ? &same : &left, e);
+        struct gal_entry_list same;
+        (void)take_same(&all, &same);
         gal_sched_enqueue(s, &same);
-        all = left;
     }
+}
+
+/* All are one model's, and may run here: nearly every turn. */
+static bool is_light(const struct gal_turn *t, const struct gal_entry_list *jobs)
+{
+    const struct gal_job *first = gal_job_of(jobs->head);
+    for (const struct gal_entry *e = jobs->head->next; e; e = e->next) {
+        if (gal_job_of((struct gal_entry *)e)->sched != first->sched)
+            return false;
+    }
+    return first->stays || !gal_sched_hands_over(first->sched, t->rows);
+}
+
+/* What costs more than may run here, all of a model's together, goes to its workers. */
+static void hand_over(struct gal_turn *t, struct gal_entry_list *jobs)
+{
+    struct gal_entry_list stay = {0}, same;
+    struct gal_entry *e;
+    if (!jobs->head || is_light(t, jobs))
+        return;
+    while (jobs->head) {
+        size_t rows = take_same(jobs, &same);
+        const struct gal_job *first = gal_job_of(same.head);
+        bool goes = !first->stays && gal_sched_hands_over(first->sched, rows);
+        t->rows -= goes ? rows : 0;
+        while ((e = gal_entries_shift(&same)) != NULL) {
+            if (goes)
+                e->bytes = gal_batch_bytes(gal_job_of(e));
+            gal_entries_push(goes ? &t->queued : &stay, e);
+        }
+    }
+    *jobs = stay;
 }
 
 bool gal_turn_gathers(struct gal_turn *t)
@@ -118,6 +164,7 @@ void gal_turn_run(struct gal_turn *t)
     while (t->jobs.count > 0 || t->queued.count > 0) {
         struct gal_entry_list jobs = t->jobs;
         t->jobs = (struct gal_entry_list){0};
+        hand_over(t, &jobs);
         send_queued(t); /* first: workers run beside what runs here */
         while (jobs.head) {
             struct gal_entry_list group;

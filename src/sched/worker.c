@@ -140,12 +140,20 @@ static void learn(struct gal_sched *s, const struct gal_entry_list *jobs, uint64
     gal_sched_replan(s);
 }
 
+/* Under the lock, behind what changes it. */
+static void note_load(struct gal_sched *s)
+{
+    atomic_store_explicit(&s->is_loaded, s->running > 0 || s->queue.count > 0,
+                          memory_order_relaxed);
+}
+
 /* Under the lock, released while the call runs. */
 static void run_batch(struct gal_worker *w, struct gal_taken *taken, uint64_t now_us)
 {
     struct gal_sched *s = w->sched;
     struct gal_entry_list ready = {0};
     uint64_t ticket = s->next_ticket++;
+    s->running++;
     w->ends_us = now_us + gal_cost_estimate_us(&s->cost, taken->rows) + 1;
     if (s->queue.count > 0 && s->idle > 0)
         pthread_cond_signal(&s->work); /* more than this call takes */
@@ -165,6 +173,8 @@ static void run_batch(struct gal_worker *w, struct gal_taken *taken, uint64_t no
     }
     send_all(&ready); /* from here on the jobs are not ours */
     pthread_mutex_lock(&s->lock);
+    s->running--;
+    note_load(s);
     w->ends_us = 0;
     w->trim_at_us = end_us + TRIM_AFTER_US;
     s->ran_us = end_us;
@@ -361,6 +371,7 @@ void gal_sched_enqueue(struct gal_sched *s, struct gal_entry_list *jobs)
         if (job->status)
             gal_entries_push(&refused, e);
     }
+    note_load(s);
     bool stacks = atomic_load_explicit(&s->stacks, memory_order_relaxed);
     unsigned wake = gal_workers_to_wake(stacks ? s->queue.rows : s->queue.count,
                                         stacks ? s->queue.rows_max : 1, s->idle);

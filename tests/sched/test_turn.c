@@ -180,20 +180,6 @@ static void outputs_come_in_the_order_that_is_wanted(void **state)
     bench_close(b);
 }
 
-static void a_call_has_no_more_rows_than_run_inline(void **state)
-{
-    (void)state;
-    struct bench *b = bench_open(GAL_SCHED_AUTO, 7);
-    b->toy.row_cost_us = 50;
-    gal_sched_observe(b->sched, 1, 50000);
-    assert_true(gal_sched_is_inline(b->sched, 4) && !gal_sched_is_inline(b->sched, 5));
-    submit(b, 0, 7);
-    run(b);
-    assert_all(b, GAL_OK);
-    assert_true(b->toy.runs == 2 && b->toy.rows_seen == 4);
-    bench_close(b);
-}
-
 static void rows_without_elements_are_told_as_such(void **state)
 {
     (void)state;
@@ -683,7 +669,6 @@ int main(void)
         cmocka_unit_test(a_lone_job_is_run_by_itself),
         cmocka_unit_test(jobs_bring_different_numbers_of_rows),
         cmocka_unit_test(outputs_come_in_the_order_that_is_wanted),
-        cmocka_unit_test(a_call_has_no_more_rows_than_run_inline),
         cmocka_unit_test(rows_without_elements_are_told_as_such),
         cmocka_unit_test(what_differs_is_not_mixed),
         cmocka_unit_test(kinds_that_alternate_become_one_call_each),
