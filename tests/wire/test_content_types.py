@@ -18,6 +18,7 @@ from onnx import helper as h
 import harness
 import models
 import oip
+from test_cases import CASES as EACH, arrays, rows_of, same_bits
 
 
 def load_codecs():
@@ -90,6 +91,32 @@ def test_a_data_frame_has_a_column_an_input(server, name):
     values = [list(r["probabilities"].values()) if isinstance(r["probabilities"], dict)
               else r["probabilities"] for r in native]
     assert [scores["data"][i * k:(i + 1) * k] for i in range(len(native))] == values
+
+
+def check_case(server, name, case, body):
+    reply = infer(server, name, body)
+    assert reply.status == 200, reply
+    got = oip.tensors(reply)
+    same_bits(server, name, case, got["label"], got["probabilities"])
+
+
+@pytest.mark.parametrize("name, case", EACH)
+def test_numpy_arrays_of_the_examples_cases(server, name, case):
+    inputs = [codecs.NumpyCodec.encode_input(k, v, use_bytes=False) for k, v in arrays(case).items()]
+    check_case(server, name, case, {"inputs": [dump(i) for i in inputs]})
+    if len(inputs) == 1:
+        check_case(server, name, case, dump(codecs.NumpyRequestCodec.encode_request(arrays(case)[inputs[0].name])))
+
+
+# digits has one input without names of features: a data frame cannot say which column is which
+@pytest.mark.parametrize("name, case", [c for c in EACH if c.values[0] != "digits"])
+def test_data_frames_of_the_examples_cases(server, name, case):
+    names = None
+    if name == "breast-cancer":
+        done = harness.galley("inspect", harness.EXAMPLES / name, "--json")
+        names = json.loads(json.loads(done.stdout)["models"][0]["metadata"]["feature_names"])
+    frame = pd.DataFrame(rows_of(case), columns=names)
+    check_case(server, name, case, dump(codecs.PandasCodec.encode_request(frame, use_bytes=False)))
 
 
 def test_the_columns_of_a_vectors_features_come_together(server):
