@@ -21,8 +21,7 @@ static void encode(struct gal_exchange *x, struct gal_infer *inf)
         gal_exchange_fail(x, &err);
 }
 
-/* grpc-timeout shortens what the request asks for itself. */
-static enum gal_status read_timeout(struct gal_exchange *x, struct gal_oip_request *req,
+static enum gal_status read_timeout(struct gal_exchange *x, struct gal_infer *inf,
                                     struct gal_err *err)
 {
     struct gal_str value = x->req->known[GAL_HDR_GRPC_TIMEOUT];
@@ -34,8 +33,7 @@ static enum gal_status read_timeout(struct gal_exchange *x, struct gal_oip_reque
         return GAL_INVALID;
     if (us == 0)
         return gal_fail(err, GAL_DEADLINE, "the deadline had passed before the request came");
-    if (req->timeout_us == 0 || us < req->timeout_us)
-        req->timeout_us = us;
+    inf->limit_us = us;
     return GAL_OK;
 }
 
@@ -60,7 +58,7 @@ static void infer(struct gal_exchange *x)
     if (inf != NULL &&
         gal_grpc_decode(message, &head, gal_str_of(x->model->name), in_stream(x), &x->arena, req,
                         &err) == GAL_OK &&
-        read_timeout(x, req, &err) == GAL_OK)
+        read_timeout(x, inf, &err) == GAL_OK)
         gal_oip_run(x, inf, req, encode);
     else
         gal_exchange_fail(x, &err);

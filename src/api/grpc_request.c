@@ -152,6 +152,16 @@ static enum gal_status take_u64(const struct gal_grpc_param *p, uint64_t *out, s
     return GAL_OK;
 }
 
+/* MLServer's; gal_oip_fill_content knows which there are. */
+static enum gal_status take_content_type(const struct gal_grpc_param *p, struct gal_str *out,
+                                         struct gal_err *err)
+{
+    if (p->kind != GAL_GRPC_PARAM_STRING)
+        return fail_param(p, "a string", err);
+    *out = p->text;
+    return GAL_OK;
+}
+
 static enum gal_status take_bool(const struct gal_grpc_param *p, bool *out, struct gal_err *err)
 {
     if (p->kind != GAL_GRPC_PARAM_BOOL)
@@ -185,6 +195,8 @@ static enum gal_status take_request_param(struct decoder *d, const struct gal_gr
         return take_u64(p, &r->timeout_us, err);
     if (gal_str_is(p->key, "priority"))
         return take_u64(p, &r->priority, err);
+    if (gal_str_is(p->key, "content_type"))
+        return take_content_type(p, &r->content_type, err);
     if (gal_str_is(p->key, "binary_data_output"))
         return take_bool(p, &flag, err);
     if (gal_str_starts(p->key, GAL_STR("sequence_")))
@@ -214,11 +226,22 @@ static enum gal_status take_place(const struct gal_grpc_param *p, struct gal_oip
     return GAL_OK;
 }
 
+/* What an input's parameters say, and whether it has typed contents. */
+struct input_extras {
+    struct gal_oip_place place;
+    struct gal_str content_type; /* p NULL: none */
+    bool has_contents;
+};
+
 static enum gal_status take_input_param(struct decoder *d, const struct gal_grpc_param *p,
                                         void *owner, struct gal_err *err)
 {
+    struct input_extras *extras = owner;
+
     (void)d;
-    return take_place(p, owner, err);
+    if (gal_str_is(p->key, "content_type"))
+        return take_content_type(p, &extras->content_type, err);
+    return take_place(p, &extras->place, err);
 }
 
 static enum gal_status take_output_param(struct decoder *d, const struct gal_grpc_param *p,
@@ -229,6 +252,8 @@ static enum gal_status take_output_param(struct decoder *d, const struct gal_grp
     enum gal_status st;
 
     (void)d;
+    if (gal_str_is(p->key, "content_type"))
+        return gal_oip_check_output_content(p->text, err);
     if (!gal_str_is(p->key, "classification"))
         return take_place(p, &out->place, err);
     st = take_u64(p, &classes, err);
@@ -318,8 +343,8 @@ static enum gal_status set_type(struct gal_tensor *t, struct gal_str datatype, c
 
 /* Everything but the contents, which need the datatype, wherever it stands. */
 static enum gal_status read_input_head(struct decoder *d, struct gal_str bytes,
-                                       struct gal_tensor *t, struct gal_oip_place *place,
-                                       bool *has_contents, struct gal_err *err)
+                                       struct gal_tensor *t, struct input_extras *extras,
+                                       struct gal_err *err)
 {
     struct gal_str datatype = {NULL, 0};
     int64_t shape[GAL_RANK_MAX];
@@ -328,7 +353,7 @@ static enum gal_status read_input_head(struct decoder *d, struct gal_str bytes,
     enum gal_status st = GAL_OK;
 
     memset(t, 0, sizeof(*t));
-    memset(place, 0, sizeof(*place));
+    memset(extras, 0, sizeof(*extras));
     while (st == GAL_OK && (r = gal_pb_next(&bytes, &f)) == GAL_PB_FIELD) {
         if (f.number == INPUT_SHAPE) {
             st = read_sizes(&f, shape, &t->rank, err);
@@ -344,16 +369,16 @@ static enum gal_status read_input_head(struct decoder *d, struct gal_str bytes,
         else if (f.number == INPUT_DATATYPE)
             datatype = f.bytes;
         else if (f.number == INPUT_PARAMETERS)
-            st = read_param(d, f.bytes, take_input_param, place, err);
+            st = read_param(d, f.bytes, take_input_param, extras, err);
         else
-            *has_contents = true;
+            extras->has_contents = true;
     }
     if (st == GAL_OK && r != GAL_PB_END)
         st = gal_grpc_fail_wire(r, "", err);
     if (st == GAL_OK)
         st = check_name(t->name, err);
     if (st == GAL_OK)
-        st = check_place(place, err);
+        st = check_place(&extras->place, err);
     if (st == GAL_OK)
         st = set_type(t, datatype, shape, d, err);
     return st;
@@ -387,21 +412,23 @@ static enum gal_status read_input(struct decoder *d, struct gal_str bytes, bool 
 {
     struct gal_oip_request *r = d->out;
     struct gal_tensor *t = &r->inputs[r->input_count];
-    struct gal_oip_place place;
-    bool has_contents = false;
-    enum gal_status st = read_input_head(d, bytes, t, &place, &has_contents, err);
+    struct input_extras extras;
+    enum gal_status st = read_input_head(d, bytes, t, &extras, err);
+    bool in_shm = extras.place.region.p != NULL;
 
+    if (st == GAL_OK && extras.content_type.p != NULL)
+        st = gal_oip_note_content(r, extras.content_type, d->inputs_max, d->arena, err);
     if (st != GAL_OK)
         return st;
-    if (place.region.p != NULL && r->input_places == NULL) {
+    if (in_shm && r->input_places == NULL) {
         r->input_places = gal_arena_array(d->arena, d->inputs_max, sizeof(*r->input_places));
         if (r->input_places == NULL)
             return gal_fail(err, GAL_NO_MEMORY, "no memory for %zu inputs", d->inputs_max);
         memset(r->input_places, 0, d->inputs_max * sizeof(*r->input_places));
     }
     if (r->input_places != NULL)
-        r->input_places[r->input_count] = place;
-    if (has_contents && (raw || place.region.p != NULL)) {
+        r->input_places[r->input_count] = extras.place;
+    if (extras.has_contents && (raw || in_shm)) {
         gal_fail(err, GAL_INVALID,
                  "contents field must not be specified when using %s for input '%.*s' for model "
                  "'%.*s'",
@@ -409,7 +436,7 @@ static enum gal_status read_input(struct decoder *d, struct gal_str bytes, bool 
                  GAL_STR_SHOWN(d->model));
         return GAL_INVALID;
     }
-    if (raw || place.region.p != NULL)
+    if (raw || in_shm)
         return GAL_OK;
     return read_input_contents(d, bytes, t, err);
 }

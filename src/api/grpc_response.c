@@ -27,6 +27,7 @@ struct item {
     struct gal_str name;
     const struct gal_tensor *t;
     struct gal_str labels;             /* JSON text; p NULL: none */
+    struct gal_str content_type;       /* p NULL: none */
     const struct gal_oip_place *place; /* where its bytes are; NULL: in the message */
     size_t raw_bytes, shape_bytes, head_bytes;
 };
@@ -57,7 +58,10 @@ static enum gal_status add_item(struct encoder *e, struct gal_str name, const st
         return gal_fail(err, GAL_UNSUPPORTED,
                         "output '%.*s' has a datatype that the Open Inference Protocol lacks",
                         GAL_STR_ARG(name));
-    e->items[e->count++] = (struct item){.name = name, .t = t};
+    e->items[e->count] = (struct item){.name = name, .t = t};
+    if (gal_oip_has_content(e->req))
+        e->items[e->count].content_type = gal_oip_output_content(t->dtype);
+    e->count++;
     return GAL_OK;
 }
 
@@ -154,7 +158,7 @@ static enum gal_status list_items(struct encoder *e, const struct gal_infer *inf
     return st;
 }
 
-/* --- parameters of an output --- */
+/* --- parameters, of an output or of the whole --- */
 
 static size_t text_param_bytes(const char *key, struct gal_str text)
 {
@@ -163,9 +167,10 @@ static size_t text_param_bytes(const char *key, struct gal_str text)
     return gal_pb_bytes_size(ENTRY_KEY, strlen(key)) + gal_pb_bytes_size(ENTRY_VALUE, value);
 }
 
-static void put_text_param(struct gal_buf *out, const char *key, struct gal_str text)
+static void put_text_param(struct gal_buf *out, uint32_t number, const char *key,
+                           struct gal_str text)
 {
-    gal_pb_put_head(out, OUTPUT_PARAMETERS, text_param_bytes(key, text));
+    gal_pb_put_head(out, number, text_param_bytes(key, text));
     gal_pb_put_bytes(out, ENTRY_KEY, gal_str_of(key));
     gal_pb_put_head(out, ENTRY_VALUE, gal_pb_bytes_size(GAL_GRPC_PARAM_STRING, text.n));
     gal_pb_put_bytes(out, GAL_GRPC_PARAM_STRING, text);
@@ -185,6 +190,7 @@ static void put_int_param(struct gal_buf *out, const char *key, uint64_t v)
     gal_pb_put_u64(out, GAL_GRPC_PARAM_INT64, v);
 }
 
+#define CONTENT_TYPE "content_type"
 #define REGION "shared_memory_region"
 #define OFFSET "shared_memory_offset"
 #define BYTE_SIZE "shared_memory_byte_size"
@@ -193,6 +199,8 @@ static size_t params_bytes(const struct item *it)
 {
     size_t n = 0;
 
+    if (it->content_type.p != NULL)
+        n += gal_pb_bytes_size(OUTPUT_PARAMETERS, text_param_bytes(CONTENT_TYPE, it->content_type));
     if (it->labels.p != NULL)
         n += gal_pb_bytes_size(OUTPUT_PARAMETERS, text_param_bytes("labels", it->labels));
     if (it->place == NULL)
@@ -204,11 +212,13 @@ static size_t params_bytes(const struct item *it)
 
 static void put_params(struct gal_buf *out, const struct item *it)
 {
+    if (it->content_type.p != NULL)
+        put_text_param(out, OUTPUT_PARAMETERS, CONTENT_TYPE, it->content_type);
     if (it->labels.p != NULL)
-        put_text_param(out, "labels", it->labels);
+        put_text_param(out, OUTPUT_PARAMETERS, "labels", it->labels);
     if (it->place == NULL)
         return;
-    put_text_param(out, REGION, it->place->region);
+    put_text_param(out, OUTPUT_PARAMETERS, REGION, it->place->region);
     put_int_param(out, OFFSET, it->place->offset);
     put_int_param(out, BYTE_SIZE, it->place->bytes);
 }
@@ -246,6 +256,9 @@ static size_t measure(struct encoder *e, bool in_stream)
 
     if (in_stream)
         n += gal_pb_bytes_size(RESPONSE_PARAMETERS, sizeof(final_response) - 1);
+    if (e->req->content_type.p != NULL)
+        n += gal_pb_bytes_size(RESPONSE_PARAMETERS,
+                               text_param_bytes(CONTENT_TYPE, e->req->content_type));
     for (size_t i = 0; i < e->count; i++) {
         measure_item(&e->items[i]);
         n += gal_pb_bytes_size(RESPONSE_OUTPUTS, e->items[i].head_bytes) +
@@ -308,6 +321,8 @@ static enum gal_status put_message(struct encoder *e, bool in_stream, struct gal
     if (in_stream)
         gal_pb_put_bytes(e->out, RESPONSE_PARAMETERS,
                          (struct gal_str){final_response, sizeof(final_response) - 1});
+    if (e->req->content_type.p != NULL)
+        put_text_param(e->out, RESPONSE_PARAMETERS, CONTENT_TYPE, e->req->content_type);
     for (size_t i = 0; i < e->count; i++)
         put_item(e->out, &e->items[i]);
     for (size_t i = 0; i < e->count && st == GAL_OK; i++)

@@ -62,7 +62,7 @@ void gal_handle_grpc_trace(struct gal_exchange *x)
         gal_grpc_request(x, &inference__trace_setting_request__descriptor);
     struct gal_setting *list = r != NULL ? read_trace(x, r) : NULL;
     struct gal_err err;
-    enum gal_status st = GAL_OK;
+    enum gal_status st;
     size_t count;
 
     if (r == NULL)
@@ -71,9 +71,8 @@ void gal_handle_grpc_trace(struct gal_exchange *x)
         fail_memory(x);
         return;
     }
-    if (x->api->trace == NULL)
-        st = gal_fail(&err, GAL_UNSUPPORTED, "there is nothing that traces");
-    else if (r->n_settings > 0)
+    st = gal_trace_check(x, gal_str_of(r->model_name), &err);
+    if (st == GAL_OK && r->n_settings > 0)
         st = gal_settings_allowed(x, &err);
     if (st == GAL_OK && r->n_settings > 0)
         st = gal_trace_update(x->api->trace, gal_str_of(r->model_name), list, r->n_settings, &err);

@@ -246,7 +246,7 @@ static enum gal_status read_headers(struct gal_exchange *x, struct gal_infer *in
                                     struct gal_err *err)
 {
     uint64_t priority = 0;
-    enum gal_status st = read_timeouts(x, &inf->timeout_us, err);
+    enum gal_status st = read_timeouts(x, &inf->limit_us, err);
 
     if (st == GAL_OK)
         st = read_count(x, GAL_HDR_X_REQUEST_PRIORITY, "X-Request-Priority", &priority, err);
@@ -283,7 +283,9 @@ static void fill_job(struct gal_exchange *x, struct gal_infer *inf)
     uint64_t limit_us = default_limit_us(x, x->model);
     struct gal_job *job = &x->job;
 
-    shorten(&limit_us, inf->timeout_us);
+    shorten(&limit_us, inf->limit_us);
+    if (!x->model->config.queue_policies)
+        shorten(&limit_us, inf->timeout_us);
     job->inputs = inf->inputs;
     job->wanted = inf->wanted;
     job->output_count = inf->run_count;

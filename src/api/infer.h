@@ -23,8 +23,10 @@ struct gal_infer {
      * run is rendered by gal_exchange_fail without it. Outputs stay until gal_exchange_reset, so
      * the answer may point into them. */
     void (*encode)(struct gal_exchange *x, struct gal_infer *inf);
-    uint64_t timeout_us; /* the request's own deadline, from its arrival; 0: none. May shorten the
-                            server's, not lengthen it */
+    uint64_t limit_us;   /* the client's deadline, from the request's arrival: headers,
+                            grpc-timeout; 0: none. May shorten the server's, not lengthen it */
+    uint64_t timeout_us; /* the parameter: a deadline too, but for models with queue_policies
+                            (model/config.h); 0: none */
     uint64_t priority;   /* 1 the most urgent; 0: the model's default */
     struct gal_padded padded;
     struct gal_findings *findings; /* of a package's features; NULL: there are none to check */

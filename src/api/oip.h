@@ -67,6 +67,15 @@ enum gal_status gal_oip_decode_raw(const struct gal_model *m, struct gal_str bod
                                    struct gal_arena *arena, struct gal_oip_request *out,
                                    struct gal_err *err);
 
+/* A content type of input number input_count, of at most inputs_max; read by gal_oip_fill_content.
+ */
+enum gal_status gal_oip_note_content(struct gal_oip_request *req, struct gal_str type,
+                                     size_t inputs_max, struct gal_arena *arena,
+                                     struct gal_err *err);
+/* An output may ask for what it has anyway: UNSUPPORTED for anything else. */
+enum gal_status gal_oip_check_output_content(struct gal_str type, struct gal_err *err);
+/* What an output of this datatype has, in answers to requests with content types. */
+struct gal_str gal_oip_output_content(enum gal_dtype dtype);
 /* Whether the request, or one of its inputs, has a content type. */
 bool gal_oip_has_content(const struct gal_oip_request *req);
 /* gal_infer_set for all inputs of a request that has content types: np, str, base64, datetime of an

@@ -22,6 +22,34 @@ static enum content parse(struct gal_str type)
     return PLAIN;
 }
 
+enum gal_status gal_oip_note_content(struct gal_oip_request *req, struct gal_str type,
+                                     size_t inputs_max, struct gal_arena *arena,
+                                     struct gal_err *err)
+{
+    size_t bytes = inputs_max * sizeof(*req->content_types);
+
+    if (req->content_types == NULL) {
+        req->content_types = gal_arena_small(arena, bytes);
+        if (req->content_types == NULL)
+            return gal_fail(err, GAL_NO_MEMORY, "no memory for content types");
+        memset(req->content_types, 0, bytes);
+    }
+    req->content_types[req->input_count] = type;
+    return GAL_OK;
+}
+
+enum gal_status gal_oip_check_output_content(struct gal_str type, struct gal_err *err)
+{
+    if (gal_str_is(type, "np") || gal_str_is(type, "str"))
+        return GAL_OK;
+    return gal_fail(err, GAL_UNSUPPORTED, "outputs have the content types np and str");
+}
+
+struct gal_str gal_oip_output_content(enum gal_dtype dtype)
+{
+    return dtype == GAL_DT_BYTES ? GAL_STR("str") : GAL_STR("np");
+}
+
 bool gal_oip_has_content(const struct gal_oip_request *req)
 {
     return req->content_type.p != NULL || req->content_types != NULL;

@@ -285,9 +285,9 @@ static enum gal_status take_output_param(struct gal_str key, yyjson_val *v, void
 
     if (gal_str_is(key, "binary_data"))
         return take_bool(v, &out->binary, err);
-    if (gal_str_is(key, "content_type") && !yyjson_equals_str(v, "np") &&
-        !yyjson_equals_str(v, "str"))
-        return gal_fail(err, GAL_UNSUPPORTED, "outputs have the content types np and str");
+    if (gal_str_is(key, "content_type"))
+        return gal_oip_check_output_content(
+            unsafe_yyjson_is_str(v) ? text_of(v) : (struct gal_str){NULL, 0}, err);
     if (gal_str_is(key, "classification"))
         return take_classes(v, &out->classes, err);
     st = take_place(key, v, &out->place, &is_place, err);
@@ -378,23 +378,6 @@ static enum gal_status take_binary(struct decoder *d, struct gal_tensor *t, uint
     return gal_tensor_from_raw(t, raw, d->arena, err);
 }
 
-/* Of the input that is being read; the array is as long as the inputs. */
-static enum gal_status note_content_type(struct decoder *d, struct gal_str type,
-                                         struct gal_err *err)
-{
-    struct gal_oip_request *r = d->out;
-    size_t bytes = d->input_max * sizeof(*r->content_types);
-
-    if (r->content_types == NULL) {
-        r->content_types = gal_arena_small(d->arena, bytes);
-        if (r->content_types == NULL)
-            return gal_fail(err, GAL_NO_MEMORY, "no memory for content types");
-        memset(r->content_types, 0, bytes);
-    }
-    r->content_types[r->input_count] = type;
-    return GAL_OK;
-}
-
 /* An input has its data in one place of three. */
 static enum gal_status take_data(struct decoder *d, yyjson_val *data, struct gal_tensor *t,
                                  const struct input_params *p, struct gal_err *err)
@@ -442,7 +425,7 @@ static enum gal_status read_input(struct decoder *d, yyjson_val *v, struct gal_t
     if (st == GAL_OK && at[PARAMETERS] != NULL)
         st = read_params(at[PARAMETERS], take_input_param, &params, err);
     if (st == GAL_OK && params.content_type.p != NULL)
-        st = note_content_type(d, params.content_type, err);
+        st = gal_oip_note_content(d->out, params.content_type, d->input_max, d->arena, err);
     if (st == GAL_OK)
         st = check_place(&params.place, err);
     if (st == GAL_OK)

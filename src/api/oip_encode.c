@@ -114,8 +114,8 @@ static enum gal_status put_tensor(struct encoder *e, const struct gal_tensor *t,
     if (labels != NULL || binary || e->typed)
         gal_buf_puts(out, ",\"parameters\":{");
     if (e->typed) {
-        gal_buf_puts(out, t->dtype == GAL_DT_BYTES ? "\"content_type\":\"str\""
-                                                   : "\"content_type\":\"np\"");
+        gal_buf_puts(out, "\"content_type\":");
+        gal_json_put_str(out, gal_oip_output_content(t->dtype));
         gal_buf_puts(out, labels != NULL || binary ? "," : "");
     }
     if (labels != NULL)

@@ -19,17 +19,6 @@ static void put_setting(struct gal_buf *out, const struct gal_setting *s)
     gal_buf_puts(out, is_list ? "]" : "");
 }
 
-static enum gal_status find_trace(struct gal_exchange *x, struct gal_err *err)
-{
-    struct gal_model *m;
-
-    if (x->api->trace == NULL)
-        return gal_fail(err, GAL_UNSUPPORTED, "there is nothing to trace here");
-    if (x->params[0].n == 0)
-        return GAL_OK;
-    return gal_catalog_model(x->api->catalog, x->params[0], (struct gal_str){NULL, 0}, &m, err);
-}
-
 static void answer_trace(struct gal_exchange *x)
 {
     struct gal_setting *settings;
@@ -53,7 +42,7 @@ void gal_handle_trace(struct gal_exchange *x)
 {
     struct gal_err err;
 
-    if (find_trace(x, &err) == GAL_OK)
+    if (gal_trace_check(x, x->params[0], &err) == GAL_OK)
         answer_trace(x);
     else
         gal_exchange_fail(x, &err);
@@ -101,7 +90,7 @@ static enum gal_status set_trace(struct gal_exchange *x, struct gal_err *err)
     struct gal_setting *settings;
     yyjson_val *root, *key, *v;
     size_t i, n, count = 0;
-    enum gal_status st = find_trace(x, err);
+    enum gal_status st = gal_trace_check(x, x->params[0], err);
 
     if (st == GAL_OK)
         st = gal_settings_allowed(x, err);

@@ -249,8 +249,9 @@ static enum gal_status fill_feature(struct gal_exchange *x, struct gal_infer *in
             v = default_of(feature, &x->arena);
         gal_validate_nulls(feature, v);
         if (v == NULL)
-            st = gal_fail(err, GAL_INVALID, "input '%.*s' is missing",
-                          (int)(name.n < 128 ? name.n : 128), name.p);
+            st = gal_fail(err, GAL_INVALID, "input '%.*s' is missing%s",
+                          (int)(name.n < 128 ? name.n : 128), name.p,
+                          port->optional ? " here, and there in another row" : "");
         if (st == GAL_OK && i == 0) {
             st = find_shape(&f, v, err);
             if (st == GAL_OK && f.rank == GAL_RANK_MAX)
@@ -274,49 +275,67 @@ static enum gal_status fill_feature(struct gal_exchange *x, struct gal_infer *in
     return gal_infer_set(x, inf, &t, err);
 }
 
-/* Every instance has the inputs of the first, or the context has them. */
-static enum gal_status check_keys(struct gal_exchange *x, yyjson_val *rows, const char *where,
+/* All keys are inputs, unless the model's package says that others do not matter. */
+static enum gal_status check_keys(struct gal_exchange *x, yyjson_val *row, struct gal_err *err)
+{
+    yyjson_val *key, *value;
+    size_t i, n;
+
+    if (!unsafe_yyjson_is_obj(row))
+        return gal_fail(err, GAL_INVALID, "an object is expected, got %s", gal_json_type_name(row));
+    yyjson_obj_foreach(row, i, n, key, value)
+    {
+        if (find_port(x, text_of(key), err) == NULL && !gal_validate_ignores(x->model))
+            return err->code;
+    }
+    return GAL_OK;
+}
+
+static enum gal_status check_rows(struct gal_exchange *x, yyjson_val *rows, const char *where,
                                   struct gal_err *err)
 {
     size_t count = unsafe_yyjson_get_len(rows);
-    yyjson_val *row = unsafe_yyjson_get_first(rows), *key, *value;
+    yyjson_val *row = unsafe_yyjson_get_first(rows);
 
     for (size_t i = 0; i < count; i++, row = unsafe_yyjson_get_next(row)) {
-        size_t k, n;
+        enum gal_status st = check_keys(x, row, err);
 
-        if (!unsafe_yyjson_is_obj(row)) {
-            gal_fail(err, GAL_INVALID, "an object is expected, got %s", gal_json_type_name(row));
+        if (st != GAL_OK) {
             gal_err_place(err, "%s[%zu]", where, i);
-            return GAL_INVALID;
-        }
-        yyjson_obj_foreach(row, k, n, key, value)
-        {
-            if (find_port(x, text_of(key), err) != NULL || gal_validate_ignores(x->model))
-                continue;
-            gal_err_place(err, "%s[%zu]", where, i);
-            return err->code;
+            return st;
         }
     }
     return GAL_OK;
+}
+
+/* An optional input that no row has, nor what stands for all of them, is left out. */
+static bool is_left_out(const struct gal_exchange *x, size_t input, yyjson_val *rows,
+                        yyjson_val *context)
+{
+    const struct gal_port *port = &x->model->info->inputs[input];
+    const struct gal_feature *feature = gal_validate_feature(x->model, input);
+    struct gal_str name = port->name;
+    size_t count = unsafe_yyjson_get_len(rows);
+    yyjson_val *row = unsafe_yyjson_get_first(rows);
+
+    if (!port->optional || (feature != NULL && feature->absent.set && feature->rank == 0) ||
+        (context != NULL && yyjson_obj_getn(context, name.p, name.n) != NULL))
+        return false;
+    for (size_t i = 0; i < count; i++, row = unsafe_yyjson_get_next(row))
+        if (yyjson_obj_getn(row, name.p, name.n) != NULL)
+            return false;
+    return true;
 }
 
 static enum gal_status fill_objects(struct gal_exchange *x, struct gal_infer *inf, yyjson_val *rows,
                                     yyjson_val *context, const char *where, struct gal_err *err)
 {
     const struct gal_model_info *info = x->model->info;
-    yyjson_val *first = unsafe_yyjson_get_first(rows);
-    enum gal_status st = check_keys(x, rows, where, err);
+    enum gal_status st = check_rows(x, rows, where, err);
 
-    for (size_t i = 0; i < info->input_count && st == GAL_OK; i++) {
-        struct gal_str name = info->inputs[i].name;
-
-        const struct gal_feature *feature = gal_validate_feature(x->model, i);
-
-        if (info->inputs[i].optional && yyjson_obj_getn(first, name.p, name.n) == NULL &&
-            (feature == NULL || !feature->absent.set || feature->rank > 0))
-            continue;
-        st = fill_feature(x, inf, name, rows, context, where, err);
-    }
+    for (size_t i = 0; i < info->input_count && st == GAL_OK; i++)
+        if (!is_left_out(x, i, rows, context))
+            st = fill_feature(x, inf, info->inputs[i].name, rows, context, where, err);
     return st;
 }
 
@@ -353,10 +372,9 @@ static enum gal_status fill_examples(struct gal_exchange *x, struct gal_infer *i
         gal_err_place(err, "examples");
         return GAL_INVALID;
     }
-    if (context != NULL && !unsafe_yyjson_is_obj(context)) {
-        gal_fail(err, GAL_INVALID, "an object is expected, got %s", gal_json_type_name(context));
+    if (context != NULL && check_keys(x, context, err) != GAL_OK) {
         gal_err_place(err, "context");
-        return GAL_INVALID;
+        return err->code;
     }
     return fill_objects(x, inf, rows, context, "examples", err);
 }

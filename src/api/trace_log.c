@@ -177,24 +177,24 @@ static enum gal_status check_file(const struct gal_tracer *t, const struct gal_t
     return GAL_INVALID;
 }
 
-/* *m is made when it is not there yet. */
-static enum gal_status find_or_make(struct gal_tracer *t, struct gal_str model,
-                                    struct gal_trace_model **m, struct gal_err *err)
+/* An entry of a model that has none yet. */
+static enum gal_status add_model(struct gal_tracer *t, struct gal_str model,
+                                 struct gal_trace_model **out, struct gal_err *err)
 {
-    *m = gal_trace_find(t, model);
-    if (*m != NULL)
-        return GAL_OK;
+    struct gal_trace_model *m;
+
     if (t->model_count == GAL_MODELS_MAX)
         return gal_fail(err, GAL_TOO_LARGE, "more than %u models have trace settings",
                         GAL_MODELS_MAX);
-    *m = gal_calloc(1, sizeof(**m) + model.n);
-    if (*m == NULL)
+    m = gal_calloc(1, sizeof(*m) + model.n);
+    if (m == NULL)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for a model's trace settings");
-    (*m)->name_bytes = model.n;
-    memcpy((*m)->name, model.p, model.n);
-    (*m)->next = t->models;
-    t->models = *m;
+    m->name_bytes = model.n;
+    memcpy(m->name, model.p, model.n);
+    m->next = t->models;
+    t->models = m;
     t->model_count++;
+    *out = m;
     return GAL_OK;
 }
 
@@ -210,19 +210,17 @@ static bool any_on(const struct gal_tracer *t)
 static enum gal_status update(struct gal_tracer *t, struct gal_str model,
                               const struct gal_setting *settings, size_t count, struct gal_err *err)
 {
-    struct gal_trace_model *m = NULL;
-    struct gal_trace_values v = t->values;
-    enum gal_status st = model.n > 0 ? find_or_make(t, model, &m, err) : GAL_OK;
+    struct gal_trace_model *m = model.n > 0 ? gal_trace_find(t, model) : NULL;
+    struct gal_trace_values v = gal_trace_values_of(t, m);
+    enum gal_status st = GAL_OK;
     unsigned own = m != NULL ? m->own : 0;
 
-    if (st != GAL_OK)
-        return st;
-    if (m != NULL)
-        v = gal_trace_values_of(t, m);
     for (size_t i = 0; i < count && st == GAL_OK; i++)
         st = take_setting(t, &settings[i], &v, &own, err);
     if (st == GAL_OK)
         st = check_file(t, &v, err);
+    if (st == GAL_OK && m == NULL && model.n > 0)
+        st = add_model(t, model, &m, err);
     if (st != GAL_OK)
         return st;
     if (m == NULL) {
@@ -234,6 +232,18 @@ static enum gal_status update(struct gal_tracer *t, struct gal_str model,
     m->values = v;
     m->own = own;
     return GAL_OK;
+}
+
+enum gal_status gal_trace_check(const struct gal_exchange *x, struct gal_str model,
+                                struct gal_err *err)
+{
+    struct gal_model *m;
+
+    if (x->api->trace == NULL)
+        return gal_fail(err, GAL_UNSUPPORTED, "there is nothing that traces");
+    if (model.n == 0)
+        return GAL_OK;
+    return gal_catalog_model(x->api->catalog, model, (struct gal_str){NULL, 0}, &m, err);
 }
 
 enum gal_status gal_trace_update(struct gal_trace *t, struct gal_str model,

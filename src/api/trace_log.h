@@ -26,6 +26,10 @@ struct gal_trace {
 /* file empty: traces have nowhere to go, and cannot be turned on. IO when it cannot be written. */
 enum gal_status gal_trace_new(const char *file, struct gal_trace **out, struct gal_err *err);
 void gal_trace_free(struct gal_trace *t); /* NULL is fine */
+/* Whether there is something to set or show: UNSUPPORTED where nothing traces, NOT_FOUND for a
+ * model that is not served. */
+enum gal_status gal_trace_check(const struct gal_exchange *x, struct gal_str model,
+                                struct gal_err *err);
 /* model empty: those of all models, which a model's own stand above. INVALID names the key as
  * place; UNSUPPORTED for what galley does not trace. */
 enum gal_status gal_trace_update(struct gal_trace *t, struct gal_str model,

@@ -135,8 +135,10 @@ struct gal_model_config {
     struct gal_version_label labels[GAL_VERSION_LABELS_MAX];
     size_t label_count;
     /* of a config.pbtxt alone */
-    const char *source;                  /* its path, or NULL */
-    const char *file_name;               /* default_model_filename; NULL: model.onnx */
+    const char *source;    /* its path, or NULL */
+    bool queue_policies;   /* it has some: what a request's parameter `timeout` does is their matter
+                              alone, as in Triton; else it is a deadline */
+    const char *file_name; /* default_model_filename; NULL: model.onnx */
     const struct gal_declared *declared; /* in the file's order */
     unsigned max_batch_line;             /* where max_batch_size stands; 0: nowhere */
     const struct gal_meta *parameters;   /* as written */

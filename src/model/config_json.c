@@ -202,6 +202,8 @@ void gal_model_config_json(struct gal_buf *out, const struct gal_model_config *c
         gal_buf_puts(out, "null");
     else
         gal_json_put_u64(out, c->timeout_us);
+    if (c->queue_policies)
+        put_bool(out, "timeout_by_queue_policy", true);
     put_versions(out, c);
     put_labels(out, c);
     gal_buf_putc(out, '}');

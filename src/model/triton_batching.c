@@ -219,12 +219,9 @@ static enum gal_status settle_levels(struct gal_triton *t, const struct gal_pbtx
                                  b->highest, p->levels);
     if (p->levels == 1)
         p->default_level = 1;
-    for (size_t i = 0; i < GAL_LEVELS_MAX; i++) {
-        if (b->has_level[i])
-            p->level[i] = b->level[i];
-        else if (b->has_fallback)
-            p->level[i] = b->fallback;
-    }
+    t->c->queue_policies = b->has_fallback || b->highest > 0;
+    for (size_t i = 0; t->c->queue_policies && i < GAL_LEVELS_MAX; i++)
+        p->level[i] = b->has_level[i] ? b->level[i] : b->fallback; /* zeros are Triton's own */
     return GAL_OK;
 }
 

@@ -91,6 +91,21 @@ static void a_request_shortens_the_server_s_time_and_never_lengthens_it(void **s
     d.options.request_timeout_us = 0;
 }
 
+static void queue_policies_stand_between_a_parameter_and_the_deadline(void **state)
+{
+    struct gal_model_config *c = &d.models[0]->config;
+
+    (void)state;
+    c->queue_policies = true;
+    expect(&(struct say){.parameters = "{\"timeout\":1999}"}, 0, 0);
+    assert_int_equal(ask(&(struct say){.own_ms = "5", .parameters = "{\"timeout\":1999}"}), 200);
+    assert_int_equal(d.x.job.timeout_us, 1999); /* what the queue is told */
+    assert_int_equal(d.x.job.deadline_us, d.now_us + 5000);
+    desk_next(&d);
+    c->queue_policies = false;
+    expect(&(struct say){.parameters = "{\"timeout\":1999}"}, 1999, 0);
+}
+
 static void a_time_beyond_all_time_is_no_deadline_in_the_past(void **state)
 {
     (void)state;
@@ -155,6 +170,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_shortest_time_that_is_told_counts),
         cmocka_unit_test(a_request_shortens_the_server_s_time_and_never_lengthens_it),
+        cmocka_unit_test(queue_policies_stand_between_a_parameter_and_the_deadline),
         cmocka_unit_test(a_time_beyond_all_time_is_no_deadline_in_the_past),
         cmocka_unit_test(the_body_s_priority_comes_before_the_header_s),
         cmocka_unit_test(what_is_no_number_is_refused_by_name),

@@ -19,6 +19,9 @@ static const struct desk_model models[] = {
     {"mixed", "1",
      "input n INT32 [-1,1]\ninput t BYTES [-1,1]\noutput y INT32 [-1,1]\n"
      "output t_bytes BYTES [-1,1]\n"},
+    {"choice", "1",
+     "optional o FP32 [-1]\ninput x FP32 [-1]\noutput p FP32 [-1]\noutput y FP32 [-1]\n"},
+    {"given", "1", "optional o FP32 [-1]\ninput x FP32 [-1]\noutput p FP32 [-1]\n"},
 };
 
 static struct desk d;
@@ -51,6 +54,10 @@ static const struct {
     {"one:regress", "{\"examples\":[{\"x\":1}]}", 200, "{\"results\":[2.0]}"},
     {"one/labels/latest:regress", "{\"context\":{\"x\":3},\"examples\":[{}]}", 200,
      "{\"results\":[6.0]}"},
+    {"one:regress", "{\"context\":{\"z\":3},\"examples\":[{\"x\":1}]}", 400,
+     "'z' is no input of model 'one' (at context)"},
+    {"one:regress", "{\"context\":[3],\"examples\":[{\"x\":1}]}", 400,
+     "an object is expected, got array"},
     {"one:classify", "{\"examples\":[{\"x\":1}]}", 501, "no scores of classes"},
     {"column:predict", "{\"instances\":[1,2]}", 200, "{\"predictions\":[[2.0],[4.0]]}"},
     {"column:predict", "{\"instances\":[[1],[2]]}", 200, "{\"predictions\":[[2.0],[4.0]]}"},
@@ -70,6 +77,17 @@ static const struct {
      "input 't' is missing (at instances[0].t)"},
     {"mixed:predict", "{\"instances\":[1]}", 400, "has 2 inputs"},
     {"mixed:predict", "{\"inputs\":{\"n\":[1],\"n\":[1]}}", 400, "given twice"},
+    {"choice:predict", "{\"instances\":[{\"x\":1},{\"x\":2}]}", 200, "{\"predictions\":[2.0,4.0]}"},
+    {"choice:predict", "{\"instances\":[{\"x\":1,\"o\":3},{\"x\":2,\"o\":4}]}", 200,
+     "{\"predictions\":[{\"p\":6.0,\"y\":2.0},{\"p\":8.0,\"y\":4.0}]}"},
+    {"choice:predict", "{\"instances\":[{\"x\":1},{\"x\":2,\"o\":4}]}", 400,
+     "input 'o' is missing here, and there in another row (at instances[0].o)"},
+    {"choice:predict", "{\"instances\":[{\"x\":1,\"o\":3},{\"x\":2}]}", 400, "(at instances[1].o)"},
+    {"given:regress", "{\"context\":{\"o\":3},\"examples\":[{\"x\":1},{\"x\":2,\"o\":4}]}", 200,
+     "{\"results\":[6.0,8.0]}"},
+    {"given:regress", "{\"examples\":[{\"x\":1},{\"x\":2,\"o\":4}]}", 400, "(at examples[0].o)"},
+    {"given:regress", "{\"context\":{\"o\":\"a\"},\"examples\":[{\"x\":1}]}", 400,
+     "(at examples[0].o)"},
     {"mixed:explain", "{}", 501, "no explainer"},
     {"mixed/labels/stable:predict", "{}", 404, "unknown version label 'stable'"},
 };

@@ -192,6 +192,14 @@ static void priorities_have_queue_policies(void **state)
     assert_int_equal(p->level[1].timeout_us, 0);
     assert_false(p->level[1].override); /* Triton's default in a policy that is told */
     assert_int_equal(p->level[2].timeout_us, 700);
+    assert_true(config.queue_policies);
+    must_read("dynamic_batching { priority_queue_policy { key: 1 value { } } priority_levels: 2 "
+              "default_priority_level: 2 }");
+    assert_true(config.queue_policies);
+    assert_false(p->level[1].override); /* as of a policy that says nothing */
+    must_read("dynamic_batching { }");
+    assert_false(config.queue_policies);
+    assert_true(p->level[0].override);
 }
 
 static void versions_are_the_latest_unless_told(void **state)

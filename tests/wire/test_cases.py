@@ -33,12 +33,16 @@ def check(name, case, label, scores):
     assert np.all(np.abs(got - want) <= tolerance["atol"] + tolerance["rtol"] * np.abs(want))
 
 
-def check_native(name, case, answer):
+def columns_of(case, rows):
+    """Labels and scores of rows as the native protocol, MLflow and SageMaker have them."""
     labels = case["expected"]["outputs"]["probabilities"]["labels"]
-    rows = answer["predictions"]
     scores = [[row["probabilities"][str(k)] for k in labels]
               if isinstance(row["probabilities"], dict) else row["probabilities"] for row in rows]
-    check(name, case, [row["label"] for row in rows], scores)
+    return [row["label"] for row in rows], scores
+
+
+def check_native(name, case, answer):
+    check(name, case, *columns_of(case, answer["predictions"]))
     assert answer["model_version"] == "1"
 
 
@@ -51,6 +55,26 @@ def check_oip(name, case, reply):
     labels = scores.get("parameters", {}).get("labels")
     if labels is not None:  # a ZipMap: its keys, as a string
         assert json.loads(labels) == case["expected"]["outputs"]["probabilities"]["labels"]
+
+
+# --- what the tests of other dialects ask and compare with ---
+
+def arrays(case):
+    return {t["name"]: np.array(t["data"], oip.NUMPY[t["datatype"]]).reshape(t["shape"])
+            for t in case["oip"]["inputs"]}
+
+
+def rows_of(case):
+    native = case["native"]
+    return native.get("instances", [native.get("features")])
+
+
+def same_bits(server, name, case, label, scores):
+    """label, scores: what another dialect has answered; here it is asked with binary tensors."""
+    want = oip.tensors(oip.post_binary(server, name, arrays(case)))
+    assert [text(x) for x in np.ravel(label)] == [text(x) for x in want["label"].ravel()]
+    got = np.asarray(scores, np.float32).reshape(np.shape(want["probabilities"]))
+    assert got.tobytes() == want["probabilities"].astype(np.float32).tobytes()
 
 
 def native_path(name, case):
@@ -74,9 +98,7 @@ def test_open_inference_protocol_with_json(examples, name, case):
 
 @pytest.mark.parametrize("name, case", CASES)
 def test_open_inference_protocol_with_binary_tensors(examples, name, case):
-    arrays = {t["name"]: np.array(t["data"], oip.NUMPY[t["datatype"]]).reshape(t["shape"])
-              for t in case["oip"]["inputs"]}
-    reply = oip.post_binary(examples, name, arrays)
+    reply = oip.post_binary(examples, name, arrays(case))
     assert reply.status == 200, reply
     assert reply.header(oip.LENGTH) is not None
     check_oip(name, case, reply)

@@ -17,6 +17,8 @@ from onnx import helper as h
 
 import harness
 import models
+import oip
+from test_cases import CASES as EACH, arrays, rows_of, same_bits
 
 
 def load_codecs():
@@ -89,6 +91,32 @@ def test_a_data_frame_has_a_column_an_input(server, name):
     values = [list(r["probabilities"].values()) if isinstance(r["probabilities"], dict)
               else r["probabilities"] for r in native]
     assert [scores["data"][i * k:(i + 1) * k] for i in range(len(native))] == values
+
+
+def check_case(server, name, case, body):
+    reply = infer(server, name, body)
+    assert reply.status == 200, reply
+    got = oip.tensors(reply)
+    same_bits(server, name, case, got["label"], got["probabilities"])
+
+
+@pytest.mark.parametrize("name, case", EACH)
+def test_numpy_arrays_of_the_examples_cases(server, name, case):
+    inputs = [codecs.NumpyCodec.encode_input(k, v, use_bytes=False) for k, v in arrays(case).items()]
+    check_case(server, name, case, {"inputs": [dump(i) for i in inputs]})
+    if len(inputs) == 1:
+        check_case(server, name, case, dump(codecs.NumpyRequestCodec.encode_request(arrays(case)[inputs[0].name])))
+
+
+# digits has one input without names of features: a data frame cannot say which column is which
+@pytest.mark.parametrize("name, case", [c for c in EACH if c.values[0] != "digits"])
+def test_data_frames_of_the_examples_cases(server, name, case):
+    names = None
+    if name == "breast-cancer":
+        done = harness.galley("inspect", harness.EXAMPLES / name, "--json")
+        names = json.loads(json.loads(done.stdout)["models"][0]["metadata"]["feature_names"])
+    frame = pd.DataFrame(rows_of(case), columns=names)
+    check_case(server, name, case, dump(codecs.PandasCodec.encode_request(frame, use_bytes=False)))
 
 
 def test_the_columns_of_a_vectors_features_come_together(server):
@@ -221,3 +249,78 @@ def test_an_output_may_only_ask_for_what_there_is(server):
     reply = infer(server, "bytes", body)
     assert (reply.status, reply.json()["error"]) == \
         (501, "outputs have the content types np and str (at outputs[0].parameters.content_type)")
+
+
+# --- over gRPC ---
+
+@pytest.fixture(scope="module")
+def calls(server):
+    """The same requests as messages, asked and answered in REST's form."""
+    grpc = pytest.importorskip("grpc")
+    pb = pytest.importorskip("tritonclient.grpc.service_pb2")
+    rpc = pytest.importorskip("tritonclient.grpc.service_pb2_grpc")
+
+    def parameters(of, wanted):
+        for key, value in wanted.get("parameters", {}).items():
+            of.parameters[key].string_param = value
+
+    def ask(model, body, raw=True):
+        message = pb.ModelInferRequest(model_name=model)
+        parameters(message, body)
+        for t in body["inputs"]:
+            one = message.inputs.add(name=t["name"], datatype=t["datatype"], shape=t["shape"])
+            parameters(one, t)
+            if raw:
+                message.raw_input_contents.append(oip.pack(np.array(t["data"], oip.NUMPY[t["datatype"]])))
+            else:
+                one.contents.bytes_contents.extend(x.encode() for x in t["data"])
+        for o in body.get("outputs", []):
+            parameters(message.outputs.add(name=o["name"]), o)
+        return stub.ModelInfer(message, timeout=20 * harness.SCALE)
+
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        stub = rpc.GRPCInferenceServiceStub(channel)
+        ask.error = grpc.RpcError
+        yield ask
+
+
+def told(of):
+    return {k: v.string_param for k, v in of.parameters.items()}
+
+
+@pytest.mark.parametrize("raw", [True, False], ids=["raw", "typed"])
+def test_grpc_decodes_as_rest_does(calls, raw):
+    answer = calls("bytes", text_input("base64", ["cGxhaW4=", "", "YQ==", "w7w="]), raw)
+    out = oip.unpack(answer.raw_output_contents[0], "BYTES", (4,))
+    assert [x.decode() for x in out] == ["plain", "", "a", "ü"]
+    assert told(answer.outputs[0]) == {"content_type": "str"} and told(answer) == {}
+    answer = calls("ns", text_input("datetime", ["2022-01-11T11:05:06Z"]), raw)
+    assert np.frombuffer(answer.raw_output_contents[0], np.int64).tolist() == [pd.Timestamp("2022-01-11T11:05:06Z").value]
+    assert told(answer.outputs[0]) == {"content_type": "np"}
+
+
+def test_grpc_takes_the_types_of_requests(calls):
+    answer = calls("vector", frame(c=[3, 6], a=[1.5, 4], b=[2, 5]))
+    assert np.frombuffer(answer.raw_output_contents[0], np.float32).tolist() == [1.5, 2, 3, 4, 5, 6]
+    assert told(answer) == {"content_type": "pd"}
+    body = {**text_input("str", ["a"], name="any"), "parameters": {"content_type": "str"}}
+    assert told(calls("flat", body)) == {"content_type": "str"}
+    plain = calls("float", one({"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}))
+    assert told(plain) == {} and told(plain.outputs[0]) == {}
+
+
+@pytest.mark.parametrize("model, body, message", [w for w in WRONG if "got number" not in w[2]])
+def test_grpc_names_what_is_wrong(calls, model, body, message):
+    with pytest.raises(calls.error) as e:
+        calls(model, body)
+    assert (e.value.code().name, e.value.details()) == ("INVALID_ARGUMENT", message)
+
+
+def test_grpc_outputs_may_only_ask_for_what_there_is(calls):
+    body = one({"name": "x", "shape": [1, 1], "datatype": "BYTES", "data": ["a"]})
+    body["outputs"] = [{"name": "y", "parameters": {"content_type": "base64"}}]
+    with pytest.raises(calls.error) as e:
+        calls("bytes", body)
+    assert e.value.code().name == "UNIMPLEMENTED" and "np and str" in e.value.details()
+    body["outputs"][0]["parameters"]["content_type"] = "str"
+    assert calls("bytes", body).outputs[0].name == "y"

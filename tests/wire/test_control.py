@@ -12,6 +12,7 @@ import pytest
 
 import harness
 import models
+from test_cases import CASES, same_bits
 
 triton = pytest.importorskip("tritonclient.http", reason="tritonclient is not installed")
 InferenceServerException = pytest.importorskip("tritonclient.utils").InferenceServerException
@@ -392,6 +393,13 @@ def test_labels_that_are_not_there_fail_the_load(serve, tmp_path):
     (tmp_path / "labelled" / "config.pbtxt").write_text(SCORES)
     s = serve(paths=[tmp_path], wait="live")
     assert "labels.txt" in s.wait_line("model_failed")["place"]
+
+
+@pytest.mark.parametrize("name, case", CASES)
+def test_generate_answers_the_examples_cases(examples, name, case):
+    reply = examples.post(f"/v2/models/{name}/generate", {t["name"]: t["data"] for t in case["oip"]["inputs"]})
+    assert reply.status == 200, reply
+    same_bits(examples, name, case, reply.json()["label"], reply.json()["probabilities"])
 
 
 def test_generate(scores):

@@ -22,6 +22,7 @@ import grpc_stubs
 import harness
 import oip
 from h2_client import Client
+from test_cases import DOCUMENTS, arrays
 
 triton = pytest.importorskip("tritonclient.grpc", reason="tritonclient is not installed")
 aio = pytest.importorskip("tritonclient.grpc.aio")
@@ -33,8 +34,6 @@ health, health_rpc = grpc_stubs.load("health")
 FLOATS = np.array([[1.5, -2.25], [3.0, 4.0]], np.float32)
 NAMED = b"\x0a\x07id-fp32"  # model_name
 INFER = "/inference.GRPCInferenceService/ModelInfer"
-CASES = {f.parent.name: json.loads(f.read_text())["cases"]
-         for f in sorted(harness.EXAMPLES.glob("*/cases.json"))}
 
 
 def connect(server, **options):
@@ -127,18 +126,36 @@ def test_trace_and_log_settings_are_shown(client):
 
 # --- inference ---
 
-@pytest.mark.parametrize("name", sorted(CASES))
+def check_case(server, name, case, got):
+    rest = oip.tensors(oip.post_binary(server, name, arrays(case)))
+    assert [o.name for o in got.get_response().outputs] == list(rest)
+    for key, want in rest.items():
+        array = got.as_numpy(key)
+        assert array.shape == want.shape and oip.pack(array) == oip.pack(want)
+
+
+def inputs_of(case):
+    return [tensor(k, v) for k, v in arrays(case).items()]
+
+
+@pytest.mark.parametrize("name", sorted(DOCUMENTS))
 def test_outputs_are_rests_to_the_bit(examples, name):
     with triton.InferenceServerClient(f"127.0.0.1:{examples.port}") as c:
-        for case in CASES[name]:
-            arrays = {t["name"]: np.array(t["data"], oip.NUMPY[t["datatype"]]).reshape(t["shape"])
-                      for t in case["oip"]["inputs"]}
-            rest = oip.tensors(oip.post_binary(examples, name, arrays))
-            got = c.infer(name, [tensor(k, v) for k, v in arrays.items()])
-            assert [o.name for o in got.get_response().outputs] == list(rest)
-            for key, want in rest.items():
-                array = got.as_numpy(key)
-                assert array.shape == want.shape and oip.pack(array) == oip.pack(want)
+        for case in DOCUMENTS[name]["cases"]:
+            check_case(examples, name, case, c.infer(name, inputs_of(case)))
+
+
+@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+def test_outputs_of_streams_are_rests_to_the_bit(examples, name):
+    got = queue.Queue()
+    with triton.InferenceServerClient(f"127.0.0.1:{examples.port}") as c:
+        c.start_stream(callback=lambda result, error: got.put((result, error)))
+        for case in DOCUMENTS[name]["cases"]:  # one by one: a row's last bits may depend on its company
+            c.async_stream_infer(name, inputs_of(case))
+            result, error = got.get(timeout=30 * harness.SCALE)
+            assert error is None, error
+            check_case(examples, name, case, result)
+        c.stop_stream()
 
 
 CONTENTS = {"BOOL": "bool_contents", "INT8": "int_contents", "INT16": "int_contents", "INT32": "int_contents",

@@ -129,6 +129,23 @@ def test_trace_settings_are_changed(serve, folder, tmp_path):
         harness.wait_until(lambda: "adder" in (tmp_path / "trace.json").read_text(), 10, "the trace of the request")
 
 
+def test_trace_settings_of_a_model_that_is_not_there(serve, folder, tmp_path):
+    trace = ("--trace-file", str(tmp_path / "trace.json"))
+    s = serve("--allow-client-settings", "on", "--model-control", "explicit", *trace, paths=[folder])
+    with client_of(s) as c:
+        for call in (lambda: c.get_trace_settings("later"),
+                     lambda: c.update_trace_settings("later", settings={"trace_rate": "7"})):
+            with pytest.raises(InferenceServerException, match="later") as e:
+                call()
+            assert e.value.status() == "StatusCode.NOT_FOUND", e.value
+        models.add(folder / "later" / "1" / "model.onnx", 1)
+        c.load_model("later")
+        rate = lambda: c.get_trace_settings("later", as_json=True)["settings"]["trace_rate"]["value"]
+        assert rate() == ["1000"], "nothing of the refused call was kept"
+        c.update_trace_settings("later", settings={"trace_rate": "7"})
+        assert rate() == ["7"]
+
+
 # --- ports and connections ---
 
 def test_a_port_of_its_own(serve, folder):

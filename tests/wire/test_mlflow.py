@@ -11,6 +11,7 @@ import pytest
 import requests
 
 import harness
+from test_cases import columns_of, rows_of, same_bits
 
 FILES = sorted(harness.EXAMPLES.glob("*/cases.json"))
 CASES = {f.parent.name: json.loads(f.read_text())["cases"] for f in FILES}
@@ -196,6 +197,28 @@ def test_a_csv_has_no_header_where_sagemakers_habits_are_kept(sagemaker):
     named = "petal_width,petal_length,sepal_width,sepal_length\n0.2,1.3,3.2,4.4\n"
     reply = invoke(sagemaker, None, named, **{"Content-Type": "text/csv; header=present"})
     assert predictions(reply)[0]["label"] == "setosa"
+
+
+@pytest.fixture(scope="module", params=CASES)
+def container(request):
+    """A container of SageMaker has one model."""
+    with harness.Server("--invocations", "sagemaker", paths=[harness.EXAMPLES / request.param]) as s:
+        s.model = request.param
+        yield s
+
+
+def test_a_container_answers_the_examples_cases(container):
+    for case in CASES[container.model]:
+        rows = [list(r.values()) if isinstance(r, dict) else r for r in rows_of(case)]
+        out = io.StringIO()
+        csv.writer(out, lineterminator="\n").writerows(rows)
+        for body, kind in ((json.dumps(rows), "application/json"), (out.getvalue(), "text/csv"),
+                           ("\n".join(map(json.dumps, rows)), "application/jsonlines")):
+            answer = predictions(invoke(container, None, body, **{"Content-Type": kind}))
+            same_bits(container, container.model, case, *columns_of(case, answer))
+        lines = list(csv.reader(invoke(container, None, out.getvalue(), Accept="text/csv", **CSV).text.splitlines()))
+        label = [line[0] if isinstance(case["expected"]["outputs"]["label"][0], str) else int(line[0]) for line in lines]
+        same_bits(container, container.model, case, label, [[float(x) for x in line[1:]] for line in lines])
 
 
 def test_sagemakers_forms_of_json(sagemaker):

@@ -253,6 +253,41 @@ models:
         assert long.reply().status in (200, 504)
 
 
+POLICIES = {
+    "none": "",
+    "fixed": "default_queue_policy { default_timeout_microseconds: 600000000 }",
+    "shorter": "default_queue_policy { default_timeout_microseconds: 600000000 allow_timeout_override: true }",
+    "delay": "default_queue_policy { default_timeout_microseconds: 600000000 allow_timeout_override: true "
+             "timeout_action: DELAY }",
+}
+
+
+def test_a_requests_timeout_is_its_queue_policys_matter(serve, tmp_path):
+    """As in Triton: without allow_timeout_override it says nothing, with DELAY it costs the place alone. A header is a
+    deadline whatever the policy says."""
+    for name, policy in POLICIES.items():
+        models.slow(tmp_path / name / "1" / "model.onnx")
+        (tmp_path / name / "config.pbtxt").write_text(
+            f'backend: "onnxruntime" max_batch_size: 1 instance_group {{ count: 1 }} dynamic_batching {{ {policy} }}')
+    s = serve("--schedule", "workers", "--request-timeout", "600s", paths=[tmp_path])
+    one = {"name": "x", "datatype": "INT64", "shape": [1, 1]}
+    late = {"inputs": [{**one, "data": [0]}], "parameters": {"timeout": 30000}}
+
+    def under(name, headers=None):
+        with s.connect(timeout=120) as holder, s.connect(timeout=120) as waits:
+            path = f"/v2/models/{name}/infer"
+            holder.send(harness.request("POST", path, {"inputs": [{**one, "data": [2000]}]}))
+            harness.wait_until(lambda: "\nhttp_requests_in_flight 2\n" in s.get("/metrics").body.decode(), 20,
+                               "the request that keeps the worker busy")
+            waits.send(harness.request("POST", path, late, headers or {}))
+            status = waits.reply().status
+            assert holder.reply().status == 200
+            return status
+
+    assert {name: under(name) for name in POLICIES} == {"none": 504, "fixed": 200, "shorter": 504, "delay": 200}
+    assert under("fixed", {"X-Request-Timeout-Ms": "30"}) == under("delay", {"X-Request-Timeout-Ms": "30"}) == 504
+
+
 def test_versions_of_a_directory_without_config_pbtxt(serve, tmp_path):
     for version in ("1", "2", "10", "2.1.0"):
         models.add(tmp_path / "m" / version / "model.onnx", 1)
