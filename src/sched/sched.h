@@ -138,6 +138,10 @@ void gal_sched_observe(struct gal_sched *s, size_t rows, uint64_t cost_ns);
 /* The model treats its rows apart: jobs may share a call. */
 void gal_sched_stack(struct gal_sched *s);
 bool gal_sched_is_inline(const struct gal_sched *s, size_t rows);
+/* Once a second or so, by one thread at a time: where a burst of large calls is over, what it has
+ * left goes back to the system, also while small calls go on. Workers do it, where the model has
+ * any; else this call, which then blocks as gal_backend_ops.trim does. */
+void gal_sched_tidy(struct gal_sched *s);
 void gal_sched_stats(const struct gal_sched *s, struct gal_sched_stats *out);
 /* Numbers of rows that calls have had, ascending; returns how many there are, of which at most
  * `room` are written. Numbers beyond GAL_BATCH_SIZES_MAX count as that. */
