@@ -440,7 +440,8 @@ def test_one_model_that_needs_a_queue_is_told_of_where_all_run_inline(serve, tmp
     for name in ("plain", "waits"):
         models.add(tmp_path / "r" / name / "1" / "model.onnx", 1)
     (tmp_path / "r" / "waits" / "config.pbtxt").write_text(
-        "max_batch_size: 8\ndynamic_batching { max_queue_delay_microseconds: 1000 priority_levels: 2 default_priority_level: 2 }\n")
+        "max_batch_size: 8\ndynamic_batching { max_queue_delay_microseconds: 1000 priority_levels: 2\n"
+        "                    default_priority_level: 2 }\n")
     s = serve("--schedule", "inline", paths=[tmp_path / "r"])
     told = [(x["model"], x["field"], x["level"]) for x in s.lines("setting_without_effect")]
     assert told == [("waits", "max_queue_delay", "warn"), ("waits", "priority_levels", "warn")]
