@@ -151,7 +151,7 @@ size_t gal_batch_bytes(const struct gal_job *job)
         if (job->inputs[i].kind == GAL_KIND_TENSOR)
             bytes += gal_tensor_raw_size(&job->inputs[i].tensor);
     }
-    return bytes;
+    return job->held_bytes > bytes ? job->held_bytes : bytes;
 }
 
 void gal_batch_classify(struct gal_job *job, bool stacks)

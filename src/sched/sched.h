@@ -53,6 +53,7 @@ struct gal_job {
     size_t rows;               /* batch rows, for statistics and cost; at least 1 */
     unsigned priority;         /* 1 the most urgent; 0: the model's default */
     uint64_t timeout_us;       /* longest wait that the request itself names; 0: none */
+    size_t held_bytes;         /* memory that it holds while it waits; 0: its inputs' */
     struct gal_arena *arena;   /* the scheduler's while the job is under way */
     struct gal_value *outputs; /* room for output_count */
     uint64_t deadline_us;      /* monotonic; 0: none */

@@ -196,6 +196,29 @@ static void what_needs_a_queue_contradicts_inline(void **state)
                                      "priority_levels has no effect");
 }
 
+static size_t queue_bytes(struct gal_config *c, const char *text)
+{
+    struct gal_model_config base;
+    struct gal_err err;
+
+    gal_config_release(c);
+    gal_config_init(c);
+    assert_int_equal(gal_config_read_file(c, file_with(text), &err), GAL_OK);
+    assert_int_equal(gal_model_keys_base(c, &base, &err), GAL_OK);
+    return base.policy.bytes_max;
+}
+
+static void a_queue_has_untold_half_of_the_memory_of_requests_at_most(void **state)
+{
+    struct gal_config *c = *state;
+
+    assert_int_equal(queue_bytes(c, "max_request_memory: 64MiB\n"), 32u << 20);
+    assert_int_equal(queue_bytes(c, "max_request_memory: 8GiB\n"), GAL_QUEUE_BYTES_MAX);
+    assert_int_equal(queue_bytes(c, "max_request_memory: 64MiB\nmax_queue_bytes: 48MiB\n"),
+                     48u << 20);
+    assert_true(queue_bytes(c, "max_queue_bytes: 0\n") <= GAL_QUEUE_BYTES_MAX);
+}
+
 static const struct {
     enum gal_config_key key;
     const char *text;
@@ -375,6 +398,7 @@ int main(void)
         TEST(what_is_wrong_in_an_entry_is_named_with_its_line),
         TEST(keys_that_contradict_are_told_at_the_start),
         TEST(what_needs_a_queue_contradicts_inline),
+        TEST(a_queue_has_untold_half_of_the_memory_of_requests_at_most),
         TEST(every_key_of_a_model_reaches_its_configuration),
         TEST(labels_of_versions_are_checked),
         TEST(every_key_of_a_model_changes_the_digest),

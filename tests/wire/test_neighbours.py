@@ -4,10 +4,12 @@ import os
 import select
 import threading
 
+import numpy as np
 import pytest
 
 import harness
 import models
+import oip
 
 CPUS = sorted(os.sched_getaffinity(0))
 CORES = [pytest.param([], id="all cores"), pytest.param(["taskset", "-c", str(CPUS[0])], id="one core")]
@@ -24,7 +26,7 @@ def root(tmp_path_factory):
 
 
 def both(serve, root, before, *more):
-    return serve("--workers", "1", "--threads", "1", "--access-log", "off", "--request-timeout", "600s",
+    return serve("--workers", "1", "--threads", "1", "--access-log", "off", "--request-timeout", "0s",
                  *more, paths=[root / "slow", root / "fast"], before=before)
 
 
@@ -115,3 +117,42 @@ def test_a_flood_for_the_fast_model_does_not_starve_the_slow_one(serve, root, be
             assert r.status == 200 and r.json()["outputs"][0]["data"] == [100]
             harness.wait_until(lambda: flood.answers > seen or flood.errors, 20, "the flood to go on", 0.001)
     assert not flood.errors, flood.errors[0]
+
+
+# --- memory ---
+
+MIB = 1 << 20
+
+
+def large(model, datatype):
+    """A request of a MiB."""
+    body, n = oip.binary({"x": np.zeros((MIB // np.dtype(datatype).itemsize, 1), datatype)})
+    return harness.request("POST", f"/v2/models/{model}/infer", body, {oip.LENGTH: n})
+
+
+def test_a_queue_of_large_requests_leaves_memory_for_another_model(serve, root):
+    s = both(serve, root, [], "--schedule", "workers", "--max-request-memory", "64MiB")
+    waiting, refused = fill(s, 3000, 0), 0
+    for _ in range(60):  # one by one: what is refused is not there when the next comes
+        c = s.connect(timeout=300)
+        c.send(large("slow", np.int64))
+        harness.wait_until(lambda: is_answered(c) or gauge(s, "inference_queue_requests") == len(waiting), 20,
+                           "the request to wait or to be refused")
+        if not is_answered(c):
+            waiting.append(c)
+            continue
+        r = c.reply()
+        assert r.status == 429, r
+        assert "bytes of requests wait" in r.json()["error"]
+        refused += 1
+        c.close()
+    assert len(waiting) > 10 and refused > 10
+    assert 25 * MIB < gauge(s, "inference_queue_bytes") <= 32 * MIB
+    for _ in range(3):
+        with s.connect(timeout=60) as c:
+            c.send(large("fast", np.float32))
+            assert c.reply().status == 200
+    assert not is_answered(waiting[0])
+    for c in waiting:
+        assert c.reply().status == 200
+        c.close()
