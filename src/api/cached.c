@@ -19,7 +19,8 @@ struct gal_cached {
     struct gal_exchange *x;
     enum stage stage;
     enum gal_status ended;         /* why it waits no longer; OK: it does */
-    uint64_t ttl_us, look_ns;      /* look_ns: what looking up has taken */
+    uint64_t start_ns, ttl_us;     /* start_ns: when it asked */
+    uint64_t look_ns;              /* what looking up has taken */
     struct gal_cache_entry *entry; /* that the answer borrows from; owned reference */
     struct gal_hash128 name_hash;  /* in Redis */
     struct gal_task task;
@@ -175,6 +176,7 @@ static void on_answer(struct gal_cache_ask *ask)
     switch (ask->answer) {
     case GAL_CACHE_HIT:
         count(k, GAL_CACHE_WAITS, 1);
+        count(k, GAL_CACHE_WAIT_NS, ns_since(k->x, k->start_ns));
         answer(k, ask->entry, "wait"); /* also when it has ended meanwhile: here it is */
         return;
     case GAL_CACHE_LEAD:
@@ -292,6 +294,7 @@ bool gal_cached_begin(struct gal_exchange *x)
     if (k == NULL)
         return false;
     x->cached = k;
+    k->start_ns = start_ns;
     clear_times(&x->job);
     switch (gal_cache_ask(x->api->cache, &k->ask, start_ns / 1000)) {
     case GAL_CACHE_HIT:

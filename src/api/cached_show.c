@@ -59,5 +59,6 @@ void gal_cached_spans(const struct gal_api *api, const struct gal_model *m,
     if (known == NULL)
         return;
     gal_cache_model_stats(known, &s);
-    *out = (struct gal_cache_spans){.hit = {s.hits, s.hit_ns}, .miss = {s.misses, s.miss_ns}};
+    *out = (struct gal_cache_spans){.hit = {s.hits + s.waits, s.hit_ns + s.wait_ns},
+                                    .miss = {s.misses, s.miss_ns}};
 }

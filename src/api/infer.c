@@ -278,6 +278,16 @@ uint64_t gal_infer_limit_us(struct gal_exchange *x, const struct gal_model *m)
     return limit_us;
 }
 
+/* What of the budget of all requests it has, about: its body lies in a buffer that has doubled. */
+static size_t held_bytes(const struct gal_exchange *x)
+{
+    size_t buffer = GAL_BUDGET_FREE_BYTES;
+
+    while (buffer < x->body.n)
+        buffer *= 2;
+    return gal_budget_counts(buffer) + gal_budget_counts(x->arena.used);
+}
+
 static void fill_job(struct gal_exchange *x, struct gal_infer *inf)
 {
     uint64_t limit_us = default_limit_us(x, x->model);
@@ -290,6 +300,7 @@ static void fill_job(struct gal_exchange *x, struct gal_infer *inf)
     job->wanted = inf->wanted;
     job->output_count = inf->run_count;
     job->rows = x->rows;
+    job->held_bytes = held_bytes(x);
     job->arena = &x->arena;
     job->outputs = inf->outputs;
     job->priority = inf->priority < UINT_MAX ? (unsigned)inf->priority : UINT_MAX;

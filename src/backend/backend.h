@@ -117,9 +117,9 @@ struct gal_backend_ops {
                            struct gal_value *outputs, struct gal_err *err);
     void (*release_output)(struct gal_session *session, struct gal_value *output);
     /* Gives memory back that a burst of large runs left with the session and with the process's
-     * allocator: for a while without runs, and of no effect when nothing ran since the last time.
-     * Blocks, for about as long as one small inference, which the engine may need for it. Other
-     * runs may be under way. Best effort: there is nothing to do about a failure. */
+     * allocator: for a while without large runs, and of no effect when nothing ran since the last
+     * time. Blocks, for about as long as one small inference, which the engine may need for it.
+     * Other runs may be under way. Best effort: there is nothing to do about a failure. */
     void (*trim)(struct gal_session *session);
 };
 

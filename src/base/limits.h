@@ -76,7 +76,7 @@
 /* batches and queues of a model */
 #define GAL_BATCH_ROWS_MAX 64u /* rows of a call, untold: matrix products gain little beyond */
 #define GAL_BATCH_ROWS_MOST (1u << 20)    /* and as much as may be asked for */
-#define GAL_QUEUE_BYTES_MAX (1ul << 30)   /* inputs waiting: 1,024 images of FP32 are 0.6 GiB */
+#define GAL_QUEUE_BYTES_MAX (1ul << 30)   /* waiting: 1,024 images of FP32 are 0.6 GiB */
 #define GAL_QUEUE_JOBS_MOST (1u << 20)    /* waiting requests that may be asked for */
 #define GAL_DELAY_US_MOST 60000000ul      /* for company: longer is a mistake of units */
 #define GAL_TIMEOUT_US_MOST 86400000000ul /* in a queue, and as a target: a day */

@@ -43,11 +43,11 @@ void gal_cache_free(struct gal_cache *c);
 /* --- models --- */
 
 /* Sums since the start, read at any time. hit_ns and miss_ns: looking up, and on a miss keeping the
- * answer, without computing it. */
+ * answer, without computing it; wait_ns: from asking to the other's answer. */
 struct gal_cache_stats {
     uint64_t hits, hit_ns;    /* answered from here, or from Redis */
     uint64_t misses, miss_ns; /* computed, well or not */
-    uint64_t waits;           /* answered by an equal request's computation */
+    uint64_t waits, wait_ns;  /* answered by an equal request's computation */
     uint64_t evictions;       /* entries that made room for others */
     uint64_t expirations;     /* entries whose time was over when they were asked for */
     uint64_t redis_hits, redis_misses, redis_errors; /* errors: no answer in time, or a wrong one */
@@ -60,6 +60,7 @@ enum gal_cache_count {
     GAL_CACHE_MISSES,
     GAL_CACHE_MISS_NS,
     GAL_CACHE_WAITS,
+    GAL_CACHE_WAIT_NS,
     GAL_CACHE_EVICTIONS,
     GAL_CACHE_EXPIRATIONS,
     GAL_CACHE_REDIS_HITS,

@@ -140,6 +140,7 @@ static void add_stats(const struct gal_cache_model *m, struct gal_cache_stats *o
     out->misses += n[GAL_CACHE_MISSES];
     out->miss_ns += n[GAL_CACHE_MISS_NS];
     out->waits += n[GAL_CACHE_WAITS];
+    out->wait_ns += n[GAL_CACHE_WAIT_NS];
     out->evictions += n[GAL_CACHE_EVICTIONS];
     out->expirations += n[GAL_CACHE_EXPIRATIONS];
     out->redis_hits += n[GAL_CACHE_REDIS_HITS];

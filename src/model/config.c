@@ -24,6 +24,46 @@ void gal_model_config_init(struct gal_model_config *c)
 
 /* ---- settling ---- */
 
+static size_t wants_queue(const struct gal_policy *p, const char *names[GAL_UNHEARD_MAX])
+{
+    size_t n = 0;
+    if (p->delay_us_max > 0)
+        names[n++] = "max_queue_delay";
+    if (p->levels > 1)
+        names[n++] = "priority_levels";
+    if (p->keep_order)
+        names[n++] = "preserve_ordering";
+    return n;
+}
+
+size_t gal_model_config_unheard(const struct gal_model_config *c,
+                                const char *names[GAL_UNHEARD_MAX])
+{
+    return c->mode == GAL_SCHED_INLINE ? wants_queue(&c->policy, names) : 0;
+}
+
+bool gal_model_config_is_half(const struct gal_model_config *c)
+{
+    const char *names[GAL_UNHEARD_MAX];
+    return c->mode == GAL_SCHED_INLINE || wants_queue(&c->policy, names) > 0;
+}
+
+static enum gal_status check_schedule(const struct gal_model_config *c, struct gal_err *err)
+{
+    const char *names[GAL_UNHEARD_MAX] = {"", "", ""};
+    size_t n = gal_model_config_unheard(c, names);
+    if (n == 0 || c->all_inline)
+        return GAL_OK;
+    gal_fail(err, GAL_INVALID,
+             "with schedule inline nothing waits in a queue: %s%s%s%s%s %s no effect", names[0],
+             n > 2   ? ", "
+             : n > 1 ? " and "
+                     : "",
+             names[1], n > 2 ? " and " : "", names[2], n > 1 ? "have" : "has");
+    gal_err_hint(err, "set schedule to auto or workers, or leave %s out", n > 1 ? "them" : "it");
+    return GAL_INVALID;
+}
+
 static enum gal_status settle_policy(struct gal_model_config *c, struct gal_err *err)
 {
     struct gal_policy *p = &c->policy;
@@ -51,6 +91,8 @@ enum gal_status gal_model_config_settle(struct gal_model_config *c, struct gal_s
 {
     struct gal_buf text;
     enum gal_status status = settle_policy(c, err);
+    if (!status)
+        status = check_schedule(c, err);
     if (status)
         return status;
     gal_buf_init(&text, JSON_BYTES_MAX);

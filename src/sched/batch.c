@@ -151,7 +151,7 @@ size_t gal_batch_bytes(const struct gal_job *job)
         if (job->inputs[i].kind == GAL_KIND_TENSOR)
             bytes += gal_tensor_raw_size(&job->inputs[i].tensor);
     }
-    return bytes;
+    return job->held_bytes > bytes ? job->held_bytes : bytes;
 }
 
 void gal_batch_classify(struct gal_job *job, bool stacks)
@@ -191,6 +191,19 @@ bool gal_batch_agrees(const struct gal_job *a, const struct gal_job *b)
             return false;
     }
     return true;
+}
+
+/* What the engine takes for a call follows the size of its inputs. */
+static void note_size(struct gal_sched *s, const struct gal_value *inputs, size_t count,
+                      size_t rows)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct gal_tensor *t = &inputs[i].tensor;
+        if (inputs[i].kind == GAL_KIND_TENSOR)
+            bytes += t->count * gal_dtype_size(t->dtype);
+    }
+    gal_burst_note(&s->burst, bytes, rows);
 }
 
 /* ---- one call for all ---- */
@@ -261,6 +274,7 @@ static bool run_stacked(struct gal_batch *b, const struct gal_entry_list *jobs,
     call->arena = &b->arena;
     call->outputs = b->outputs;
     call->input_ns = gal_mono_ns(b->sched->clock) - start_ns;
+    note_size(first->sched, inputs, n, call->rows);
     if (gal_sched_call(first->sched, call, NULL) != GAL_OK)
         return false;
     b->output_count = call->output_count;
@@ -352,6 +366,7 @@ static void run_alone(struct gal_job *job)
                             .rows = job->rows ? job->rows : 1,
                             .arena = job->arena,
                             .outputs = job->outputs};
+    note_size(job->sched, job->inputs, input_count(job), call.rows);
     job->status = gal_sched_call(job->sched, &call, &job->err);
     tell_call(job, &call, 0);
     job->led = true;

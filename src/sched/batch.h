@@ -34,7 +34,8 @@ void gal_batch_pool_release(struct gal_batch_pool *p);
 /* Fills the job's entry, but for bytes: rows, key of what must agree, whether it can share a call.
  */
 void gal_batch_classify(struct gal_job *job, bool stacks);
-size_t gal_batch_bytes(const struct gal_job *job); /* of its inputs */
+/* Memory of its inputs, or what it holds in all, where that is more. */
+size_t gal_batch_bytes(const struct gal_job *job);
 /* True when two jobs whose entries have one key may share a call (a key is a hash). */
 bool gal_batch_agrees(const struct gal_job *a, const struct gal_job *b);
 

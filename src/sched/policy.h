@@ -39,7 +39,7 @@ struct gal_policy {
     unsigned default_level;
     struct gal_level_policy level[GAL_LEVELS_MAX]; /* level 1 at [0] */
     size_t jobs_max;                               /* requests waiting in all levels */
-    size_t bytes_max;                              /* of their inputs */
+    size_t bytes_max;                              /* of their memory */
     uint64_t target_us; /* latency that 99 % shall keep (sched/goal.h); 0: none */
 };
 

@@ -216,6 +216,7 @@ static void reset(struct gal_sched *s, struct gal_job *job)
     job->sched = s;
     job->status = GAL_OK;
     gal_err_clear(&job->err);
+    job->retry_us = 0;
     job->submitted_us = gal_mono_us(s->o.clock);
     job->started_us = job->finished_us = 0;
     job->call_rows = 0;

@@ -54,6 +54,7 @@ struct gal_job {
     size_t rows;               /* batch rows, for statistics and cost; at least 1 */
     unsigned priority;         /* 1 the most urgent; 0: the model's default */
     uint64_t timeout_us;       /* longest wait that the request itself names; 0: none */
+    size_t held_bytes;         /* memory that it holds while it waits; 0: its inputs' */
     struct gal_arena *arena;   /* the scheduler's while the job is under way */
     struct gal_value *outputs; /* room for output_count */
     uint64_t deadline_us;      /* monotonic; 0: none */
@@ -140,6 +141,10 @@ void gal_sched_observe(struct gal_sched *s, size_t rows, uint64_t cost_ns);
 /* The model treats its rows apart: jobs may share a call. */
 void gal_sched_stack(struct gal_sched *s);
 bool gal_sched_is_inline(const struct gal_sched *s, size_t rows);
+/* Once a second or so, by one thread at a time: where a burst of large calls is over, what it has
+ * left goes back to the system, also while small calls go on. Workers do it, where the model has
+ * any; else this call, which then blocks as gal_backend_ops.trim does. */
+void gal_sched_tidy(struct gal_sched *s);
 void gal_sched_stats(const struct gal_sched *s, struct gal_sched_stats *out);
 /* Numbers of rows that calls have had, ascending; returns how many there are, of which at most
  * `room` are written. Numbers beyond GAL_BATCH_SIZES_MAX count as that. */

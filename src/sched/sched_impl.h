@@ -5,6 +5,7 @@
 #define GAL_SCHED_SCHED_IMPL_H
 
 #include "sched/batch.h"
+#include "sched/burst.h"
 #include "sched/goal.h"
 #include "sched/sched.h"
 #include "sched/stats.h"
@@ -18,6 +19,7 @@ struct gal_worker {
     struct gal_batch_pool pool;
     uint64_t ends_us;    /* expected end of its call; 0: it runs none. Under the lock */
     uint64_t trim_at_us; /* memory of a burst is given back then; 0: nothing to give */
+    unsigned tidied;     /* of the scheduler's `tidyings`, those that it has followed */
 };
 
 /* A call that has ended before one that began earlier (keep_order). */
@@ -44,6 +46,9 @@ struct gal_sched {
     unsigned started, idle, running;
     uint64_t ran_us; /* end of the last worker's call */
     bool stopping;
+    struct gal_burst burst; /* noted by who runs calls; gal_sched_tidy's. Not under the lock */
+    unsigned tidyings;      /* how often workers were told to give memory of a burst back */
+    bool untidy;            /* none has given the session's back since the last time */
     uint64_t next_ticket, next_sent; /* keep_order: of calls begun, of calls answered */
     struct gal_ended *ended;         /* keep_order: ring of `window`, by ticket */
     unsigned window;

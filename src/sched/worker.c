@@ -112,6 +112,20 @@ static void trim(struct gal_worker *w, uint64_t now_us)
     w->trim_at_us = w->pool.out > 0 ? now_us + TRIM_AFTER_US : 0;
 }
 
+/* As trim, told so by gal_sched_tidy: other workers may go on meanwhile, with small calls. */
+static void tidy(struct gal_worker *w)
+{
+    struct gal_sched *s = w->sched;
+    bool is_first = s->untidy;
+    w->tidied = s->tidyings;
+    s->untidy = false;
+    pthread_mutex_unlock(&s->lock);
+    gal_batch_pool_release(&w->pool);
+    if (is_first)
+        s->o.ops->trim(s->o.session);
+    pthread_mutex_lock(&s->lock);
+}
+
 static void rest(struct gal_worker *w, uint64_t now_us)
 {
     if (w->trim_at_us != 0 && now_us >= w->trim_at_us)
@@ -210,6 +224,10 @@ static void *work(void *arg)
     for (;;) {
         struct gal_taken taken;
         uint64_t now_us = gal_mono_us(s->o.clock);
+        if (w->tidied != s->tidyings) {
+            tidy(w);
+            continue;
+        }
         if (must_hold(s)) {
             sleep_until(s, 0);
             continue;
@@ -394,6 +412,24 @@ bool gal_sched_withdraw(struct gal_job *job)
         gal_queue_remove(&s->queue, &job->entry);
     pthread_mutex_unlock(&s->lock);
     return is_mine;
+}
+
+/* ---- memory ---- */
+
+void gal_sched_tidy(struct gal_sched *s)
+{
+    if (!gal_burst_is_over(&s->burst))
+        return;
+    pthread_mutex_lock(&s->lock);
+    bool has_workers = s->started > 0;
+    if (has_workers) {
+        s->tidyings++;
+        s->untidy = true;
+        pthread_cond_broadcast(&s->work);
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (!has_workers)
+        s->o.ops->trim(s->o.session);
 }
 
 /* ---- life ---- */

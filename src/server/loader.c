@@ -63,7 +63,22 @@ static void log_end(struct gal_loader *l, const struct gal_model *m, bool ready)
                   ready ? "model_ready" : "model_failed", f, n);
 }
 
-/* Fields of a config.pbtxt that change nothing, said once a model, not a version. */
+/* What needs a queue, of a model that has none. */
+static void log_unheard(struct gal_loader *l, const struct gal_model *m)
+{
+    const char *names[GAL_UNHEARD_MAX];
+    size_t n = gal_model_config_unheard(&m->config, names);
+
+    for (size_t i = 0; i < n; i++) {
+        const struct gal_log_field f[] = {
+            {"model", gal_str_of(m->name), false},
+            {"field", gal_str_of(names[i]), false},
+            {"reason", GAL_STR("with schedule inline nothing waits in a queue"), false}};
+        gal_log_write(l->options.log, GAL_LOG_WARN, "setting_without_effect", f, 3);
+    }
+}
+
+/* Settings that change nothing, said once a model, not a version. */
 static void log_notes(struct gal_loader *l, size_t i)
 {
     const struct gal_model *m = l->models[i];
@@ -73,6 +88,7 @@ static void log_notes(struct gal_loader *l, size_t i)
         if (strcmp(l->models[k]->name, m->name) == 0)
             return;
     }
+    log_unheard(l, m);
     for (const struct gal_config_note *n = m->config.notes; n != NULL; n = n->next) {
         struct gal_log_field f[4] = {{"model", gal_str_of(m->name), false},
                                      {"field", gal_str_of(n->field), false},

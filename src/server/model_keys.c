@@ -2,6 +2,7 @@
 #include "server/model_keys.h"
 
 #include "base/mem.h"
+#include "base/thread.h"
 
 #define ARENA_BYTES_MAX (4u << 20)
 
@@ -64,6 +65,16 @@ static enum gal_status set_batch_size(struct gal_model_config *c, const struct g
         c->batch_told = GAL_BATCH_UNTOLD;
     if (v->number > 0)
         c->max_batch_size = (size_t)v->number;
+    return GAL_OK;
+}
+
+/* 0 leaves what all models have untold. */
+static enum gal_status set_queue_bytes(struct gal_model_config *c, const struct gal_config_value *v,
+                                       struct gal_err *err)
+{
+    (void)err;
+    if (v->number > 0)
+        c->policy.bytes_max = (size_t)v->number;
     return GAL_OK;
 }
 
@@ -171,7 +182,7 @@ static const struct {
     {GAL_KEY_DEFAULT_PRIORITY, UNSIGNED, PLACE(policy.default_level), NULL},
     {GAL_KEY_WARMUP, UNSIGNED, PLACE(warmup_runs), NULL},
     {GAL_KEY_MAX_QUEUE_SIZE, SIZE, PLACE(policy.jobs_max), NULL},
-    {GAL_KEY_MAX_QUEUE_BYTES, SIZE, PLACE(policy.bytes_max), NULL},
+    {GAL_KEY_MAX_QUEUE_BYTES, CALL, 0, set_queue_bytes},
     {GAL_KEY_QUEUE_TIMEOUT, CALL, 0, set_queue_timeout},
     {GAL_KEY_QUEUE_TIMEOUT_ACTION, CALL, 0, set_queue_action},
     {GAL_KEY_ALLOW_TIMEOUT_OVERRIDE, CALL, 0, set_override},
@@ -307,12 +318,26 @@ static enum gal_status check(const struct gal_model_config *base, const struct g
 
 /* --- the process's defaults --- */
 
+uint64_t gal_model_keys_request_memory(const struct gal_config *c)
+{
+    uint64_t told = c->values[GAL_KEY_MAX_REQUEST_MEMORY].number;
+    return told ? told : gal_memory_max() / 2;
+}
+
+/* One model's queue leaves memory for the requests of others. */
+static size_t queue_bytes_untold(const struct gal_config *c)
+{
+    uint64_t share = gal_model_keys_request_memory(c) / 2;
+    return share < GAL_QUEUE_BYTES_MAX ? (size_t)share : GAL_QUEUE_BYTES_MAX;
+}
+
 enum gal_status gal_model_keys_base(const struct gal_config *c, struct gal_model_config *out,
                                     struct gal_err *err)
 {
     enum gal_status status = GAL_OK;
 
     gal_model_config_init(out);
+    out->policy.bytes_max = queue_bytes_untold(c);
     for (size_t i = 0; i < GAL_KEY_COUNT && status == GAL_OK; i++) {
         if (gal_config_rows[i].scope != GAL_SCOPE_MODEL)
             continue;
@@ -322,6 +347,7 @@ enum gal_status gal_model_keys_base(const struct gal_config *c, struct gal_model
     }
     if (status == GAL_OK)
         status = check(out, NULL, err);
+    out->all_inline = gal_model_config_is_half(out);
     for (size_t i = 0; i < c->path_count && status == GAL_OK; i++) {
         if (has_own(&c->paths[i]))
             status = check(out, &c->paths[i], err);

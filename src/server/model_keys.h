@@ -9,6 +9,8 @@
 #include "server/config.h"
 #include "server/sources.h"
 
+/* max_request_memory; untold, half of what the cgroup or the machine has. */
+uint64_t gal_model_keys_request_memory(const struct gal_config *c);
 /* The base of every model's configuration, not settled; checks also every entry of `models:` on top
  * of it. INVALID names the key and where it stands. Borrows nothing. */
 enum gal_status gal_model_keys_base(const struct gal_config *c, struct gal_model_config *out,

@@ -116,11 +116,20 @@ static void open_engine(struct gal_server *s)
         gal_log_msg(s->log, GAL_LOG_DEBUG, "engine", "%s %s", o->ops->name, version);
 }
 
+static void tidy_models(const struct gal_catalog *c)
+{
+    for (size_t i = 0; i < c->count; i++)
+        for (size_t k = 0; k < c->entries[i].version_count; k++)
+            if (gal_model_state(c->entries[i].versions[k]) == GAL_MODEL_READY)
+                gal_sched_tidy(c->entries[i].versions[k]->sched);
+}
+
 static void on_sample(void *ctx)
 {
     struct gal_server *s = ctx;
 
     gal_retired_sweep(&s->retired);
+    tidy_models(s->catalog);
     gal_sampler_take(s->sampler, s->catalog, gal_loop_now_us(s->loop));
     if (s->settings->api.triton_metrics)
         s->process.cpu_ppm = (uint32_t)(gal_cpu_sample(&s->cpu) * 1e6);

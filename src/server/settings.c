@@ -172,9 +172,7 @@ enum gal_status gal_settings_new(const struct gal_config *config, struct gal_set
     s->threads = cores_unless(number(config, GAL_KEY_THREADS));
     s->drain_delay_us = number(config, GAL_KEY_DRAIN_DELAY);
     s->grace_us = number(config, GAL_KEY_GRACE);
-    s->request_memory_max = number(config, GAL_KEY_MAX_REQUEST_MEMORY);
-    if (s->request_memory_max == 0)
-        s->request_memory_max = gal_memory_max() / 2;
+    s->request_memory_max = gal_model_keys_request_memory(config);
     fill_front(&s->front, config);
     fill_api(&s->api, config);
     fill_model(&s->model, config);

@@ -8,8 +8,9 @@
 #include "sched/sched.h"
 #include "watch/exposition.h"
 
-/* What a response cache has done for a model; zero where there is none. Hits: look-ups that found
- * an answer and their time. Misses: those that did not, with the time to look up and to keep. */
+/* What a response cache has done for a model; zero where there is none. Hits: requests that it
+ * answered, with the time to look up, or to wait for an equal request's answer. Misses: those that
+ * it did not, with the time to look up and to keep. */
 struct gal_cache_spans {
     struct gal_span hit, miss;
 };

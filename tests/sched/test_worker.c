@@ -484,6 +484,27 @@ static void a_goal_out_of_reach_refuses_in_words(void **state)
     crew_close(c);
 }
 
+/* A slot's job serves one model after the other: what one of them has said is not the other's. */
+static void who_is_turned_away_on_its_loop_is_not_told_of_another_models_queue(void **state)
+{
+    (void)state;
+    struct crew *c = crew_new(1);
+    c->options.mode = GAL_SCHED_AUTO;
+    c->options.one_core = true;
+    c->options.policy.target_us = 9000;
+    crew_open(c, 2);
+    gal_sched_observe(c->sched, 1, 1000000);
+    toy_now_us += 100000;
+    c->works[0].job.arrived_us = toy_now_us;
+    c->works[1].job.arrived_us = toy_now_us - 8000;
+    c->works[1].job.retry_us = 30000000;
+    crew_send(c, 0, 2);
+    crew_expect(c, 0, GAL_OK);
+    expect_refused(c, 1, "latency target");
+    assert_int_equal(c->works[1].job.retry_us, 0);
+    crew_close(c);
+}
+
 /* ---- order, delay, several workers ---- */
 
 static void answers_leave_in_the_order_taken(void **state)
@@ -673,6 +694,7 @@ int main(void)
         cmocka_unit_test(late_jobs_make_room_in_a_full_queue),
         cmocka_unit_test(an_urgent_job_takes_a_place_in_a_full_queue),
         cmocka_unit_test(a_goal_out_of_reach_refuses_in_words),
+        cmocka_unit_test(who_is_turned_away_on_its_loop_is_not_told_of_another_models_queue),
         cmocka_unit_test(answers_leave_in_the_order_taken),
         cmocka_unit_test(without_keep_order_nobody_waits_for_another_call),
         cmocka_unit_test(a_delay_waits_for_company_and_no_longer),

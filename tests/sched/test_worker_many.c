@@ -120,6 +120,51 @@ static void memory_of_a_burst_is_given_back_in_quiet(void **state)
     crew_close(c);
 }
 
+/* A call of eight rows, then calls of one, with a look behind each: it is over with the third. */
+static void burst_and_go_on(struct crew *c)
+{
+    crew_open(c, 20);
+    crew_send(c, 0, 8);
+    crew_finish(c);
+    for (size_t i = 0; i < 8; i++)
+        work_give_back(&c->works[i]);
+    gal_sched_tidy(c->sched);
+    for (size_t i = 8; i < 11; i++) {
+        assert_int_equal(c->toy.trims, 0);
+        crew_send(c, i, 1);
+        crew_finish(c);
+        gal_sched_tidy(c->sched);
+    }
+}
+
+static void memory_of_a_burst_is_given_back_while_small_calls_go_on(void **state)
+{
+    (void)state;
+    struct crew *c = crew_new(2); /* time stands: there is no quiet */
+    burst_and_go_on(c);
+    toy_await_trims(&c->toy, 1);
+    const uint64_t before = gal_alloc_count();
+    crew_send(c, 11, 4);
+    crew_finish(c);
+    assert_true(gal_alloc_count() - before > 4); /* more than the jobs' own arenas */
+    for (unsigned i = 0; i < 10; i++)
+        gal_sched_tidy(c->sched); /* behind a call of four rows */
+    crew_send(c, 15, 2);
+    crew_finish(c);
+    assert_int_equal(c->toy.trims, 1);
+    crew_close(c);
+}
+
+static void memory_of_a_burst_on_loops_is_given_back_too(void **state)
+{
+    (void)state;
+    struct crew *c = crew_new(1);
+    c->options.mode = GAL_SCHED_INLINE;
+    burst_and_go_on(c);
+    assert_int_equal(c->toy.trims, 1);
+    crew_close(c);
+}
+
 /* ---- many loops, many workers ---- */
 
 enum { LOOPS = 3, JOBS = 300 };
@@ -294,6 +339,8 @@ int main(void)
         cmocka_unit_test(memory_that_runs_out_loses_no_job),
         cmocka_unit_test(a_scheduler_needs_memory),
         cmocka_unit_test(memory_of_a_burst_is_given_back_in_quiet),
+        cmocka_unit_test(memory_of_a_burst_is_given_back_while_small_calls_go_on),
+        cmocka_unit_test(memory_of_a_burst_on_loops_is_given_back_too),
         cmocka_unit_test(nothing_is_lost_and_nothing_answered_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

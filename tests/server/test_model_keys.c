@@ -157,6 +157,68 @@ static void keys_that_contradict_are_told_at_the_start(void **state)
     assert_string_equal(err.message, "a preferred batch size of 8 is more than max_batch_size, 4");
 }
 
+static void what_needs_a_queue_contradicts_inline(void **state)
+{
+    struct gal_config *c = *state;
+    struct gal_model_config base;
+    struct gal_err err;
+    char want[96];
+    const char *file = file_with("models:\n"
+                                 "  - path: a\n"
+                                 "    schedule: inline\n"
+                                 "    max_queue_size: 9\n"
+                                 "  - path: b\n"
+                                 "    schedule: inline\n"
+                                 "    preserve_ordering: on\n"
+                                 "    max_queue_delay: 1ms\n"
+                                 "    priority_levels: 2\n");
+
+    assert_int_equal(gal_config_read_file(c, file, &err), GAL_OK);
+    assert_int_equal(gal_model_keys_base(c, &base, &err), GAL_INVALID);
+    snprintf(want, sizeof(want), "%s:5", file);
+    assert_string_equal(err.place, want);
+    assert_string_equal(err.message,
+                        "with schedule inline nothing waits in a queue: max_queue_delay, "
+                        "priority_levels and preserve_ordering have no effect");
+    assert_string_equal(err.hint, "set schedule to auto or workers, or leave them out");
+    gal_config_release(c);
+    gal_config_init(c); /* for all models the one, for one the other: the log says so */
+    file = file_with("max_queue_delay: 1ms\nmodels:\n  - path: a\n    schedule: inline\n");
+    assert_int_equal(gal_config_read_file(c, file, &err), GAL_OK);
+    assert_int_equal(gal_model_keys_base(c, &base, &err), GAL_OK);
+    assert_true(base.all_inline);
+    gal_config_release(c);
+    gal_config_init(c);
+    file = file_with("schedule: inline\npriority_levels: 2\nmodels:\n  - path: a\n");
+    assert_int_equal(gal_config_read_file(c, file, &err), GAL_OK);
+    assert_int_equal(gal_model_keys_base(c, &base, &err), GAL_INVALID);
+    assert_string_equal(err.message, "with schedule inline nothing waits in a queue: "
+                                     "priority_levels has no effect");
+}
+
+static size_t queue_bytes(struct gal_config *c, const char *text)
+{
+    struct gal_model_config base;
+    struct gal_err err;
+
+    gal_config_release(c);
+    gal_config_init(c);
+    assert_int_equal(gal_config_read_file(c, file_with(text), &err), GAL_OK);
+    assert_int_equal(gal_model_keys_base(c, &base, &err), GAL_OK);
+    return base.policy.bytes_max;
+}
+
+static void a_queue_has_untold_half_of_the_memory_of_requests_at_most(void **state)
+{
+    struct gal_config *c = *state;
+
+    assert_int_equal(queue_bytes(c, "max_request_memory: 64MiB\n"), 32u << 20);
+    assert_int_equal(queue_bytes(c, "max_request_memory: 8GiB\n"), GAL_QUEUE_BYTES_MAX);
+    assert_int_equal(queue_bytes(c, "max_request_memory: 64MiB\nmax_queue_bytes: 48MiB\n"),
+                     48u << 20);
+    assert_true(queue_bytes(c, "max_queue_bytes: 0\n") <= GAL_QUEUE_BYTES_MAX);
+}
+
 static const struct {
     enum gal_config_key key;
     const char *text;
@@ -335,6 +397,8 @@ int main(void)
         TEST(an_entry_of_models_has_keys_of_its_own),
         TEST(what_is_wrong_in_an_entry_is_named_with_its_line),
         TEST(keys_that_contradict_are_told_at_the_start),
+        TEST(what_needs_a_queue_contradicts_inline),
+        TEST(a_queue_has_untold_half_of_the_memory_of_requests_at_most),
         TEST(every_key_of_a_model_reaches_its_configuration),
         TEST(labels_of_versions_are_checked),
         TEST(every_key_of_a_model_changes_the_digest),

@@ -158,16 +158,16 @@ def request(method, path, body=b"", headers=None, version="1.1"):
 
 class Server:
     """galley serve on a port of the system's choosing. Use as a context: its end is a SIGTERM and
-    the exit code must be `exit_code`."""
+    the exit code must be `exit_code`. before: words of a command that becomes galley."""
 
     alive = []  # for the report of a failed test
 
-    def __init__(self, *args, paths=(), env=None, wait="ready", exit_code=0, port=0):
+    def __init__(self, *args, paths=(), env=None, wait="ready", exit_code=0, port=0, before=()):
         self.args = ["serve", *map(str, paths), *map(str, args), "--http-port", str(port)]
         self.exit_code = exit_code
         self.log_file = tempfile.NamedTemporaryFile(prefix="galley-log-", mode="rb")
         with open(self.log_file.name, "wb") as out:
-            self.process = subprocess.Popen([BIN, *self.args], stdin=subprocess.DEVNULL, stdout=out,
+            self.process = subprocess.Popen([*before, BIN, *self.args], stdin=subprocess.DEVNULL, stdout=out,
                                             stderr=out, env=child_env(**(env or {})))
         self.pid = self.process.pid
         self._port = port or None

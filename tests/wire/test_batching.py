@@ -424,3 +424,25 @@ def test_answers_keep_the_order_of_requests_where_they_are_told_to(serve, tmp_pa
     conns = queue_behind(s, 6000, [(0, {}, {})] * 6)
     first = answers_in_order(conns)[0]
     assert first == 0  # though the others were done long before
+
+
+# --- where nothing waits ---
+
+def test_what_needs_a_queue_is_refused_where_inference_is_told_to_run_inline():
+    done = harness.galley("serve", harness.EXAMPLES / "iris", "--http-port", "0", "--schedule", "inline",
+                          "--max-queue-delay", "1ms", "--preserve-ordering", "on")
+    assert done.returncode == 1
+    assert "max_queue_delay and preserve_ordering have no effect" in done.stderr
+    assert "set schedule to auto or workers" in done.stderr
+
+
+def test_one_model_that_needs_a_queue_is_told_of_where_all_run_inline(serve, tmp_path):
+    for name in ("plain", "waits"):
+        models.add(tmp_path / "r" / name / "1" / "model.onnx", 1)
+    (tmp_path / "r" / "waits" / "config.pbtxt").write_text(
+        "max_batch_size: 8\ndynamic_batching { max_queue_delay_microseconds: 1000 priority_levels: 2\n"
+        "                    default_priority_level: 2 }\n")
+    s = serve("--schedule", "inline", paths=[tmp_path / "r"])
+    told = [(x["model"], x["field"], x["level"]) for x in s.lines("setting_without_effect")]
+    assert told == [("waits", "max_queue_delay", "warn"), ("waits", "priority_levels", "warn")]
+    assert s.infer("waits", {"x": ("FP32", [1, 1], [10])}).json()["outputs"][0]["data"] == [11]

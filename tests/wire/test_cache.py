@@ -325,6 +325,19 @@ def test_equal_requests_run_once(serve, root, options):
     assert metric(s, "galley_cache_requests_total", result="wait") == kinds.count("wait")
 
 
+def test_who_waited_for_an_equal_request_is_a_success(serve, root):
+    s = serve(*ON, "--threads", "1", "--triton-metrics", "on", paths=[root / "slow"])
+    kinds = [how(r) for r in together(s, [json_body({"x": np.array([[200]], np.int64)})] * 20)]
+    assert kinds.count("miss") == 1 and "wait" in kinds, kinds
+    assert metric(s, "inference_requests_total", model="slow", status="success") == 20
+    stats = s.get("/v2/models/slow/stats").json()["model_stats"][0]["inference_stats"]
+    assert stats["success"]["count"] == metric(s, "nv_inference_request_success", model="slow") == 20
+    assert stats["cache_hit"]["count"] == metric(s, "nv_cache_num_hits_per_model", model="slow") == 19
+    # Each of those that waited has done so for about as long as the one that computed.
+    waited_ns = stats["success"]["ns"] - stats["compute_infer"]["ns"]
+    assert waited_ns > kinds.count("wait") * stats["compute_infer"]["ns"] / 2
+
+
 def test_different_requests_do_not_wait_for_each_other(serve, root):
     s = serve(*ON, "--threads", "2", paths=[root / "slow"])
     replies = together(s, [json_body({"x": np.array([[i % 4]], np.int64)}) for i in range(24)])

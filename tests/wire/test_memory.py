@@ -61,6 +61,23 @@ def test_memory_of_a_burst_is_given_back(serve, tmp_path):
     assert ask(s, 1).status == 200
 
 
+@pytest.mark.skipif(harness.SANITIZE, reason="a sanitizer keeps freed memory")
+@pytest.mark.parametrize("schedule,goes_on", [("workers", True), ("inline", False), ("inline", True)])
+def test_memory_of_a_burst_is_given_back_on_loops_and_while_others_ask(serve, tmp_path, schedule, goes_on):
+    wide(tmp_path / "wide" / "model.onnx")
+    s = serve("--schedule", schedule, "--threads", "2", paths=[tmp_path / "wide"])
+    assert ask(s, 1).status == 200
+    before = s.rss()
+    for _ in range(3):
+        assert ask(s, 15000).status == 200
+    assert s.rss() > before + 64 * MIB
+
+    def is_back():
+        assert not goes_on or ask(s, 1).status == 200
+        return s.rss() < before + 24 * MIB
+    harness.wait_until(is_back, 20, "memory to be given back", 0.2)
+
+
 def test_a_batch_beyond_the_models_memory_fails_alone(serve, tmp_path):
     wide(tmp_path / "wide" / "model.onnx")
     s = serve("--model-memory-limit", "32MiB", "--request-timeout", "60s", paths=[tmp_path / "wide"])
