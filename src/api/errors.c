@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Errors in the dialect of the route. */
 #include "api/exchange.h"
+#include "api/faults.h"
 #include "api/grpc.h"
 #include "api/lazy.h"
 #include "api/route.h"
@@ -24,13 +25,20 @@ static enum gal_dialect dialect_of(const struct gal_exchange *x)
     return GAL_DIALECT_NATIVE;
 }
 
-/* message (place); hint */
+/* message (place); hint. All that is wrong with the fields, where that was noted. */
 static void put_sentence(struct gal_exchange *x, const struct gal_err *err, bool with_place)
 {
-    const char *text = gal_arena_printf(
-        &x->arena, "%s%s%s%s%s%s", err->message, with_place && err->place[0] ? " (at " : "",
-        with_place ? err->place : "", with_place && err->place[0] ? ")" : "",
-        err->hint[0] ? "; " : "", err->hint);
+    struct gal_str all = err->code == GAL_INVALID ? gal_faults_text(x) : (struct gal_str){NULL, 0};
+    const char *text;
+
+    if (all.p != NULL) {
+        gal_json_put_str(&x->out, all);
+        return;
+    }
+    text = gal_arena_printf(&x->arena, "%s%s%s%s%s%s", err->message,
+                            with_place && err->place[0] ? " (at " : "",
+                            with_place ? err->place : "", with_place && err->place[0] ? ")" : "",
+                            err->hint[0] ? "; " : "", err->hint);
 
     gal_json_put_str(&x->out, gal_str_of(text != NULL ? text : err->message));
 }

@@ -70,6 +70,7 @@ void gal_exchange_reset(struct gal_exchange *x)
     x->body = (struct gal_str){NULL, 0};
     x->model = NULL;
     x->infer = NULL;
+    x->faults = NULL;
     x->event = NULL;
     x->malformed = false;
     x->client_name = (struct gal_str){NULL, 0};

@@ -36,6 +36,7 @@ struct gal_event;
 struct gal_redis;
 struct gal_route;
 struct gal_infer;
+struct gal_faults;
 struct gal_exchange;
 
 /* How errors are rendered. */
@@ -161,6 +162,7 @@ struct gal_exchange {
     struct gal_lazy_place *place; /* it is parked until that has happened; NULL: it is not */
     bool *finished; /* set when it is, before on_finished, after which x may be gone; may be NULL */
     struct gal_cached *cached; /* its place in the response cache (api/cached.h); NULL: none */
+    struct gal_faults *faults; /* what is wrong with its fields (api/faults.h); NULL: nothing */
     struct gal_event *event;   /* it came as a CloudEvent (api/cloudevents.h); NULL: it did not */
     bool malformed; /* the event around the body is wrong: INVALID is 400 in all dialects */
     struct gal_str message_id;              /* of a message, for its error; p NULL: not known */

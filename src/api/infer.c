@@ -2,6 +2,7 @@
 #include "api/infer.h"
 
 #include "api/cached.h"
+#include "api/faults.h"
 #include "api/lazy.h"
 #include "api/validate.h"
 #include "http/grpc.h"
@@ -155,10 +156,15 @@ static void name_model(const struct gal_exchange *x, struct gal_err *err)
 /* For what is found in the features, or in the answer. */
 static void refuse(struct gal_exchange *x, struct gal_infer *inf, const struct gal_err *err)
 {
-    if (inf->refuse != NULL && inf->findings != NULL && inf->findings->refused > 0)
+    bool found = inf->findings != NULL && inf->findings->refused > 0;
+
+    if (inf->refuse != NULL && found) {
         inf->refuse(x, inf, err);
-    else
-        gal_exchange_fail(x, err);
+        return;
+    }
+    if (found)
+        gal_faults_find(x, inf->findings);
+    gal_exchange_fail(x, err);
 }
 
 void gal_infer_answer(struct gal_exchange *x)
@@ -328,12 +334,15 @@ void gal_infer_submit(struct gal_exchange *x)
 void gal_infer_run(struct gal_exchange *x, struct gal_infer *inf)
 {
     struct gal_err err;
-    enum gal_status st = check_complete(x, inf, &err);
+    enum gal_status st;
 
-    if (st == GAL_OK)
-        st = read_headers(x, inf, &err);
     x->rows = count_rows(x, inf);
     x->infer = inf;
+    st = gal_faults_settle(x, inf, &err);
+    if (st == GAL_OK)
+        st = check_complete(x, inf, &err);
+    if (st == GAL_OK)
+        st = read_headers(x, inf, &err);
     if (st == GAL_OK)
         st = gal_validate(x, inf, &err);
     if (st == GAL_OK)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/mlflow.h"
 
+#include "api/faults.h"
 #include "api/validate.h"
 #include "codec/tensor_json.h"
 
@@ -254,6 +255,19 @@ static enum gal_status set_tensor(struct gal_exchange *x, struct gal_infer *inf,
     return gal_infer_set(x, inf, &t, err);
 }
 
+static enum gal_status fail_unknown(const struct gal_exchange *x, struct gal_str name,
+                                    const char *root, const char *unknown, struct gal_err *err)
+{
+    const struct gal_model_info *info = x->model->info;
+
+    gal_fail(err, GAL_INVALID, "%s '%.*s'", unknown, GAL_STR_SHOWN(name));
+    gal_err_hint(err, "model '%.60s' has the input%s '%s'%s", x->model->name,
+                 info->input_count == 1 ? "" : "s",
+                 info->input_count > 0 ? info->inputs[0].name.p : "",
+                 info->input_count > 1 ? " and others" : "");
+    return fail_at(root, GAL_INVALID, err);
+}
+
 static enum gal_status set_named(struct gal_exchange *x, struct gal_infer *inf, yyjson_val *object,
                                  const char *root, const char *unknown, struct gal_err *err)
 {
@@ -266,20 +280,14 @@ static enum gal_status set_named(struct gal_exchange *x, struct gal_infer *inf, 
     {
         size_t index = gal_port_find(info->inputs, info->input_count, text_of(key));
 
+        if (index == SIZE_MAX && gal_validate_ignores(x->model))
+            continue;
+        st = index != SIZE_MAX ? set_tensor(x, inf, &info->inputs[index], v, root, err)
+                               : fail_unknown(x, text_of(key), root, unknown, err);
+        if (st != GAL_OK && gal_faults_take(x, text_of(key), err))
+            st = GAL_OK;
         if (st != GAL_OK)
-            break;
-        if (index != SIZE_MAX) {
-            st = set_tensor(x, inf, &info->inputs[index], v, root, err);
-            continue;
-        }
-        if (gal_validate_ignores(x->model))
-            continue;
-        gal_fail(err, GAL_INVALID, "%s '%.*s'", unknown, GAL_STR_SHOWN(text_of(key)));
-        gal_err_hint(err, "model '%.60s' has the input%s '%s'%s", x->model->name,
-                     info->input_count == 1 ? "" : "s",
-                     info->input_count > 0 ? info->inputs[0].name.p : "",
-                     info->input_count > 1 ? " and others" : "");
-        return fail_at(root, GAL_INVALID, err);
+            return st;
     }
     return st;
 }
@@ -383,30 +391,23 @@ static enum gal_status set_whole(struct gal_exchange *x, struct gal_mlflow *in,
     return fail_at("inputs", GAL_INVALID, err);
 }
 
-/* The first thing that is wrong; the others as far as there is room. */
-static enum gal_status fail_fields(const struct gal_native *n, struct gal_err *err)
+/* All that is wrong; the first in err. */
+static enum gal_status fail_fields(struct gal_exchange *x, const struct gal_native *n,
+                                   struct gal_err *err)
 {
-    char place[256], also[sizeof(err->hint)] = "";
-    size_t used = 0, i = 1;
+    char place[256];
 
-    for (; i < n->errors.count; i++) {
+    for (size_t i = 0; i < n->errors.count; i++) {
         const struct gal_native_error *e = &n->errors.at[i];
-        int more;
 
         gal_native_error_place(e, place, sizeof(place));
-        more = snprintf(also + used, sizeof(also) - used, "%s%s: %s", i > 1 ? "; " : "also ", place,
-                        e->message);
-        if (more < 0 || used + (size_t)more + 24 > sizeof(also)) /* a number must find room too */
-            break;
-        used += (size_t)more;
+        gal_faults_add(x, i == 0 ? gal_arena_printf(&x->arena, "%s (at %s)", e->message, place)
+                                 : gal_arena_printf(&x->arena, "%s%s: %s", i == 1 ? "also " : "",
+                                                    place, e->message));
     }
-    if (i < n->errors.count)
-        snprintf(also + used, sizeof(also) - used, "%s %zu more", used > 0 ? "; and" : "and",
-                 n->errors.count - i);
     gal_native_error_place(&n->errors.at[0], place, sizeof(place));
     gal_fail(err, GAL_INVALID, "%s", n->errors.at[0].message);
     gal_err_place(err, "%s", place);
-    gal_err_hint(err, "%s", also);
     return GAL_INVALID;
 }
 
@@ -420,7 +421,7 @@ static enum gal_status decode_rows(struct gal_exchange *x, struct gal_mlflow *in
         return gal_fail(err, GAL_INVALID, "%zu rows; a request may have %zu (max_instances)",
                         n->rows, x->api->options->instances_max);
     st = gal_native_decode(x->model, n, &x->arena, inf->inputs, err);
-    return st == GAL_INVALID && n->errors.count > 0 ? fail_fields(n, err) : st;
+    return st == GAL_INVALID && n->errors.count > 0 ? fail_fields(x, n, err) : st;
 }
 
 enum gal_status gal_mlflow_decode(struct gal_exchange *x, struct gal_mlflow *in,

@@ -667,7 +667,7 @@ static void find_more(struct decode *d, const struct gal_value *inputs)
     struct gal_findings *findings;
     struct gal_value *filled;
 
-    if (m == NULL || m->feature_count == 0 || m->feature_count != d->inputs.count || d->mapped)
+    if (m == NULL || m->feature_count == 0 || m->feature_count != d->inputs.count)
         return;
     findings = gal_arena_small(d->arena, sizeof(*findings));
     filled = gal_arena_array(d->arena, d->inputs.count, sizeof(*filled));
@@ -695,10 +695,12 @@ static enum gal_status decode_rows(struct decode *d, struct gal_value *inputs, s
     }
     if (st != GAL_OK)
         return st;
-    if (d->mapped == NULL || map_columns(d))
+    bool has_rows = d->mapped == NULL || map_columns(d);
+    if (has_rows)
         put_rows(d);
     if (d->n->errors.count > 0) {
-        find_more(d, inputs);
+        if (has_rows)
+            find_more(d, inputs);
         return gal_fail(err, GAL_INVALID, "%s", d->n->errors.at[0].message);
     }
     for (size_t i = 0; i < d->inputs.count; i++)

@@ -23,6 +23,13 @@ struct gal_oip_output {
     struct gal_oip_place place; /* where its bytes go */
 };
 
+/* An input that could not be read, of a request that was read on. */
+struct gal_oip_wrong {
+    struct gal_str name;
+    struct gal_err err;
+};
+#define GAL_OIP_WRONG_MAX 64u /* of a request; behind them it is not read on */
+
 struct gal_oip_request {
     struct gal_str id;   /* p NULL: none was sent */
     uint64_t timeout_us; /* parameter `timeout`; 0: none */
@@ -32,6 +39,8 @@ struct gal_oip_request {
     struct gal_oip_place *input_places; /* as many as inputs; NULL: none is in shared memory. An
                                            input with a place has no data yet */
     size_t input_count;
+    struct gal_oip_wrong *wrong; /* their places in inputs have the datatype NONE */
+    size_t wrong_count;
     struct gal_str content_type;   /* MLServer's parameter of the request; p NULL: none */
     struct gal_str *content_types; /* of the inputs, each p NULL: none; NULL: no input has one */
     struct gal_oip_output *outputs;
@@ -46,7 +55,9 @@ enum gal_status gal_oip_decode(struct gal_str model, struct gal_str json, struct
                                struct gal_arena *arena, struct gal_oip_request *out,
                                struct gal_err *err);
 
-/* For a model: null is taken in the data of features that are nullable. */
+/* For a model: null is taken in the data of features that are nullable. Where it has features, an
+ * input that is wrong is noted in out->wrong and the others are read all the same: INVALID then,
+ * with the first in err, and gal_oip_run tells them all. */
 enum gal_status gal_oip_decode_model(const struct gal_model *m, struct gal_str json,
                                      struct gal_str binary, struct gal_arena *arena,
                                      struct gal_oip_request *out, struct gal_err *err);
@@ -109,10 +120,10 @@ void gal_oip_put_config(struct gal_buf *out, const struct gal_model *m);
  * room. NULL with err filled when not. */
 struct gal_infer *gal_oip_open(struct gal_exchange *x, struct gal_str name, struct gal_str version,
                                struct gal_err *err);
-/* Fetches the request's inputs from their places and runs; ends in encode and finish, or in fail.
- * Before encode the outputs with classes have become BYTES of rank 1 or 2, and those with a place
- * have been written there: its `bytes` is how many, and encode leaves them out. req lives in the
- * exchange's arena and becomes inf->state. */
+/* Fetches the request's inputs from their places and runs (or refuses what was noted); ends in
+ * encode and finish, or in fail. Before encode the outputs with classes have become BYTES of rank 1
+ * or 2, and those with a place have been written there: its `bytes` is how many, and encode leaves
+ * them out. req lives in the exchange's arena and becomes inf->state. */
 void gal_oip_run(struct gal_exchange *x, struct gal_infer *inf, struct gal_oip_request *req,
                  void (*encode)(struct gal_exchange *x, struct gal_infer *inf));
 

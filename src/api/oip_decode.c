@@ -465,6 +465,27 @@ static enum gal_status count_list(yyjson_val *v, const char *name, size_t *out, 
     return GAL_INVALID;
 }
 
+/* Is the input noted, and may the next one be read? Not where the place of its binary data hangs on
+ * this one, nor where only the first error is looked for. */
+static bool note_wrong(struct decoder *d, struct gal_str binary_before, const struct gal_err *err)
+{
+    struct gal_oip_request *r = d->out;
+    struct gal_tensor *t = &r->inputs[r->input_count];
+    const struct gal_manifest *m = d->of != NULL ? d->of->manifest : NULL;
+
+    if (m == NULL || m->feature_count == 0 || err == NULL || err->code != GAL_INVALID ||
+        t->name.p == NULL || r->wrong_count == GAL_OIP_WRONG_MAX ||
+        (d->binary.n > 0 && d->binary.n == binary_before.n))
+        return false;
+    if (r->wrong == NULL)
+        r->wrong = gal_arena_array(d->arena, GAL_OIP_WRONG_MAX, sizeof(*r->wrong));
+    if (r->wrong == NULL)
+        return false;
+    r->wrong[r->wrong_count++] = (struct gal_oip_wrong){t->name, *err};
+    t->dtype = GAL_DT_NONE;
+    return true;
+}
+
 static enum gal_status read_inputs(struct decoder *d, yyjson_val *list, struct gal_err *err)
 {
     struct gal_oip_request *r = d->out;
@@ -482,11 +503,21 @@ static enum gal_status read_inputs(struct decoder *d, yyjson_val *list, struct g
     d->input_max = count;
     v = unsafe_yyjson_get_first(list);
     for (; r->input_count < count; r->input_count++, v = unsafe_yyjson_get_next(v)) {
+        struct gal_str binary = d->binary;
+
+        r->inputs[r->input_count].name.p = NULL;
         st = read_input(d, v, &r->inputs[r->input_count], &places[r->input_count], err);
-        if (st != GAL_OK)
-            return fail_under("inputs", r->input_count, st, err);
+        if (st != GAL_OK) {
+            fail_under("inputs", r->input_count, st, err);
+            if (!note_wrong(d, binary, err))
+                return st;
+        }
         if (places[r->input_count].region.p != NULL)
             r->input_places = places;
+    }
+    if (r->wrong_count > 0) {
+        *err = r->wrong[0].err;
+        return GAL_INVALID;
     }
     if (d->binary.n > 0)
         return gal_fail(err, GAL_INVALID,

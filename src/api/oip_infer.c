@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* POST /v2/models/{model}[/versions/{version}]/infer */
+#include "api/faults.h"
 #include "api/image_body.h"
 #include "api/oip.h"
 #include "api/route.h"
@@ -72,6 +73,8 @@ static enum gal_status want(struct gal_exchange *x, struct gal_infer *inf,
 static enum gal_status fill(struct gal_exchange *x, struct gal_infer *inf,
                             struct gal_oip_request *req, struct gal_err *err)
 {
+    if (req->wrong_count > 0 && (req->input_places != NULL || gal_oip_has_content(req)))
+        return GAL_OK; /* the others are more than their data: what was noted refuses it */
     if (req->input_places != NULL && gal_oip_fetch(x, req, err) != GAL_OK)
         return err->code;
     if (gal_oip_has_content(req)) {
@@ -80,11 +83,15 @@ static enum gal_status fill(struct gal_exchange *x, struct gal_infer *inf,
         return gal_oip_hold(x, req, err);
     }
     for (size_t i = 0; i < req->input_count; i++) {
-        enum gal_status st = gal_infer_set(x, inf, &req->inputs[i], err);
+        enum gal_status st;
 
+        if (req->wrong_count > 0 && req->inputs[i].dtype == GAL_DT_NONE)
+            continue;
+        st = gal_infer_set(x, inf, &req->inputs[i], err);
         if (st != GAL_OK) {
             gal_err_place(err, "inputs[%zu]", i);
-            return st;
+            if (!gal_faults_take(x, req->inputs[i].name, err))
+                return st;
         }
     }
     if (want(x, inf, req, err) != GAL_OK)
@@ -175,6 +182,8 @@ void gal_oip_run(struct gal_exchange *x, struct gal_infer *inf, struct gal_oip_r
 {
     struct gal_err err;
 
+    for (size_t i = 0; i < req->wrong_count; i++)
+        (void)gal_faults_take(x, req->wrong[i].name, &req->wrong[i].err);
     if (fill(x, inf, req, &err) != GAL_OK) {
         gal_exchange_fail(x, &err);
         return;
@@ -191,10 +200,14 @@ void gal_oip_run(struct gal_exchange *x, struct gal_infer *inf, struct gal_oip_r
 static enum gal_status take_body(struct gal_exchange *x, struct gal_infer *inf,
                                  struct gal_oip_request *req, struct gal_err *err)
 {
-    if (!gal_image_is_body(x))
-        return decode(x, req, err);
+    enum gal_status st;
+
     memset(req, 0, sizeof(*req));
     gal_err_clear(err);
+    if (!gal_image_is_body(x)) {
+        st = decode(x, req, err);
+        return req->wrong_count > 0 ? GAL_OK : st; /* gal_oip_run refuses it */
+    }
     return gal_image_decode_body(x, inf, err);
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "api/faults.h"
 #include "api/tfs.h"
 #include "api/validate.h"
 
@@ -198,7 +199,8 @@ static enum gal_status fill_columns(struct gal_exchange *x, struct gal_infer *in
         st = fill_whole(x, inf, name, value, err);
         if (st != GAL_OK) {
             gal_err_place(err, "inputs.%.*s", (int)(name.n < 128 ? name.n : 128), name.p);
-            return st;
+            if (!gal_faults_take(x, name, err))
+                return st;
         }
     }
     return GAL_OK;
@@ -226,66 +228,139 @@ static yyjson_val *default_of(const struct gal_feature *f, struct gal_arena *are
 }
 
 /* One input of all instances, which are objects: its values become the rows of a tensor. */
-static enum gal_status fill_feature(struct gal_exchange *x, struct gal_infer *inf,
-                                    struct gal_str name, yyjson_val *rows, yyjson_val *context,
-                                    const char *where, struct gal_err *err)
-{
-    const struct gal_port *port = find_port(x, name, err);
-    struct gal_tensor t = {.name = name};
-    struct filler f = {.t = &t, .arena = &x->arena};
-    size_t count = unsafe_yyjson_get_len(rows);
-    yyjson_val *row = unsafe_yyjson_get_first(rows), *v;
-    enum gal_status st = port != NULL ? GAL_OK : err->code;
-    const struct gal_feature *feature =
-        port != NULL ? gal_validate_feature(x->model, (size_t)(port - x->model->info->inputs))
-                     : NULL;
+struct column {
+    struct gal_str name;
+    const struct gal_feature *feature; /* NULL: none */
+    yyjson_val *context;
+    bool is_optional;
+    struct gal_tensor t;
+    struct filler f;
+};
 
-    t.dtype = port != NULL ? port->dtype : GAL_DT_NONE;
-    for (size_t i = 0; i < count && st == GAL_OK; i++, row = unsafe_yyjson_get_next(row)) {
-        v = unsafe_yyjson_is_obj(row) ? yyjson_obj_getn(row, name.p, name.n) : NULL;
-        if (v == NULL && context != NULL)
-            v = yyjson_obj_getn(context, name.p, name.n);
-        if (v == NULL && feature != NULL && feature->absent.set)
-            v = default_of(feature, &x->arena);
-        gal_validate_nulls(feature, v);
-        if (v == NULL)
-            st = gal_fail(err, GAL_INVALID, "input '%.*s' is missing%s",
-                          (int)(name.n < 128 ? name.n : 128), name.p,
-                          port->optional ? " here, and there in another row" : "");
-        if (st == GAL_OK && i == 0) {
-            st = find_shape(&f, v, err);
-            if (st == GAL_OK && f.rank == GAL_RANK_MAX)
-                st = gal_fail(err, GAL_INVALID, "arrays lie deeper than %u levels", GAL_RANK_MAX);
-            if (st == GAL_OK) {
-                memmove(f.shape + 1, f.shape, f.rank * sizeof(*f.shape));
-                f.shape[0] = (int64_t)count;
-                f.rank++;
-                st = reserve(&f, err);
-            }
-        }
-        if (st == GAL_OK)
-            st = take_level(&f, v, 1, err);
-        if (st != GAL_OK)
-            gal_err_place(err, "%s[%zu].%.*s", where, i, (int)(name.n < 128 ? name.n : 128),
-                          name.p);
-    }
-    if (st != GAL_OK)
-        return st;
-    complete_shape(&f, port);
-    return gal_infer_set(x, inf, &t, err);
+static yyjson_val *value_in(const struct column *c, yyjson_val *row)
+{
+    yyjson_val *v = unsafe_yyjson_is_obj(row) ? yyjson_obj_getn(row, c->name.p, c->name.n) : NULL;
+
+    if (v == NULL && c->context != NULL)
+        v = yyjson_obj_getn(c->context, c->name.p, c->name.n);
+    if (v == NULL && c->feature != NULL && c->feature->absent.set)
+        v = default_of(c->feature, c->f.arena);
+    gal_validate_nulls(c->feature, v);
+    return v;
 }
 
-/* All keys are inputs, unless the model's package says that others do not matter. */
-static enum gal_status check_keys(struct gal_exchange *x, yyjson_val *row, struct gal_err *err)
+/* Memory for `count` rows like v (NULL: of one value each). */
+static enum gal_status reserve_rows(struct column *c, yyjson_val *v, size_t count,
+                                    struct gal_err *err)
+{
+    struct filler *f = &c->f;
+    enum gal_status st = v != NULL ? find_shape(f, v, err) : GAL_OK;
+
+    if (st == GAL_OK && f->rank == GAL_RANK_MAX)
+        st = gal_fail(err, GAL_INVALID, "arrays lie deeper than %u levels", GAL_RANK_MAX);
+    if (st != GAL_OK)
+        return st;
+    memmove(f->shape + 1, f->shape, f->rank * sizeof(*f->shape));
+    f->shape[0] = (int64_t)count;
+    f->rank++;
+    return reserve(f, err);
+}
+
+static enum gal_status take_row(struct column *c, yyjson_val *row, size_t count,
+                                struct gal_err *err)
+{
+    yyjson_val *v = value_in(c, row);
+    enum gal_status st = GAL_OK;
+
+    if (v == NULL)
+        st = gal_fail(err, GAL_INVALID, "input '%.*s' is missing%s",
+                      (int)(c->name.n < 128 ? c->name.n : 128), c->name.p,
+                      c->is_optional ? " here, and there in another row" : "");
+    if (c->f.data == NULL && (v != NULL || (c->feature != NULL && c->feature->rank == 0))) {
+        struct gal_err why;
+        enum gal_status reserved = reserve_rows(c, v, count, &why);
+
+        if (reserved != GAL_OK) {
+            *err = why;
+            return reserved;
+        }
+    }
+    return st == GAL_OK ? take_level(&c->f, v, 1, err) : st;
+}
+
+/* Something stands in the row's place, and the next row comes. False: there is no place yet. */
+static bool pass_over(struct column *c, size_t row)
+{
+    size_t rows = c->f.rank > 0 ? (size_t)c->f.shape[0] : 0, a_row, size;
+
+    if (c->f.data == NULL || rows == 0)
+        return false;
+    a_row = c->t.count / rows;
+    size = gal_dtype_size(c->t.dtype);
+    memset(c->f.data + row * a_row * size, 0, a_row * size);
+    c->f.next = (row + 1) * a_row;
+    return true;
+}
+
+static enum gal_status fill_feature(struct gal_exchange *x, struct gal_infer *inf, size_t input,
+                                    yyjson_val *rows, yyjson_val *context, const char *where,
+                                    struct gal_err *err)
+{
+    struct gal_str name = x->model->info->inputs[input].name;
+    const struct gal_port *port = find_port(x, name, err);
+    struct column c = {.name = name, .context = context, .t = {.name = name}};
+    size_t count = unsafe_yyjson_get_len(rows);
+    yyjson_val *row = unsafe_yyjson_get_first(rows);
+
+    if (port == NULL)
+        return err->code;
+    c.feature = gal_validate_feature(x->model, input);
+    c.is_optional = port->optional;
+    c.t.dtype = port->dtype;
+    c.f = (struct filler){.t = &c.t, .arena = &x->arena};
+    for (size_t i = 0; i < count; i++, row = unsafe_yyjson_get_next(row)) {
+        enum gal_status st = take_row(&c, row, count, err);
+
+        if (st == GAL_OK)
+            continue;
+        gal_err_place(err, "%s[%zu].%.*s", where, i, (int)(name.n < 128 ? name.n : 128), name.p);
+        if (!pass_over(&c, i))
+            return gal_faults_take(x, name, err) ? GAL_OK : st;
+        if (!gal_faults_take_row(x, input, i, err))
+            return st;
+    }
+    complete_shape(&c.f, port);
+    enum gal_status st = gal_infer_set(x, inf, &c.t, err);
+    return st != GAL_OK && gal_faults_take(x, name, err) ? GAL_OK : st;
+}
+
+static void place_row(struct gal_err *err, const char *where, size_t row)
+{
+    if (row == SIZE_MAX)
+        gal_err_place(err, "%s", where);
+    else
+        gal_err_place(err, "%s[%zu]", where, row);
+}
+
+/* All keys are inputs, unless the model's package says that others do not matter. `row`: which one
+ * of `where`; SIZE_MAX: that itself. */
+static enum gal_status check_keys(struct gal_exchange *x, yyjson_val *object, const char *where,
+                                  size_t row, struct gal_err *err)
 {
     yyjson_val *key, *value;
     size_t i, n;
 
-    if (!unsafe_yyjson_is_obj(row))
-        return gal_fail(err, GAL_INVALID, "an object is expected, got %s", gal_json_type_name(row));
-    yyjson_obj_foreach(row, i, n, key, value)
+    if (!unsafe_yyjson_is_obj(object)) {
+        gal_fail(err, GAL_INVALID, "an object is expected, got %s", gal_json_type_name(object));
+        place_row(err, where, row);
+        return GAL_INVALID;
+    }
+    yyjson_obj_foreach(object, i, n, key, value)
     {
-        if (find_port(x, text_of(key), err) == NULL && !gal_validate_ignores(x->model))
+        if (find_port(x, text_of(key), err) != NULL || gal_validate_ignores(x->model))
+            continue;
+        place_row(err, where, row);
+        if (!gal_faults_take(x, text_of(key), err))
             return err->code;
     }
     return GAL_OK;
@@ -296,16 +371,11 @@ static enum gal_status check_rows(struct gal_exchange *x, yyjson_val *rows, cons
 {
     size_t count = unsafe_yyjson_get_len(rows);
     yyjson_val *row = unsafe_yyjson_get_first(rows);
+    enum gal_status st = GAL_OK;
 
-    for (size_t i = 0; i < count; i++, row = unsafe_yyjson_get_next(row)) {
-        enum gal_status st = check_keys(x, row, err);
-
-        if (st != GAL_OK) {
-            gal_err_place(err, "%s[%zu]", where, i);
-            return st;
-        }
-    }
-    return GAL_OK;
+    for (size_t i = 0; i < count && st == GAL_OK; i++, row = unsafe_yyjson_get_next(row))
+        st = check_keys(x, row, where, i, err);
+    return st;
 }
 
 /* An optional input that no row has, nor what stands for all of them, is left out. */
@@ -335,7 +405,7 @@ static enum gal_status fill_objects(struct gal_exchange *x, struct gal_infer *in
 
     for (size_t i = 0; i < info->input_count && st == GAL_OK; i++)
         if (!is_left_out(x, i, rows, context))
-            st = fill_feature(x, inf, info->inputs[i].name, rows, context, where, err);
+            st = fill_feature(x, inf, i, rows, context, where, err);
     return st;
 }
 
@@ -372,10 +442,8 @@ static enum gal_status fill_examples(struct gal_exchange *x, struct gal_infer *i
         gal_err_place(err, "examples");
         return GAL_INVALID;
     }
-    if (context != NULL && check_keys(x, context, err) != GAL_OK) {
-        gal_err_place(err, "context");
+    if (context != NULL && check_keys(x, context, "context", SIZE_MAX, err) != GAL_OK)
         return err->code;
-    }
     return fill_objects(x, inf, rows, context, "examples", err);
 }
 

@@ -101,11 +101,12 @@ static enum gal_status decode(struct gal_exchange *x, const struct message *m,
 {
     enum gal_status st;
 
+    memset(req, 0, sizeof(*req));
     if (m->raw)
         return gal_oip_decode_raw(x->model, m->binary, &x->arena, req, err);
     st = gal_oip_decode_model(x->model, m->json, m->binary, &x->arena, req, err);
     x->message_id = req->id;
-    return st;
+    return req->wrong_count > 0 ? GAL_OK : st; /* gal_oip_run refuses it */
 }
 
 /* The error of a request whose model has gone is to carry its id, too. */

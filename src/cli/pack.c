@@ -3,6 +3,7 @@
 #include "cli/print.h"
 #include "cli/progress.h"
 #include "cli/sealing.h"
+#include "package/golden.h"
 #include "package/pack.h"
 #include "text/json.h"
 
@@ -10,10 +11,12 @@
 
 #define JSON_BYTES_MAX (8u << 20)
 #define ARENA_MAX (64u << 20)
+#define GOLDEN_BYTES_MAX (1u << 30)
 
 struct packing {
     struct gal_cli *cli;
     struct gal_package *package; /* owned */
+    bool has_no_cases;           /* the file of golden cases that it names is empty */
     struct gal_environment environment;
     const char *path; /* of the file; arena's */
     struct gal_pack_options options;
@@ -24,25 +27,40 @@ struct packing {
 /* --- what is missing or flagged --- */
 
 /* The parts that a package may do without, and what then is not known (PKG-02). */
-static size_t list_missing(const struct gal_package *p, const char *out[4])
+static size_t list_missing(const struct packing *k, const char *out[4])
 {
-    const struct gal_manifest *m = p->manifest;
+    const struct gal_manifest *m = k->package->manifest;
     size_t n = 0;
     if (m->feature_count == 0)
         out[n++] = "no features: requests are held against the model's own inputs alone";
     if (m->golden_file.n == 0)
         out[n++] = "no golden cases: nothing proves that the model still predicts what it did "
                    "(galley record makes them)";
+    else if (k->has_no_cases)
+        out[n++] = "the file of golden cases holds none: nothing proves that the model still "
+                   "predicts what it did (galley record makes them)";
     if (m->freeze_file.n == 0)
         out[n++] = "no freeze list (provenance.freeze): nobody knows what it was trained with";
     return n;
+}
+
+/* What cannot be read is told of where the cases are run. */
+static bool has_no_cases(struct gal_package *p)
+{
+    struct gal_golden *golden = NULL;
+    struct gal_arena arena;
+    gal_arena_init(&arena, 65536, 0, GOLDEN_BYTES_MAX);
+    bool none =
+        gal_package_golden(p, &arena, &golden, NULL) == GAL_OK && golden && golden->case_count == 0;
+    gal_arena_release(&arena);
+    return none;
 }
 
 /* Prints all; returns how many. */
 static size_t print_findings(const struct packing *k)
 {
     const char *missing[4];
-    size_t n = list_missing(k->package, missing);
+    size_t n = list_missing(k, missing);
     FILE *err = k->cli->err;
     for (size_t i = 0; i < n; i++)
         fprintf(err, "note: %s\n", missing[i]);
@@ -93,7 +111,7 @@ static void print_json(const struct packing *k)
 {
     const struct gal_manifest *m = k->package->manifest;
     const char *missing[4];
-    size_t n = list_missing(k->package, missing);
+    size_t n = list_missing(k, missing);
     struct gal_buf b;
     gal_buf_init(&b, JSON_BYTES_MAX);
     gal_json_put_member(&b, "{", "file", gal_str_of(k->path));
@@ -150,6 +168,7 @@ static enum gal_status pack(struct packing *k)
         status = gal_package_environment(k->package, &cli->arena, &k->environment, &k->err);
     if (status)
         return status;
+    k->has_no_cases = has_no_cases(k->package);
     size_t findings = print_findings(k);
     if (findings > 0 && gal_cli_has(cli, "strict"))
         return gal_fail(&k->err, GAL_INVALID, "%s: not packed: %zu finding%s, see above",
@@ -201,7 +220,8 @@ const struct gal_command gal_command_pack = {
         "lock.json (digests, provenance, versions) and sbom.spdx.json (SPDX 2.3). The file is an "
         "OCI image layout with an artifact by the CNCF ModelPack specification, which registries, "
         "skopeo and oras handle.\n\n"
-        "Golden cases are run first: a package that does not reproduce them is not packed.\n\n"
+        "Golden cases are run first: a package that does not reproduce them, or whose file of "
+        "cases is empty, is not packed.\n\n"
         "Equal files give equal bytes, on any day and machine. SOURCE_DATE_EPOCH sets the time in "
         "the SBOM, which is 1970 otherwise. A part that is named and not there is an error; one "
         "that a package may do without is noted.",

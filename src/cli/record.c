@@ -13,6 +13,7 @@
 
 #define RECORD_BYTES_MAX (1u << 30)
 #define INPUTS_BYTES_MAX (512u << 20)
+#define EMPTY_BYTES_MAX 4096u /* of a file that may hold no cases; a larger one holds some */
 #define NO_CASES "{\"cases\": []}\n"
 #define UNTOLD GAL_STR("golden.json")
 #define NAMING "golden: golden.json\n"
@@ -55,6 +56,24 @@ static bool is_there(const char *path)
     return gal_file_stat(path, &info, NULL) == GAL_OK && info.kind != GAL_FILE_NONE;
 }
 
+/* A file without cases: of an earlier call that was interrupted, or written by hand. */
+static bool is_empty(const char *path)
+{
+    struct gal_golden *golden = NULL;
+    struct gal_arena arena;
+    struct gal_buf text;
+    bool none;
+
+    if (gal_file_read(path, EMPTY_BYTES_MAX, &text, NULL) != GAL_OK)
+        return false;
+    gal_arena_init(&arena, 4096, 0, 64u << 10);
+    none = gal_golden_read(gal_buf_str(&text), path, 0, 0, &arena, &golden, NULL) == GAL_OK &&
+           golden->case_count == 0;
+    gal_arena_release(&arena);
+    gal_buf_release(&text);
+    return none;
+}
+
 /* The manifest may name golden cases that this command is to make: without them the package would
  * not open. */
 static enum gal_status prepare(const struct gal_cli *cli, struct gal_arena *arena, struct target *t,
@@ -81,7 +100,7 @@ static enum gal_status prepare(const struct gal_cli *cli, struct gal_arena *aren
                  GAL_STR_ARG(t->is_named ? m->golden_file : UNTOLD));
     }
     snprintf(t->path, sizeof t->path, "%s", output ? output : t->named);
-    if (is_there(t->path) && !gal_cli_has(cli, "force")) {
+    if (is_there(t->path) && !gal_cli_has(cli, "force") && !is_empty(t->path)) {
         gal_fail(err, GAL_CONFLICT, "%.200s is there already", t->path);
         gal_err_hint(err, "--force records it anew; -o FILE writes another file");
         return GAL_CONFLICT;

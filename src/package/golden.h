@@ -70,7 +70,8 @@ enum gal_status gal_package_golden(struct gal_package *p, struct gal_arena *aren
                                    struct gal_golden **out, struct gal_err *err);
 /* Does it answer as it promises? Reads them and runs them through a session of it, as
  * gal_golden_prove; what load, `verify`, `pack`, `push`, `image build` and `init` all ask. *golden
- * NULL: there are none, and all is well. */
+ * NULL: its manifest names none, and all is well. INVALID also where the file that it names has no
+ * cases. */
 enum gal_status gal_package_prove(struct gal_package *p, const struct gal_backend_ops *ops,
                                   struct gal_session *session, struct gal_arena *arena,
                                   struct gal_golden **golden, struct gal_proof *proof,

@@ -29,6 +29,12 @@ enum gal_status gal_package_prove(struct gal_package *p, const struct gal_backen
 {
     enum gal_status status = gal_package_golden(p, arena, golden, err);
 
+    if (!status && *golden && (*golden)->case_count == 0) { /* it would pass whatever it answers */
+        *golden = NULL;
+        status = gal_fail(err, GAL_INVALID, "it holds no golden cases: they prove nothing");
+        gal_err_place(err, "%.*s", GAL_STR_SHOWN(p->manifest->golden_file));
+        gal_err_hint(err, "`galley record` makes some; a package may also name none");
+    }
     if (!status && *golden)
         status = gal_golden_prove(*golden, ops, session, arena, proof, err);
     return status;

@@ -7,9 +7,10 @@
 #include "package/package.h"
 
 struct gal_dockerfile_options {
-    const char *base;     /* of the last stage; NULL: debian:12.12-slim */
-    const char *galley;   /* image that galley comes from; NULL: the binary lies in the context */
-    const char *package;  /* path of the package in the build context */
+    const char *base;     /* of all stages; NULL: debian:12.12-slim */
+    const char *galley;   /* image of `galley image build`; NULL: the binary lies in the context */
+    const char *package;  /* path of the package in the build context, fit for a COPY */
+    bool is_dir;          /* the package is a directory */
     unsigned user, port;  /* 0: 65532, 8080 */
     bool without_weights; /* the package comes from MODEL_PATH at the start */
 };

@@ -5,9 +5,10 @@
 #include "package/pack.h"
 #include "package/package.h"
 #include "source/plan.h"
-#include "source/shelf.h"
 
 #include <stdio.h>
+
+#define INDEX_DEPTH_MAX 3u
 
 static void on_progress(const struct gal_oci_descriptor *d, enum gal_transfer_step step,
                         uint64_t done, uint64_t total, void *ctx)
@@ -45,6 +46,41 @@ static bool is_version(const char *tag)
     return tag[strspn(tag, "0123456789.")] == '\0';
 }
 
+static uint64_t plus(uint64_t a, uint64_t b)
+{
+    return b < UINT64_MAX - a ? a + b : UINT64_MAX;
+}
+
+/* Of all blobs that a pull brings, the manifest's own bytes included. Of an index all manifests
+ * come; one of another kind in it counts as what it says of itself. */
+static enum gal_status count_blobs(struct gal_source_run *r, struct gal_registry *registry,
+                                   struct gal_str body, unsigned depth, uint64_t *sum,
+                                   struct gal_err *err)
+{
+    struct gal_oci_manifest m;
+    struct gal_oci_index x;
+    enum gal_status status;
+    *sum = plus(*sum, body.n);
+    if (!gal_oci_is_index(body)) {
+        status = gal_oci_manifest_read(body, r->arena, &m, err);
+        for (size_t i = 0; !status && i < m.layer_count; i++)
+            *sum = plus(*sum, m.layers[i].size);
+        *sum = status ? *sum : plus(*sum, m.config.size);
+        return status;
+    }
+    status = gal_oci_index_read(body, r->arena, &x, err);
+    for (size_t i = 0; !status && i < x.manifest_count; i++) {
+        struct gal_oci_descriptor d;
+        struct gal_str inner;
+        if (depth == INDEX_DEPTH_MAX)
+            return gal_fail(err, GAL_INVALID, "indexes in indexes, more than %u deep", depth);
+        status = gal_registry_manifest(registry, x.manifests[i].digest, r->arena, &d, &inner, err);
+        if (!status)
+            status = count_blobs(r, registry, inner, depth + 1, sum, err);
+    }
+    return status;
+}
+
 enum gal_status gal_plan_oci(struct gal_source_run *r, struct gal_err *err)
 {
     struct gal_registry_options o;
@@ -57,9 +93,14 @@ enum gal_status gal_plan_oci(struct gal_source_run *r, struct gal_err *err)
     if (!status)
         status =
             gal_registry_manifest(registry, gal_reference_name(&ref), r->arena, &d, &body, err);
+    if (!status)
+        status = count_blobs(r, registry, body, 0, &r->plan.bytes, err);
     gal_registry_close(registry);
     if (status)
         return status;
+    /* Blobs and the files out of them lie there together for a while; compressed ones are counted
+     * again when they have come. */
+    r->plan.bytes = plus(r->plan.bytes, r->plan.bytes);
     (void)snprintf(ref.digest, sizeof ref.digest, "%s", d.digest);
     r->plan.origin =
         gal_arena_printf(r->arena, "oci://%s", gal_reference_text(&ref, text, sizeof text));
@@ -72,7 +113,20 @@ enum gal_status gal_plan_oci(struct gal_source_run *r, struct gal_err *err)
     return r->plan.origin && r->plan.root && r->plan.identity ? GAL_OK : gal_plan_no_memory(err);
 }
 
-static enum gal_status unpack(const char *layout, const char *to, struct gal_err *err)
+/* What was counted on is less where layers are compressed. */
+static enum gal_status make_room(const struct gal_source_run *r, const struct gal_package *p,
+                                 struct gal_err *err)
+{
+    uint64_t bytes = r->plan.bytes / 2;
+    for (size_t i = 0; i < p->file_count; i++)
+        bytes = plus(bytes, p->files[i].size);
+    if (bytes <= r->plan.bytes)
+        return GAL_OK;
+    return gal_shelf_room(r->shelf, r->hold, bytes, r->options->cache_bytes_max, err);
+}
+
+static enum gal_status unpack(const struct gal_source_run *r, const char *layout, const char *to,
+                              struct gal_err *err)
 {
     struct gal_package *p;
     char *parent = gal_strndup(to, (size_t)(strrchr(to, '/') - to));
@@ -82,7 +136,9 @@ static enum gal_status unpack(const char *layout, const char *to, struct gal_err
         status = gal_package_open_bare(layout, &p, err);
     if (status)
         return status;
-    status = gal_unpack(p, to, err);
+    status = make_room(r, p, err);
+    if (!status)
+        status = gal_unpack(p, to, err);
     gal_package_close(p);
     return status;
 }
@@ -103,7 +159,7 @@ enum gal_status gal_pull_oci(struct gal_source_run *r, const char *dir, struct g
     if (to && layout && !status)
         status = gal_dir_remove(files, err);
     if (!status)
-        status = unpack(layout, to, err);
+        status = unpack(r, layout, to, err);
     if (!status)
         status = gal_dir_remove(layout, err);
     if (to && layout)

@@ -6,6 +6,7 @@
 #define GAL_SOURCE_PLAN_H
 
 #include "net/fetch.h"
+#include "source/shelf.h"
 #include "source/sigv4.h"
 #include "source/url.h"
 
@@ -38,6 +39,7 @@ struct gal_auth {
 struct gal_source_plan {
     struct gal_source_object *objects;
     size_t count, cap;
+    uint64_t bytes;       /* that the cache needs beside the objects', while it is fetched */
     const char *root;     /* what is handed out, below the entry */
     const char *origin;   /* as a user may see it: with version or digest */
     const char *local;    /* what is handed out lies there on this machine; NULL: it is fetched */
@@ -54,6 +56,8 @@ struct gal_source_run {
     struct gal_fetcher *fetcher; /* of the calling thread */
     const char *root; /* of the plan, when the kind that is asked is not the user's; NULL */
     struct gal_source_plan plan;
+    const char *shelf; /* while it is fetched: the cache's root, and the entry in it */
+    const struct gal_shelf_hold *hold;
 };
 
 /* --- each kind --- */

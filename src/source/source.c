@@ -158,8 +158,10 @@ static enum gal_status fill(struct gal_source_run *r, const char *root, struct g
     enum gal_status status = gal_shelf_begin(h, r->plan.origin, err);
     if (status || h->complete)
         return status;
-    status =
-        gal_shelf_room(root, h, gal_download_bytes(&r->plan), r->options->cache_bytes_max, err);
+    r->shelf = root;
+    r->hold = h;
+    status = gal_shelf_room(root, h, gal_download_bytes(&r->plan) + r->plan.bytes,
+                            r->options->cache_bytes_max, err);
     if (!status)
         status = fetch(r, h->part, err);
     if (status == GAL_INVALID || status == GAL_CONFLICT) /* nothing of it is to be gone on with */

@@ -345,7 +345,8 @@ WRONG_CSV = [
      'got "+3" (at row[0].petal_length); also row[0].petal_width: expected a number that fits FP32, '
      "got 1e39"),
     ("a,b,c,d\n1,2,3,4", f"unknown field; {FEATURES} (at header.a); also header.b: unknown field; "
-     f"{FEATURES}; and 6 more"),
+     f"{FEATURES}; header.c: unknown field; {FEATURES}; header.d: unknown field; {FEATURES}; "
+     + "; ".join(f"header.{name}: missing column" for name in IRIS)),
 ]
 
 

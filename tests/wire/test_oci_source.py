@@ -3,20 +3,24 @@
 refuses what the registry answers."""
 import base64
 import http.client
+import io
 import json
 import re
 import signal
+import tarfile
 import threading
 
 import pytest
 
 import harness
+import oci_files
 import packages
 from registry_server import PASSWORD, USER, DockerRegistry, Quiet, Running, needs_registry
 from test_places import on_a_terminal
 from test_sources import cache, start  # noqa: F401 (fixtures)
 
 pytestmark = needs_registry
+MODEL = "application/vnd.cncf.model."
 ROW = json.dumps({"features": {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}}).encode()
 
 
@@ -152,6 +156,58 @@ def test_credentials_are_those_of_docker_login(start, tmp_path):
         assert ask(start(f"oci://{r.host}/own/iris:1", env=env)).status == 200
         s = start(f"oci://{r.host}/own/iris:1", wait=None, exit_code=1)
         assert s.wait_exit() == 1 and "galley login" in s.log()
+
+
+def large(tmp_path, name, megabytes):
+    """A package whose model has that many megabytes of weights."""
+    return packages.linear(tmp_path / name, [1.0] * (megabytes << 18))
+
+
+def held(cache):
+    return sum(f.stat().st_size for f in cache.rglob("*") if f.is_file() and not f.is_symlink())
+
+
+def test_the_cache_keeps_its_bound_with_packages_too(start, registry, tmp_path, cache):
+    """Blobs and files lie there together: a package of 4 MiB needs 8."""
+    for name in ("one", "two"):
+        push(registry, large(tmp_path, name, 4), f"bound/{name}:1", tmp_path)
+    start(f"oci://{registry.host}/bound/one:1", args=["--cache-size", "10MiB"]).stop()
+    assert len(list(cache.glob("e/*/d"))) == 1 and held(cache) < 5 << 20
+    before = len(blobs(registry))
+    start(f"oci://{registry.host}/bound/two:1", args=["--cache-size", "10MiB"]).stop()  # the first makes way
+    assert [p.name for p in cache.glob("e/*/d/*")] == ["two"] and len(blobs(registry)) > before
+    used = start(f"oci://{registry.host}/bound/two:1", args=["--cache-size", "10MiB"])
+    s = start(f"oci://{registry.host}/bound/one:1", args=["--cache-size", "10MiB"], wait=None, exit_code=1)
+    assert s.wait_exit() == 1 and "in use" in s.log() and "cache_size" in s.log()
+    assert used.get("/health/ready").status == 200
+
+
+def test_a_package_larger_than_the_cache_is_refused_before_it_is_fetched(start, registry, tmp_path, cache):
+    push(registry, large(tmp_path, "big", 4), "large/big:1", tmp_path)
+    before = len(blobs(registry))
+    s = start(f"oci://{registry.host}/large/big:1", args=["--cache-size", "7MiB"], wait=None, exit_code=1)
+    assert s.wait_exit() == 1 and "more than the cache may hold" in s.log() and "raise cache_size" in s.log()
+    assert len(blobs(registry)) == before and held(cache) < 1 << 20
+
+
+def test_what_a_compressed_layer_unpacks_to_is_counted_when_it_has_come(start, registry, tmp_path, cache):
+    """As other tools write ModelPacks: a tar of all files, compressed."""
+    package, blobs_of, tar = large(tmp_path, "flat", 4), {}, io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w:gz") as t:
+        for name in ("galley.yaml", "model.onnx"):
+            t.add(package / name, name)
+    layer, config = tar.getvalue(), b"{}"
+    text = oci_files.encode({"schemaVersion": 2, "mediaType": oci_files.MANIFEST, "artifactType": MODEL + "manifest.v1+json",
+                             "config": oci_files.describe(MODEL + "config.v1+json", config),
+                             "layers": [oci_files.describe(MODEL + "weight.v1.tar+gzip", layer)]})
+    blobs_of.update({oci_files.digest_of(b): b for b in (layer, config, text)})
+    file = oci_files.write_tar(tmp_path / "flat.tar", blobs_of, [oci_files.describe(oci_files.MANIFEST, text)])
+    done = harness.galley("push", file, f"{registry.host}/squeezed/flat:1")
+    assert done.returncode == 0 and len(layer) < 1 << 20, done.stderr
+    s = start(f"oci://{registry.host}/squeezed/flat:1", args=["--cache-size", "3MiB"], wait=None, exit_code=1)
+    assert s.wait_exit() == 1 and "more than the cache may hold" in s.log()
+    assert held(cache) < 1 << 20  # nor does what was unpacked to be looked at stay
+    start(f"oci://{registry.host}/squeezed/flat:1", args=["--cache-size", "6MiB"]).stop()
 
 
 # --- faults in between ---

@@ -171,6 +171,78 @@ def test_every_protocol_refuses_it(server, ran, path, body, name, value, message
     assert ran() == before
 
 
+ALL_WRONG = {"transaction_amount": "much", "merchant_category": "gambling", "hour_of_day": 99, "colour": "red"}
+ALL_TOLD = ["transaction_amount", "Category must be one of", "user_account_age_days", "hour_of_day must be at most 23", "colour"]
+
+
+def v2_of(row):
+    inputs = oip_inputs(row)
+    inputs[[i["name"] for i in inputs].index("colour")]["datatype"] = "BYTES"
+    return {"inputs": inputs}
+
+
+@pytest.mark.parametrize("path,body", [
+    ("/v2/models/fraud/infer", v2_of),
+    ("/v1/models/fraud:predict", lambda row: {"instances": [row]}),
+    ("/v1/models/fraud:predict", lambda row: {"inputs": {k: [v] for k, v in row.items()}}),
+    ("/invocations", lambda row: {"dataframe_records": [row]}),
+    ("/invocations", lambda row: {"inputs": {k: [[v]] for k, v in row.items()}}),
+    ("/predict", lambda row: row),
+])
+def test_every_protocol_tells_all_that_is_wrong(server, ran, path, body):
+    """A wrong type, a value that is none of several, one that is missing, one out of range, one that nobody knows."""
+    reply = post(server, path, body(ALL_WRONG))
+    text = reply.body.decode()
+    assert reply.status == (422 if path == "/predict" else 400)
+    assert all(t in text for t in ALL_TOLD), text
+    assert " more" not in text and ran() == 0
+
+
+def test_a_datatype_does_not_hide_what_else_is_wrong(server, ran):
+    inputs = oip_inputs({**GOOD, "transaction_amount": -1, "hour_of_day": 24})
+    inputs[2].update(datatype="FP32", data=[1.0])
+    text = post(server, "/v2/models/fraud/infer", {"inputs": inputs}).body.decode()
+    for words in ("unexpected datatype for input 'user_account_age_days'", "transaction_amount must be greater than 0",
+                  "hour_of_day must be at most 23"):
+        assert words in text, text
+    inputs[1].update(shape=[2, 2])
+    text = post(server, "/v2/models/fraud/infer", {"inputs": inputs}).body.decode()
+    assert "merchant_category: " in text and "(at inputs[1]" in text and "hour_of_day must be at most 23" in text, text
+    assert ran() == 0
+
+
+@pytest.mark.parametrize("path,body", [
+    ("/v1/models/fraud:predict", lambda rows: {"instances": rows}),
+    ("/invocations", lambda rows: {"dataframe_records": rows}),
+    ("/invocations", lambda rows: {"dataframe_split": {"columns": list(GOOD), "data": [list(r.values()) for r in rows]}}),
+])
+def test_rows_that_cannot_be_read_do_not_hide_others(server, ran, path, body):
+    """What could not be read is judged no further, by bounds or by rules."""
+    rows = [{**GOOD, "user_account_age_days": "old"}, GOOD, {**GOOD, "hour_of_day": 24},
+            {**GOOD, "transaction_amount": "much", "merchant_category": 5, "user_account_age_days": 40000}]
+    text = post(server, path, body(rows)).body.decode()
+    for words in ("[0].user_account_age_days", "[3].transaction_amount", "[3].merchant_category", "hour_of_day must be at most 23",
+                  "user_account_age_days must be at most"):
+        assert words in text, text
+    assert "[1]" not in text and text.count("must be") == 2 and "young" not in text
+    assert ran() == 0
+
+
+@pytest.mark.parametrize("path,body", [
+    ("/v2/models/fraud/infer", lambda rows: {"inputs": [
+        {**i, "shape": [len(rows), 1], "data": [r[i["name"]] for r in rows]} for i in oip_inputs(GOOD)]}),
+    ("/v1/models/fraud:predict", lambda rows: {"instances": rows}),
+    ("/invocations", lambda rows: {"dataframe_records": rows}),
+])
+def test_very_much_that_is_wrong_is_bounded_and_counted(server, ran, path, body):
+    rows = [{**GOOD, "merchant_category": "gambling", "hour_of_day": 24}] * 200
+    text = post(server, path, body(rows)).body.decode()
+    assert 3000 < len(text) < 5000
+    told = text.count("hour_of_day must") + text.count("Category must")
+    assert f"; and {400 - told} more" in text
+    assert ran() == 0
+
+
 def test_binary_tensors_are_checked(server, ran):
     client = triton_http.InferenceServerClient(f"127.0.0.1:{server.port}")
     inputs = [triton_http.InferInput("transaction_amount", [2, 1], "FP32"),

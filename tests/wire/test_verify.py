@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What golden cases catch: `galley verify` and `galley record`."""
 import json
+import subprocess
 
 import pytest
 
+import harness
 import packages
 from harness import galley
 
@@ -168,6 +170,37 @@ def test_recorded_cases_prove_the_package(iris):
     assert [c["inputs"][0]["shape"][0] for c in recorded] == [1, 2, 1]
     assert recorded[1]["outputs"][0]["data"] == ["setosa", "virginica"]
     assert verify(iris)["golden"]["cases"] == 3
+
+
+@pytest.mark.parametrize("text", ['{"cases": []}', '{"cases":[ ]}\n'])
+def test_a_file_without_cases_proves_nothing_and_is_written_over(iris, tmp_path, text):
+    (iris / "golden.json").write_text(text)
+    done = galley("verify", "--json", iris)
+    assert done.returncode == 1 and "golden.json" in done.stderr and "no golden cases" in done.stderr, done.stderr
+    told = json.loads(done.stdout)["packages"][0]
+    assert not told["verified"] and told["loads"] and told["golden"] is None
+    assert "NOT verified" in galley("verify", iris).stdout
+    file = tmp_path / "iris.galley"
+    done = galley("pack", iris, "-o", file)
+    assert done.returncode == 1 and not file.exists() and "note: the file of golden cases holds none" in done.stderr
+    assert galley("pack", "--strict", "--no-verify", iris, "-o", file).returncode == 1 and not file.exists()
+    assert galley("pack", "--no-verify", iris, "-o", file).returncode == 0
+    assert galley("unpack", file, tmp_path / "u").returncode == 0 and galley("verify", file).returncode == 1
+    assert json.loads((tmp_path / "u" / "lock.json").read_text())["golden"]["proved"] is False
+    done = galley("predict", iris, stdin=json.dumps(ROWS[0]))
+    assert done.returncode == 1 and "no golden cases" in done.stderr, done.stdout
+    done = galley("record", iris, "-i", "-", stdin=json.dumps(ROWS[0]))
+    assert done.returncode == 0 and verify(iris)["golden"]["cases"] == 1, done.stderr
+
+
+def test_a_record_that_was_interrupted_does_not_block_the_next(iris):
+    (iris / "golden.json").unlink()
+    with subprocess.Popen([harness.BIN, "record", str(iris), "-i", "-"], stdin=subprocess.PIPE, env=harness.child_env(),
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        harness.wait_until((iris / "golden.json").exists, 20, "the package can be opened", pause=0.01)
+        process.kill()
+    done = galley("record", iris, "-i", "-", stdin=json.dumps(ROWS[0]))
+    assert done.returncode == 0 and verify(iris)["golden"]["cases"] == 1, done.stderr
 
 
 def test_golden_cases_are_not_overwritten_unasked(iris):
