@@ -33,6 +33,10 @@ static size_t wants_queue(const struct gal_policy *p, const char *names[GAL_UNHE
         names[n++] = "priority_levels";
     if (p->keep_order)
         names[n++] = "preserve_ordering";
+    if (p->preferred_count > 0)
+        names[n++] = "preferred_batch_sizes";
+    if (p->target_us > 0)
+        names[n++] = "latency_target";
     return n;
 }
 
@@ -50,16 +54,19 @@ bool gal_model_config_is_half(const struct gal_model_config *c)
 
 static enum gal_status check_schedule(const struct gal_model_config *c, struct gal_err *err)
 {
-    const char *names[GAL_UNHEARD_MAX] = {"", "", ""};
-    size_t n = gal_model_config_unheard(c, names);
+    const char *names[GAL_UNHEARD_MAX];
+    char list[128] = "";
+    size_t n = gal_model_config_unheard(c, names), at = 0;
     if (n == 0 || c->all_inline)
         return GAL_OK;
-    gal_fail(err, GAL_INVALID,
-             "with schedule inline nothing waits in a queue: %s%s%s%s%s %s no effect", names[0],
-             n > 2   ? ", "
-             : n > 1 ? " and "
-                     : "",
-             names[1], n > 2 ? " and " : "", names[2], n > 1 ? "have" : "has");
+    for (size_t i = 0; i < n; i++) /* all five take 94 bytes */
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s",
+                               i == 0      ? ""
+                               : i + 1 < n ? ", "
+                                           : " and ",
+                               names[i]);
+    gal_fail(err, GAL_INVALID, "with schedule inline nothing waits in a queue: %s %s no effect",
+             list, n > 1 ? "have" : "has");
     gal_err_hint(err, "set schedule to auto or workers, or leave %s out", n > 1 ? "them" : "it");
     return GAL_INVALID;
 }

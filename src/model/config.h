@@ -159,7 +159,7 @@ enum gal_status gal_model_config_settle(struct gal_model_config *c, struct gal_s
                                         struct gal_err *err);
 /* Names of the settings that need a queue, where the schedule is inline: they have no effect.
  * Returns how many. _settle refuses them, but for all_inline. */
-#define GAL_UNHEARD_MAX 3u
+#define GAL_UNHEARD_MAX 5u
 size_t gal_model_config_unheard(const struct gal_model_config *c,
                                 const char *names[GAL_UNHEARD_MAX]);
 /* True when it says inline, or has a setting that needs a queue. */

@@ -171,7 +171,9 @@ static void what_needs_a_queue_contradicts_inline(void **state)
                                  "    schedule: inline\n"
                                  "    preserve_ordering: on\n"
                                  "    max_queue_delay: 1ms\n"
-                                 "    priority_levels: 2\n");
+                                 "    priority_levels: 2\n"
+                                 "    preferred_batch_sizes: 4,8\n"
+                                 "    latency_target: 5ms\n");
 
     assert_int_equal(gal_config_read_file(c, file, &err), GAL_OK);
     assert_int_equal(gal_model_keys_base(c, &base, &err), GAL_INVALID);
@@ -179,7 +181,8 @@ static void what_needs_a_queue_contradicts_inline(void **state)
     assert_string_equal(err.place, want);
     assert_string_equal(err.message,
                         "with schedule inline nothing waits in a queue: max_queue_delay, "
-                        "priority_levels and preserve_ordering have no effect");
+                        "priority_levels, preserve_ordering, preferred_batch_sizes and "
+                        "latency_target have no effect");
     assert_string_equal(err.hint, "set schedule to auto or workers, or leave them out");
     gal_config_release(c);
     gal_config_init(c); /* for all models the one, for one the other: the log says so */

@@ -6,6 +6,7 @@ others wrote are in test_clients.py.
 """
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -39,10 +40,19 @@ def galley(*args, stdin=None, env=None, timeout=60, cwd=None):
 
 
 def free_port():
-    """A port that nobody has at this moment."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that nobody has at this moment, for a server that may take a while to start: below those that the system
+    gives to clients, one of which would else be there first."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as f:
+        below = int(f.read().split()[0])
+    for _ in range(100):
+        port = random.randrange(max(1024, below - 16384), below) if below > 2048 else 0
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return s.getsockname()[1]
+            except OSError:
+                continue
+    raise AssertionError("no port is free")
 
 
 class Reply:
