@@ -89,7 +89,8 @@ static enum gal_status check_target(const struct gal_policy *p, struct gal_err *
              "%" PRIu64 " us",
              p->delay_us_max, p->target_us);
     gal_err_place(err, "delay_us_max");
-    gal_err_hint(err, "a latency target chooses the delay by itself: leave the delay out");
+    gal_err_hint(
+        err, "a latency target adds no delay: leave it out, or make it shorter than the target");
     return GAL_INVALID;
 }
 

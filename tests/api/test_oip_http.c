@@ -105,8 +105,15 @@ static void trim(struct gal_session *session)
     (void)session;
 }
 
+/* A session is its description. */
+static const struct gal_model_info *info_of(const struct gal_session *session)
+{
+    return (const struct gal_model_info *)session;
+}
+
 static const struct gal_backend_ops ops = {.abi = GAL_BACKEND_ABI,
                                            .name = "test",
+                                           .info = info_of,
                                            .run = run,
                                            .release_output = release_output,
                                            .trim = trim};
@@ -138,8 +145,11 @@ static void on_finished(struct gal_exchange *done)
 static void make_model(struct gal_model *m, const char *name, const char *version, int state,
                        const struct gal_model_info *info)
 {
-    struct gal_sched_options o = {
-        .ops = &ops, .clock = &clock_at_rest, .mode = GAL_SCHED_INLINE, .workers = 1};
+    struct gal_sched_options o = {.ops = &ops,
+                                  .session = (struct gal_session *)info,
+                                  .clock = &clock_at_rest,
+                                  .mode = GAL_SCHED_INLINE,
+                                  .workers = 1};
 
     gal_policy_init(&o.policy);
 

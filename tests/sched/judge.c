@@ -303,3 +303,15 @@ void judge_take(struct judge *j, const struct gal_queue *q, const struct gal_cos
     else
         judge_reason(&v);
 }
+
+/* ---- answers ---- */
+
+void judge_leave(struct judge *j, const struct gal_entry *e)
+{
+    if (e->alone || e->demotes_us)
+        return;
+    JUDGE(e->key < JUDGE_KEYS);
+    const struct gal_entry **last = &j->left[e->level - 1][e->key];
+    JUDGE(e > *last);
+    *last = e;
+}

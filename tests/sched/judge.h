@@ -10,9 +10,13 @@
 #define JUDGE(expr) ((expr) ? (void)0 : judge_failed(__FILE__, __LINE__, #expr))
 _Noreturn void judge_failed(const char *file, int line, const char *expr);
 
+#define JUDGE_KEYS 8u
+
 struct judge {
     unsigned urgent_since;           /* batches since one began out of turn */
     uint64_t passed_over[GAL_LANES]; /* batches that a lane has waited for its turn */
+    /* the last that was answered, by level and key; keep_order alone */
+    const struct gal_entry *left[GAL_LEVELS_MAX][JUDGE_KEYS];
 };
 
 void judge_init(struct judge *j);
@@ -29,5 +33,9 @@ void judge_admitted(const struct gal_entry *e, const struct judge_admit *wanted,
 void judge_swept(const struct gal_entry_list *late, uint64_t now_us);
 void judge_take(struct judge *j, const struct gal_queue *q, const struct gal_cost *cost,
                 uint64_t now_us, enum gal_take took, const struct gal_taken *t);
+
+/* With keep_order: an answer to what has run leaves. Of those that go together and are of one
+ * level, nobody's does before that of who came earlier, but for those that may be passed. */
+void judge_leave(struct judge *j, const struct gal_entry *e);
 
 #endif

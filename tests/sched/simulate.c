@@ -10,6 +10,9 @@
 
 #define WORKERS_MAX 64u
 #define JUMP_US 10000000u
+/* Calls a worker that may have ended before an earlier one (keep_order); so few that they are not
+ * enough at times. */
+#define ENDED_A_WORKER 2u
 
 enum job_state { JOB_NEW, JOB_WAITING, JOB_RUNNING, JOB_DONE };
 enum outcome { ANSWERED, SHED, REFUSED, EXPIRED, CANCELLED, FAILED };
@@ -19,6 +22,7 @@ struct job {
     enum job_state state;
     bool gone; /* its client */
     uint64_t submitted_us;
+    enum outcome how; /* it will leave */
 };
 
 enum event_kind { EVENT_ARRIVAL, EVENT_DONE, EVENT_WAKE, EVENT_CANCEL, EVENT_EXPIRE };
@@ -34,6 +38,13 @@ struct worker {
     struct gal_entry *singles; /* of a call that failed, to be run one by one */
     size_t rows;
     uint64_t started_us, ends_us, expected_us;
+    uint64_t ticket; /* of its batch */
+};
+
+/* A batch whose answers wait for those of earlier ones (keep_order). */
+struct ended {
+    struct gal_entry_list jobs;
+    bool whole; /* it runs no more */
 };
 
 struct series {
@@ -59,6 +70,8 @@ struct sim {
     double
         arrival_us; /* of the last arrival, with its fraction: rates may pass one a microsecond */
     uint64_t busy_us;
+    uint64_t next_ticket, next_sent;
+    struct ended ended[ENDED_A_WORKER * WORKERS_MAX]; /* by ticket */
     struct series latency[SIM_PHASES];
 };
 
@@ -265,6 +278,57 @@ static void answer_all(struct sim *s, struct gal_entry *e, enum outcome how)
     }
 }
 
+/* ---- order ---- */
+
+static struct ended *ended_of(struct sim *s, uint64_t ticket)
+{
+    return &s->ended[ticket % (ENDED_A_WORKER * s->o->workers)];
+}
+
+static bool must_hold(const struct sim *s)
+{
+    return s->o->policy.keep_order &&
+           s->next_ticket - s->next_sent == (uint64_t)ENDED_A_WORKER * s->o->workers;
+}
+
+/* Jobs of a worker's batch have run. */
+static void leave(struct sim *s, const struct worker *w, struct gal_entry *e, enum outcome how)
+{
+    if (!s->o->policy.keep_order) {
+        answer_all(s, e, how);
+        return;
+    }
+    struct gal_entry_list *all = &ended_of(s, w->ticket)->jobs;
+    for (struct gal_entry *next; e; e = next) {
+        next = e->next;
+        e->next = NULL;
+        ((struct job *)e)->how = how;
+        if (all->tail)
+            all->tail->next = e;
+        else
+            all->head = e;
+        all->tail = e;
+    }
+}
+
+/* All of it has run: what no earlier batch holds up any more is answered. */
+static void end_batch(struct sim *s, const struct worker *w)
+{
+    if (!s->o->policy.keep_order)
+        return;
+    ended_of(s, w->ticket)->whole = true;
+    for (struct ended *b; (b = ended_of(s, s->next_sent))->whole; s->next_sent++) {
+        struct gal_entry *e = b->jobs.head;
+        *b = (struct ended){0};
+        for (struct gal_entry *next; e; e = next) {
+            next = e->next;
+            if (s->o->check)
+                judge_leave(&s->judge, e);
+            answer(s, (struct job *)e, ((struct job *)e)->how);
+        }
+    }
+}
+
 /* ---- calls ---- */
 
 static void replan(struct sim *s)
@@ -304,6 +368,7 @@ static void next_single(struct sim *s, size_t which)
     if (!e) {
         w->busy = false;
         s->running--;
+        end_batch(s, w);
         return;
     }
     w->singles = e->next;
@@ -331,7 +396,7 @@ static void end_call(struct sim *s, size_t which)
         enum outcome how = w->fails ? FAILED : ANSWERED;
         if (!jobs->next && j->gone)
             how = CANCELLED;
-        answer_all(s, jobs, how);
+        leave(s, w, jobs, how);
     }
     next_single(s, which);
 }
@@ -343,6 +408,8 @@ static void dispatch(struct sim *s)
         struct gal_taken t;
         if (s->worker[i].busy)
             continue;
+        if (must_hold(s))
+            return;
         const struct gal_cost *cost = s->o->with_cost ? &s->cost : NULL;
         enum gal_take took = gal_queue_take(&s->q, cost, s->now_us, &t);
         if (s->o->check)
@@ -355,6 +422,7 @@ static void dispatch(struct sim *s)
         if (took != GAL_TAKE_BATCH)
             return;
         s->running++;
+        s->worker[i].ticket = s->next_ticket++;
         start_call(s, i, t.batch.head, t.rows);
     }
 }

@@ -120,8 +120,9 @@ static void a_delay_that_eats_the_target_contradicts_it(void **state)
     p.delay_us_max = 19999;
     assert_fine(&p);
     p.delay_us_max = 20000;
-    assert_wrong(&p, "delay_us_max",
-                 "a latency target chooses the delay by itself: leave the delay out");
+    assert_wrong(
+        &p, "delay_us_max",
+        "a latency target adds no delay: leave it out, or make it shorter than the target");
 }
 
 int main(void)

@@ -59,7 +59,7 @@ def fill(s, trips, places):
 @pytest.mark.parametrize("before", CORES)
 def test_a_full_queue_of_a_slow_model_costs_the_fast_one_neither_places_nor_time(serve, root, before):
     s = both(serve, root, before, "--schedule", "workers", "--max-queue-size", "3")
-    conns = fill(s, 500, 3)
+    conns = fill(s, 500 * harness.SCALE, 3)
     answers = 0
     with s.connect(timeout=60) as c, s.connect() as refused:
         refused.send(slow_request(0))
@@ -132,8 +132,8 @@ def large(model, datatype):
 
 def test_a_queue_of_large_requests_leaves_memory_for_another_model(serve, root):
     s = both(serve, root, [], "--schedule", "workers", "--max-request-memory", "64MiB")
-    waiting, refused = fill(s, 3000, 0), 0
-    for _ in range(60):  # one by one: what is refused is not there when the next comes
+    waiting, refused = fill(s, 40000 * harness.SCALE, 0), 0  # longer than the rest takes
+    for _ in range(40):  # one by one: what is refused is not there when the next comes
         c = s.connect(timeout=300)
         c.send(large("slow", np.int64))
         harness.wait_until(lambda: is_answered(c) or gauge(s, "inference_queue_requests") == len(waiting), 20,
@@ -153,6 +153,6 @@ def test_a_queue_of_large_requests_leaves_memory_for_another_model(serve, root):
             c.send(large("fast", np.float32))
             assert c.reply().status == 200
     assert not is_answered(waiting[0])
+    s.kill()
     for c in waiting:
-        assert c.reply().status == 200
         c.close()
