@@ -24,6 +24,7 @@ struct auditor {
     struct gal_view *view;
     struct gal_audit *out;
     struct gal_map visible; /* path -> struct file */
+    struct gal_map folders; /* paths that something lies in or that are told to be directories */
     struct file *files;
     size_t layer;
     bool full;   /* of findings */
@@ -132,9 +133,25 @@ static bool white_out(struct auditor *a, const char *path)
     return true;
 }
 
+/* The folders that a path lies in, also those that no layer has an entry for. */
+static enum gal_status note_folders(struct auditor *a, const struct file *f, struct gal_err *err)
+{
+    for (size_t n = strlen(f->path) + f->is_dir; n-- > 1;) {
+        struct gal_str folder = {f->path, n};
+        if (f->path[n] != '/' && f->path[n] != '\0')
+            continue;
+        if (gal_map_get(&a->folders, folder))
+            return GAL_OK; /* and those above it */
+        if (gal_map_set(&a->folders, folder, a))
+            return gal_fail(err, GAL_NO_MEMORY, "no memory for the names of an image's files");
+    }
+    return GAL_OK;
+}
+
 static enum gal_status on_entry(const struct gal_view_entry *e, void *ctx, struct gal_err *err)
 {
     struct auditor *a = ctx;
+    enum gal_status status;
     struct gal_audit_layer *l = &a->out->layers[a->layer];
     if (white_out(a, e->path))
         return GAL_OK;
@@ -150,8 +167,14 @@ static enum gal_status on_entry(const struct gal_view_entry *e, void *ctx, struc
     old = gal_map_get(&a->visible, gal_str_of(e->path));
     if (old && !(old->is_dir && f->is_dir))
         hide(a, old);
+    bool again = old && !old->is_dir && old->layer == a->layer; /* twice in one layer */
+    if (!f->is_dir && !again && gal_map_get(&a->folders, gal_str_of(e->path)))
+        hide_under(a, e->path, false); /* a file or a link in a folder's place */
     if (gal_map_set(&a->visible, gal_str_of(e->path), f))
         return gal_fail(err, GAL_NO_MEMORY, "no memory for the names of an image's files");
+    status = note_folders(a, f, err);
+    if (status)
+        return status;
     l->unpacked += f->size;
     l->files += !f->is_dir;
     a->alpine = a->alpine || strcmp(e->path, "etc/alpine-release") == 0;
@@ -219,7 +242,8 @@ static void check_image(struct auditor *a, const char *reference)
     struct gal_str base = gal_view_label(v, GAL_BASE_NAME);
     bool brings_glibc = gal_view_label(v, "ai.galley.version").n > 0;
     check_one(a, gal_audit_is_root(v->user), GAL_RULE_ROOT, 0);
-    check_one(a, v->healthcheck_count == 0, GAL_RULE_HEALTHCHECK, 0);
+    check_one(a, v->healthcheck_count == 0 || gal_str_is(v->healthcheck[0], "NONE"),
+              GAL_RULE_HEALTHCHECK, 0);
     check_one(a, v->port_count == 0, GAL_RULE_PORT, 0);
     check_one(a, v->entrypoint_count == 0 && v->cmd_count == 0, GAL_RULE_ENTRYPOINT, 0);
     check_one(a, gal_view_label(v, "org.opencontainers.image.version").n == 0, GAL_RULE_VERSION, 0);
@@ -253,8 +277,10 @@ enum gal_status gal_audit(struct gal_view *v, const char *reference, struct gal_
     if (!out->layers || !out->findings)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for an audit");
     gal_map_init(&a.visible);
+    gal_map_init(&a.folders);
     enum gal_status status = read_layers(&a, err);
     gal_map_release(&a.visible);
+    gal_map_release(&a.folders);
     if (status)
         return status;
     check_hidden(&a);

@@ -317,8 +317,8 @@ static void check_step(struct linter *l, const struct gal_docker_step *s, struct
         check_run(l, s, state);
     if (gal_docker_is(s, "USER"))
         check_user(s, state);
-    if (gal_docker_is(s, "HEALTHCHECK"))
-        state->has_health = true;
+    if (gal_docker_is(s, "HEALTHCHECK")) /* NONE turns off what the base has */
+        state->has_health = !gal_str_ieq(gal_str_trim(s->text), GAL_STR("NONE"));
     if (gal_docker_is(s, "ENV") || gal_docker_is(s, "ARG"))
         check_variables(l, s);
     if (gal_docker_is(s, "ENV") && holds(s->text, "PIP_NO_CACHE_DIR"))

@@ -31,6 +31,8 @@ def layer(files, kind="gzip"):
             if data is None:
                 info.type = tarfile.DIRTYPE
                 tar.addfile(info)
+            elif isinstance(data, tarfile.TarInfo):
+                tar.addfile(data)
             else:
                 info.size = len(data)
                 tar.addfile(info, io.BytesIO(data))
@@ -98,6 +100,28 @@ def test_bytes_hidden_by_deletions_are_counted(tmp_path, kind):
 def test_a_directory_that_is_deleted_hides_all_in_it(tmp_path):
     report, _, _ = audit(write_image(tmp_path / "i", [[("a/b/c", b"123"), ("ab", b"9")], [(".wh.a", b"")]], GOOD))
     assert report["hidden_bytes"] == 3
+
+
+@pytest.mark.parametrize("folders", [True, False], ids=["told", "implied"])
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.SYMTYPE])
+def test_what_stands_in_a_directorys_place_hides_all_in_it(tmp_path, kind, folders):
+    """Whether or not a layer has entries for the directories."""
+    def place(path):
+        info = tarfile.TarInfo(path)
+        info.type, info.linkname = kind, "elsewhere"
+        return path, info
+    below = [("a/b/c", b"123"), ("a/b/d/e", b"45"), ("a/bb", b"9"), ("ab", b"7")]
+    below = [("a", None), ("a/b", None), ("a/b/d", None), *below] if folders else below
+    above = [place("a/b"), ("x/y", b"1")]
+    report, found, _ = audit(write_image(tmp_path / "i", [below, above, [place("x")], [("z", b"")]], GOOD))
+    assert [x["hidden_bytes"] for x in report["layers"]] == [5, 1, 0, 0] and report["hidden_bytes"] == 6
+    assert "hidden-bytes" in found
+
+
+def test_a_health_check_of_none_is_none(tmp_path):
+    config = {**GOOD, "Healthcheck": {"Test": ["NONE"]}}
+    _, found, rc = audit(write_image(tmp_path / "i", [[("a", b"")]], config))
+    assert rc == 0 and list(found) == ["no-healthcheck"]
 
 
 BAD = [
@@ -259,6 +283,14 @@ def test_a_dockerfile_of_a_notebook_is_told_what_is_wrong_with_it(tmp_path):
     assert ("no-dockerignore", 2) not in lint(tmp_path / "Dockerfile", code=1)
     text = harness.galley("image", "lint", tmp_path / "Dockerfile")
     assert text.returncode == 1 and "line 6: error secret-env: AWS_SECRET_ACCESS_KEY" in text.stdout and "abc" not in text.stdout
+
+
+@pytest.mark.parametrize("lines, found", [("HEALTHCHECK NONE", True), ("healthcheck  none ", True),
+                                          ("HEALTHCHECK NONE\nHEALTHCHECK CMD [\"a\"]", False),
+                                          ("HEALTHCHECK CMD [\"a\"]\nHEALTHCHECK NONE", True), ("HEALTHCHECK CMD none", False)])
+def test_lint_takes_a_health_check_of_none_for_none(lines, found):
+    codes = lint("-", stdin=f"FROM debian:12.12-slim\nUSER 65532\n{lines}\nENTRYPOINT [\"a\"]\n")
+    assert (("no-healthcheck", None) in codes) == found
 
 
 def test_what_is_no_dockerfile_is_said(tmp_path):
