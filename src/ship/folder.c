@@ -2,6 +2,7 @@
 #include "ship/folder.h"
 
 #include "base/file_write.h"
+#include "base/limits.h"
 #include "base/map.h"
 #include "base/mem.h"
 
@@ -10,6 +11,7 @@
 struct mark {
     size_t layer; /* the highest that has it */
     bool is_dir;  /* there; else a file's, or deleted */
+    bool told;    /* by an entry of its own, no whiteout */
     bool shuts;   /* layers below `shut_at` have nothing under it */
     size_t shut_at;
 };
@@ -19,6 +21,7 @@ struct extraction {
     const char *folder, *dir;
     struct gal_map marks; /* path -> struct mark */
     size_t layer, files;
+    uint64_t bytes, bytes_max; /* of files */
 };
 
 static enum gal_status no_memory(struct gal_err *err)
@@ -112,8 +115,10 @@ static enum gal_status cover(struct extraction *x, struct gal_str path, bool is_
                              struct gal_err *err)
 {
     struct mark *m = mark_of(x, path);
-    if (m)
+    if (m) {
         m->is_dir = is_dir;
+        m->told = true;
+    }
     for (size_t n = path.n; m && n-- > 1;) {
         if (path.p[n] != '/')
             continue;
@@ -172,6 +177,12 @@ static enum gal_status put(struct extraction *x, const struct gal_view_entry *e,
         return gal_fail(err, GAL_TOO_LARGE, "%.200s: the path is too long", e->path);
     if (e->tar->type == GAL_TAR_DIR)
         return gal_dir_make_all(path, err);
+    x->bytes += e->tar->size;
+    if (e->tar->size > x->bytes_max || x->bytes > x->bytes_max)
+        return gal_fail(err, GAL_TOO_LARGE,
+                        "/%s of the image unpacks to more than %llu bytes, which is what layers of "
+                        "that size may",
+                        x->folder, (unsigned long long)x->bytes_max);
     if (++x->files > GAL_FOLDER_FILES_MAX)
         return gal_fail(err, GAL_TOO_LARGE, "/%s of the image has more than %u files", x->folder,
                         GAL_FOLDER_FILES_MAX);
@@ -196,16 +207,32 @@ static enum gal_status on_entry(const struct gal_view_entry *e, void *ctx, struc
                  e->tar->type == GAL_TAR_FILE ? "a file" : "a link or a device: none is followed");
         return GAL_INVALID;
     }
+    const struct mark *before = gal_map_get(&x->marks, path);
+    if (before && before->told && before->layer == x->layer && !(before->is_dir && is_dir))
+        return gal_fail(err, GAL_INVALID, "layer %zu has %.200s twice", x->layer, e->path);
     status = cover(x, path, is_dir, err);
     if (status || (is_dir && path.n <= folder.n))
         return status;
     return put(x, e, err);
 }
 
+static uint64_t bytes_max(const struct gal_view *v)
+{
+    uint64_t packed = 0, max;
+    for (size_t i = 0; i < v->layer_count; i++) {
+        if (__builtin_add_overflow(packed, v->layers[i].blob.size, &packed))
+            return GAL_VIEW_BYTES_MAX;
+    }
+    if (__builtin_mul_overflow(packed, GAL_PACKAGE_RATIO_MAX, &max) ||
+        max > GAL_VIEW_BYTES_MAX - GAL_PACKAGE_FREE_BYTES)
+        return GAL_VIEW_BYTES_MAX;
+    return max + GAL_PACKAGE_FREE_BYTES;
+}
+
 enum gal_status gal_folder_extract(struct gal_view *v, const char *folder, const char *dir,
                                    size_t *files, struct gal_err *err)
 {
-    struct extraction x = {.view = v, .folder = folder, .dir = dir};
+    struct extraction x = {.view = v, .folder = folder, .dir = dir, .bytes_max = bytes_max(v)};
     enum gal_status status = GAL_OK;
     gal_map_init(&x.marks);
     for (size_t i = v->layer_count; i-- > 0 && !status;) {

@@ -164,7 +164,7 @@ enum gal_status gal_view_open(struct gal_layout *layout, const char *name,
 {
     struct gal_str text;
 
-    *out = (struct gal_view){.layout = layout};
+    *out = (struct gal_view){.layout = layout, .unpacked_max = GAL_VIEW_BYTES_MAX};
     gal_arena_init(&out->arena, 65536, 0, VIEW_BYTES_MAX);
     enum gal_status status = gal_layout_manifest(layout, name, platform, &out->top, &text, err);
     if (!status)
@@ -190,6 +190,7 @@ struct unpack {
     struct gal_decompressor *d;
     struct gal_buf out;
     struct gal_sha256 *sum;
+    uint64_t *unpacked; /* the view's */
     bool more;
 };
 
@@ -206,6 +207,7 @@ static enum gal_status read_packed(void *ctx, struct gal_str *piece, struct gal_
     if (!status && u->out.n == 0)
         status = gal_decompress_end(u->d, err);
     *piece = gal_buf_str(&u->out);
+    *u->unpacked += piece->n;
     if (!status)
         status = gal_sha256_add(u->sum, *piece);
     return status;
@@ -292,7 +294,7 @@ enum gal_status gal_view_walk(struct gal_view *v, size_t layer,
                               void *ctx, struct gal_err *err)
 {
     const struct gal_view_layer *l = &v->layers[layer];
-    struct unpack u = {.more = true};
+    struct unpack u = {.unpacked = &v->unpacked, .more = true};
     struct gal_tar_source source = {read_packed, &u};
     struct gal_tar_reader *tar = NULL;
     struct gal_buf content;
@@ -307,7 +309,7 @@ enum gal_status gal_view_walk(struct gal_view *v, size_t layer,
     if (!status)
         status = gal_layout_blob(v->layout, &l->blob, &u.rest, err);
     if (!status)
-        status = gal_decompressor_new(kind, GAL_VIEW_LAYER_BYTES_MAX, &u.d, err);
+        status = gal_decompressor_new(kind, v->unpacked_max - v->unpacked, &u.d, err);
     if (!status && !(u.sum = gal_sha256_new()))
         status = gal_fail(err, GAL_NO_MEMORY, "no memory for a digest");
     if (!status)

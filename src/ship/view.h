@@ -8,8 +8,8 @@
 #include "oci/layout.h"
 #include "oci/tar.h"
 
-#define GAL_VIEW_LAYER_BYTES_MAX (64ull << 30) /* of a layer, unpacked */
-#define GAL_VIEW_CONTENT_MAX (64u << 10)       /* of a file whose content is shown */
+#define GAL_VIEW_BYTES_MAX (64ull << 30) /* of all layers, unpacked */
+#define GAL_VIEW_CONTENT_MAX (64u << 10) /* of a file whose content is shown */
 
 struct gal_view_layer {
     struct gal_oci_descriptor blob; /* size: compressed */
@@ -35,6 +35,7 @@ struct gal_view {
     size_t label_count;
     struct gal_view_layer *layers;
     size_t layer_count;
+    uint64_t unpacked, unpacked_max; /* what walks have unpacked, and may: GAL_VIEW_BYTES_MAX */
     struct gal_view_step *steps;
     size_t step_count;
 };
@@ -51,8 +52,8 @@ struct gal_str gal_view_label(const struct gal_view *v, const char *key);
 /* Every entry of a layer in its order. path has no "./" or "/" in front and no "/" behind. content
  * has p NULL but for files of at most GAL_VIEW_CONTENT_MAX bytes; data, of larger ones, may be read
  * by gal_tar_data in on_entry, or left. A status from on_entry ends the walk. The layer's bytes are
- * held against digest and diff_id on the way: INVALID when they differ.
- */
+ * held against digest and diff_id on the way: INVALID when they differ. TOO_LARGE when all walks
+ * together unpack more than unpacked_max. */
 struct gal_view_entry {
     const char *path;
     const struct gal_tar_entry *tar;

@@ -276,6 +276,48 @@ static void whatever_fails_is_an_error_or_all_is_there(void **state)
     }
 }
 
+static void a_path_twice_in_a_layer_is_refused_but_for_directories(void **state)
+{
+    static const char *const twice[] = {"models/a=1", "models/b=2", "models/a=3", NULL};
+    static const char *const both[] = {"models/a/", "models/a/b=1", "models/a=3", NULL};
+    static const char *const dirs[] = {"models/a/",     "models/a/b=1", "models/a/",
+                                       "models/.wh.c=", "models/c=2",   NULL};
+    struct gal_err err;
+    size_t files;
+    (void)state;
+    make((const char *const *const[]){twice, NULL});
+    assert_int_equal(extract(&files, &err), GAL_INVALID);
+    assert_string_equal(err.message, "layer 0 has models/a twice");
+    make((const char *const *const[]){both, NULL});
+    assert_int_equal(extract(&files, &err), GAL_INVALID);
+    make((const char *const *const[]){dirs, NULL});
+    assert_int_equal(extract(&files, &err), GAL_OK);
+    assert_found("a/b=1 c=2 ");
+}
+
+static void layers_are_bounded_together(void **state)
+{
+    static const char *const one[] = {"models/a=1", NULL}, *const two[] = {"models/b=2", NULL};
+    const uint64_t bytes = 512 + 512 + 1024; /* of each: a head, its data, the end */
+    struct gal_layout *layout = NULL;
+    (void)state;
+    make((const char *const *const[]){one, two, NULL});
+    assert_int_equal(gal_layout_open(layout_path, &layout, NULL), GAL_OK);
+    for (uint64_t missing = 0; missing < 2; missing++) {
+        struct gal_view view;
+        struct gal_err err;
+        size_t files;
+        assert_int_equal(gal_dir_remove(to, NULL), GAL_OK);
+        assert_int_equal(gal_dir_make(to, NULL), GAL_OK);
+        assert_int_equal(gal_view_open(layout, NULL, NULL, &view, NULL), GAL_OK);
+        view.unpacked_max = 2 * bytes - missing;
+        assert_int_equal(gal_folder_extract(&view, "models", to, &files, &err),
+                         missing ? GAL_TOO_LARGE : GAL_OK);
+        gal_view_release(&view);
+    }
+    gal_layout_close(layout);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -288,6 +330,8 @@ int main(void)
         TEST(what_leads_elsewhere_is_refused),
         TEST(a_link_is_refused_unless_a_later_layer_hides_it),
         TEST(the_folder_itself_is_no_file_and_no_link),
+        TEST(a_path_twice_in_a_layer_is_refused_but_for_directories),
+        TEST(layers_are_bounded_together),
         TEST(whatever_fails_is_an_error_or_all_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

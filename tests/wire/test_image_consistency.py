@@ -12,6 +12,7 @@ import packages
 import registry_server
 from harness import galley
 from image_tools import Layout, needs_tools, run
+from test_image_audit import GOOD, write_image
 
 pytestmark = pytest.mark.skipif(harness.SANITIZE, reason="nobody ships a galley with sanitizers, and gzip of it takes minutes")
 
@@ -141,6 +142,31 @@ def test_a_damaged_layer_is_not_asked(fraud, archive, tmp_path):
     data[at + weights["size"] // 2] ^= 1
     (tmp_path / "damaged.tar").write_bytes(data)
     assert "digest" in compare(fraud, tmp_path / "damaged.tar", code=2)
+
+
+def files_of(package):
+    return [(f"models/fraud/{p.relative_to(package)}", p.read_bytes()) for p in sorted(package.rglob("*")) if p.is_file()]
+
+
+def test_an_image_with_a_file_twice_is_not_guessed_about(fraud, tmp_path):
+    """Readers differ in which of both they take."""
+    assert compare(fraud, write_image(tmp_path / "once", [files_of(fraud)], GOOD))["consistent"]
+    for name in ("models/fraud/model.onnx", "./models/fraud/model.onnx", "/models/fraud/model.onnx"):
+        folder = tmp_path / name.replace("/", "-")
+        twice = write_image(folder, [[*files_of(fraud), (name, b"another")]], GOOD)
+        assert "layer 0 has models/fraud/model.onnx twice" in compare(fraud, twice, code=2)
+
+
+def test_an_image_that_unpacks_to_very_much_fills_no_disk(fraud, tmp_path):
+    """Over all layers and files, not each: 300 MB out of 0.3 MB."""
+    zeros, work = bytes(50 << 20), tmp_path / "work"
+    work.mkdir()
+    bomb = write_image(tmp_path / "bomb", [files_of(fraud), *[[(f"models/fraud/{i}", zeros)] for i in range(6)]], GOOD)
+    done = galley("consistency", fraud, bomb, env={"TMPDIR": str(work)})
+    assert done.returncode == 2 and "unpacks to more than" in done.stderr, done.stderr
+    assert not list(work.iterdir())
+    done = galley("image", "audit", "--json", bomb, env={"TMPDIR": str(work)})  # which writes nothing may look
+    assert json.loads(done.stdout)["unpacked_bytes"] > 300 << 20 and not list(work.iterdir())
 
 
 @pytest.mark.parametrize("name", ["nothing.tar", "./a.b/c", "folder/nothing"])
