@@ -336,7 +336,8 @@ static const struct gal_option options[] = {
      "Stand on this image, of a registry or an OCI layout: its layers and settings stay"},
     {"platform", '\0', "linux/ARCH", "What it is for, and what of --base is taken [this machine]"},
     {"without-weights", '\0', NULL, "Leave the models out: they come from --source at the start"},
-    {"source", '\0', "URL", "Where they come from: MODEL_PATH in its environment"},
+    {"source", '\0', "URL",
+     "Where they come from, unless the environment names another (MODEL_PATH, MODEL_BUCKET, ...)"},
     {"with-sources", '\0', NULL, "What fetching needs is in it (libcurl, certificates)"},
     {"label", '\0', "KEY=VALUE", "A label more; several times"},
     {"env", 'e', "NAME=VALUE", "A variable more; several times"},
@@ -362,7 +363,8 @@ static const struct gal_example examples[] = {
      "On an image with CUDA; its version is held against the package's freeze list."},
     {"galley image build fraud-2.1.0.galley -t r.example.com/galley:1 --push --without-weights "
      "--source oci://r.example.com/models/fraud:2.1.0",
-     "The server alone: the model comes when it starts, and may be another by MODEL_PATH."},
+     "The server alone: the model comes when it starts, and may be another by MODEL_PATH, or by "
+     "MODEL_BUCKET and MODEL_VERSION."},
 };
 
 const struct gal_command gal_command_image_build = {

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "package/package.h"
 #include "ship/folder.h"
+#include "source/source.h"
 
 #define MODELS "models"          /* where images of galley's have them */
 #define MANIFEST_MAX (64u << 20) /* memory to read one */
@@ -73,7 +74,8 @@ static enum gal_status no_models(const struct gal_view *view, struct gal_err *er
 {
     gal_fail(err, GAL_NOT_FOUND, "the image has no models under /" MODELS);
     for (size_t i = 0; i < view->env_count; i++) {
-        if (gal_str_starts(view->env[i], GAL_STR("MODEL_PATH=")))
+        if (gal_str_starts(view->env[i], GAL_STR(GAL_MODEL_DEFAULT "=")) ||
+            gal_str_starts(view->env[i], GAL_STR("MODEL_PATH=")))
             gal_err_hint(err, "it fetches them at its start (%.*s): compare with what lies there",
                          GAL_STR_SHOWN(view->env[i]));
     }

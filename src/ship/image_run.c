@@ -3,6 +3,7 @@
 
 #include "package/environment.h"
 #include "ship/audit_rules.h"
+#include "source/source.h"
 
 #include <stdio.h>
 
@@ -90,7 +91,7 @@ static enum gal_status fill_env(const struct gal_ship_options *o, const struct g
                                  GAL_STR_ARG(path));
     port = gal_arena_printf(l->arena, "GALLEY_HTTP_PORT=%u", o->port ? o->port : 8080);
     if (o->source)
-        source = gal_arena_printf(l->arena, "MODEL_PATH=%s", o->source);
+        source = gal_arena_printf(l->arena, GAL_MODEL_DEFAULT "=%s", o->source);
     if (!l->env || !path_text || !port || !source)
         return no_memory(err);
     for (size_t i = 0; i < base_count; i++)

@@ -123,7 +123,7 @@ enum gal_status gal_source_from_env(char *const *env, struct gal_arena *arena, c
                                     struct gal_err *err)
 {
     const char *source = gal_env(env, "MODEL_SOURCE"), *path = gal_env(env, "MODEL_PATH");
-    const char *bucket = gal_env(env, "MODEL_BUCKET");
+    const char *bucket = gal_env(env, "MODEL_BUCKET"), *built_in = gal_env(env, GAL_MODEL_DEFAULT);
     *out = NULL;
     gal_err_clear(err);
     if (source)
@@ -138,5 +138,7 @@ enum gal_status gal_source_from_env(char *const *env, struct gal_arena *arena, c
         return from_source("s3", env, arena, out, err);
     if (gal_env(env, "MODEL_NAME") && gal_env(env, "MODEL_VERSION"))
         return from_source("baked", env, arena, out, err);
-    return GAL_OK;
+    if (built_in)
+        *out = gal_arena_strdup(arena, gal_str_of(built_in));
+    return !built_in || *out ? GAL_OK : gal_fail(err, GAL_NO_MEMORY, "out of memory");
 }

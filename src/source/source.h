@@ -50,9 +50,11 @@ enum gal_status gal_source_cache_dir(const struct gal_source_options *options,
                                      struct gal_arena *arena, const char **out,
                                      struct gal_err *err);
 
+/* What an image sets of its own: whatever else names a source stands above it. */
+#define GAL_MODEL_DEFAULT "MODEL_DEFAULT"
 /* MODEL_SOURCE, MODEL_PATH, MODEL_NAME, MODEL_VERSION, MODEL_BUCKET, MODEL_S3_BUCKET,
- * MODEL_VOLUME_PATH, AWS_DEFAULT_REGION (requirements WGT-01 to WGT-05) to one source text in the
- * arena; *out NULL when none is set. INVALID: "Unknown MODEL_SOURCE: x". */
+ * MODEL_VOLUME_PATH, AWS_DEFAULT_REGION (requirements WGT-01 to WGT-05), then MODEL_DEFAULT, to one
+ * source text in the arena; *out NULL when none is set. INVALID: "Unknown MODEL_SOURCE: x". */
 enum gal_status gal_source_from_env(char *const *env, struct gal_arena *arena, const char **out,
                                     struct gal_err *err);
 

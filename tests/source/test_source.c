@@ -150,6 +150,18 @@ static void the_environment_names_one_source(void **state)
                ENV("MODEL_SOURCE=s3", "MODEL_S3_BUCKET=b", "MODEL_NAME=n", "MODEL_VERSION=2"));
     assert_env("s3://b/2.0.0/", GAL_OK, NULL, ENV("MODEL_BUCKET=b", "MODEL_VERSION=2.0.0"));
     assert_env("gs://b/p/2/", GAL_OK, NULL, ENV("MODEL_BUCKET=gs://b/p/", "MODEL_VERSION=2"));
+    assert_env("oci://r/n:1", GAL_OK, NULL, ENV("MODEL_DEFAULT=oci://r/n:1", "MODEL_NAME=n"));
+    assert_env("s3://b/m.onnx", GAL_OK, NULL,
+               ENV("MODEL_DEFAULT=oci://r/n:1", "MODEL_PATH=s3://b/m.onnx"));
+    assert_env("s3://b/2/", GAL_OK, NULL,
+               ENV("MODEL_DEFAULT=oci://r/n:1", "MODEL_BUCKET=b", "MODEL_VERSION=2"));
+    assert_env(
+        "s3://b/models/n/2/model.onnx", GAL_OK, NULL,
+        ENV("MODEL_DEFAULT=oci://r/n:1", "MODEL_S3_BUCKET=b", "MODEL_NAME=n", "MODEL_VERSION=2"));
+    assert_env(NULL, GAL_NOT_FOUND, "Baked model not found",
+               ENV("MODEL_DEFAULT=oci://r/n:1", "MODEL_NAME=n", "MODEL_VERSION=1"));
+    assert_env(NULL, GAL_INVALID, "MODEL_VERSION is not set",
+               ENV("MODEL_DEFAULT=oci://r/n:1", "MODEL_BUCKET=b"));
     assert_env(NULL, GAL_INVALID, "Unknown MODEL_SOURCE: x", ENV("MODEL_SOURCE=x"));
     assert_env(NULL, GAL_INVALID, "MODEL_VERSION is not set", ENV("MODEL_BUCKET=b"));
     assert_env(

@@ -218,7 +218,7 @@ def test_one_image_serves_what_a_volume_holds(package, cache, tmp_path):
     bare = tmp_path / "bare"
     bare.mkdir()
     c = Container(tmp_path / "oci", "1", bare, volumes=[(volume / "iris", "/models/iris")], args=["galley", "serve"],
-                  env=["MODEL_PATH="]).start()  # nothing is named: /models is what is served
+                  env=["MODEL_DEFAULT="]).start()  # nothing is named: /models is what is served
     try:
         c.wait_ready()
         assert {m["name"] for m in json.loads(c.get("/v2/repository/index", b"{}")[1])} == {"iris"}
@@ -310,8 +310,27 @@ def test_without_weights_there_is_a_source_and_what_fetching_needs(package, cach
     assert not any(name.startswith("models") for name in files)
     assert "opt/galley/lib/libcurl.so.4" in files and "etc/ssl/certs/ca-certificates.crt" in files
     config = json.loads(layout.blob(layout.manifest["config"]))["config"]
-    assert "MODEL_PATH=oci://r.example.com/models/fraud:2.1.0" in config["Env"]
+    assert "MODEL_DEFAULT=oci://r.example.com/models/fraud:2.1.0" in config["Env"]
     assert config["Entrypoint"] == ["/opt/galley/bin/galley", "serve"]
+
+
+def test_what_docker_run_names_stands_above_the_images_own_source(package, cache, tmp_path):
+    """The image's environment with variables of a deployment added, as a container gets it."""
+    build(package, "-t", "x:1", "-o", tmp_path / "x.tar", "--without-weights", "--source", "http://localhost:1/own.onnx",
+          "--compression", "none", cache=cache)
+    layout = Layout(tmp_path / "x.tar")
+    image = json.loads(layout.blob(layout.manifest["config"]))["config"]["Env"]
+    env = {k: v for k, v in (e.split("=", 1) for e in image) if k not in ("PATH", "GALLEY_HTTP_PORT")}
+    for given, words in [({}, "localhost:1/own.onnx"), ({"MODEL_PATH": "http://localhost:1/p.onnx"}, "localhost:1/p.onnx"),
+                         ({"MODEL_BUCKET": "http://localhost:1/b", "MODEL_VERSION": "2.0.0"}, "localhost:1/b/2.0.0/"),
+                         ({"MODEL_NAME": "n", "MODEL_VERSION": "3"}, "./models/n/3/")]:
+        done = galley("serve", "--http-port", 0, env={"HOME": tmp_path, **env, **given})
+        assert done.returncode == 1 and words in done.stderr, done.stderr
+    volume = tmp_path / "volume" / "fraud" / "7"
+    shutil.copytree(package, volume)
+    with harness.Server(env={"HOME": tmp_path, **env, "MODEL_SOURCE": "volume", "MODEL_NAME": "fraud", "MODEL_VERSION": "7",
+                             "MODEL_VOLUME_PATH": tmp_path / "volume"}) as server:
+        assert server.get("/v2/models/fraud").status == 200
 
 
 def test_labels_variables_user_and_port_are_the_users(package, cache, tmp_path):

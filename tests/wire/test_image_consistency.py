@@ -131,7 +131,7 @@ def test_of_several_models_one_is_named(fraud, archive, cache, tmp_path):
 def test_an_image_without_weights_says_where_they_come_from(fraud, cache, tmp_path):
     bare = image(fraud, tmp_path / "bare.tar", cache, "--without-weights", "--source", "s3://bucket/fraud")
     told = compare(fraud, bare, code=2)
-    assert "no models under /models" in told and "MODEL_PATH=s3://bucket/fraud" in told
+    assert "no models under /models" in told and "MODEL_DEFAULT=s3://bucket/fraud" in told
 
 
 def test_a_damaged_layer_is_not_asked(fraud, archive, tmp_path):
