@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A process that may do little: no network, an environment of a few harmless variables, a directory
- * of its own as home, working and temporary directory and (where the kernel has Landlock) the only
- * place where it can write, bounds on memory, processor, files and time. Its end takes all that it
- * started in its process group along. Linux; one thread. */
+ * of its own as home, working and temporary directory and (where the kernel has Landlock) with
+ * /dev/shm the only place where it can write, bounds on memory, processor, files and time. Its end
+ * takes all that it started in its process group along. What it may all the same: docs/convert.md.
+ * Linux; one thread. */
 #ifndef GAL_CLI_SANDBOX_H
 #define GAL_CLI_SANDBOX_H
 

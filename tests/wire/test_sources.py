@@ -332,6 +332,17 @@ def test_a_process_that_is_killed_leaves_what_the_next_goes_on_with(start, cache
     assert [p.read_bytes() for p in entries(cache)] == [data]
 
 
+def test_a_file_without_a_version_is_fetched_anew_when_asked_and_never_by_itself(start, tmp_path):
+    with Store({"/m.onnx": model(tmp_path, 1)}, etag=False) as store:
+        s = start(f"{store.url}/m.onnx", args=["--source-poll", "1s"])
+        store.files["/m.onnx"] = model(tmp_path, 2)
+        time.sleep(2.5)  # two polls
+        assert answer(s, "m") == (200, 2.0)
+        s.signal(signal.SIGHUP)
+        s.wait_line("ready", after=1)
+        assert answer(s, "m") == (200, 3.0)
+
+
 def test_the_cache_keeps_its_bound_and_what_is_in_use(start, cache, tmp_path):
     files = {f"/m{i}.onnx": model(tmp_path, i, 3) for i in range(4)}
     with Store(files) as store:
