@@ -16,7 +16,7 @@ import tempfile
 from lib import context, machine, report
 
 SCENARIOS = ("first", "batched", "single", "overload", "target", "neighbours", "servers", "cache", "clients", "curves",
-             "grpc", "tensors", "tls", "idle", "sources", "cold", "shared")
+             "grpc", "tensors", "tls", "idle", "sources", "cold", "shared", "steps")
 
 
 def module(name):
@@ -52,7 +52,7 @@ def measure(name, args):
     folder = tempfile.mkdtemp(prefix="gb-")
     try:
         machine.needs_cores(2)
-        for program in ("wrk", "taskset", os.environ.get("CC", "cc")):
+        for program in getattr(scenario, "PROGRAMS", ("wrk", "taskset", os.environ.get("CC", "cc"))):
             machine.needs_program(program)
         found = scenario.run(context.Context(folder, args.quick, args.rounds, args.seconds))
     except machine.Skip as why:
