@@ -77,6 +77,10 @@ static void add_err(struct gal_exchange *x, struct gal_str name, const struct ga
     bool named = name.n == 0 || memmem(err->message, strlen(err->message), name.p, name.n) != NULL;
     struct gal_str front = named ? (struct gal_str){NULL, 0} : name;
 
+    if (x->faults->full) { /* very many: no text that nobody will read */
+        x->faults->count++;
+        return;
+    }
     gal_faults_add(x, gal_arena_printf(&x->arena, "%.*s%s%s%s%s%s%s%s", GAL_STR_SHOWN(front),
                                        named ? "" : ": ", err->message,
                                        err->place[0] != '\0' ? " (at " : "", err->place,

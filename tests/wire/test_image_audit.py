@@ -264,7 +264,8 @@ def lint(*args, code=0, stdin=None, cwd=None):
     return [(f["code"], f.get("line")) for f in json.loads(done.stdout)["findings"]]
 
 
-@pytest.mark.parametrize("options", [[], ["--galley-image", "r.example.com/galley:0.1.0"], ["--without-weights"]])
+@pytest.mark.parametrize("options", [[], ["--galley-image", "r.example.com/galley:0.1.0"], ["--without-weights"],
+                                     ["--galley-image", "r.example.com/galley:0.1.0", "--without-weights"]])
 def test_what_galley_writes_is_what_it_asks_of_others(tmp_path, options):
     package = harness.SOURCE / "examples" / "packages" / "fraud"
     done = harness.galley("image", "dockerfile", package, "-o", tmp_path, *options)

@@ -243,6 +243,13 @@ def test_very_much_that_is_wrong_is_bounded_and_counted(server, ran, path, body)
     assert ran() == 0
 
 
+def test_a_very_large_request_that_is_all_wrong_takes_little_memory(server, ran):
+    rows = [{"transaction_amount": "x"}] * 100000
+    reply = post(server, "/v1/models/fraud:predict", {"instances": rows})
+    assert reply.status == 400 and "; and " in reply.json()["error"] and len(reply.body) < 5000
+    assert ran() == 0
+
+
 def test_binary_tensors_are_checked(server, ran):
     client = triton_http.InferenceServerClient(f"127.0.0.1:{server.port}")
     inputs = [triton_http.InferInput("transaction_amount", [2, 1], "FP32"),
