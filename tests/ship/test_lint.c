@@ -132,7 +132,8 @@ static void who_runs_it_and_who_asks_for_its_health(void **state)
 {
     (void)state;
     assert_codes(SLIM, "no-healthcheck:0 root-user:0");
-    assert_codes(SLIM "USER app\nUSER root\nHEALTHCHECK NONE\n", "no-healthcheck:0 root-user:0");
+    assert_codes(SLIM "USER app\nUSER root\nHEALTHCHECK CMD x\n", "root-user:0");
+    assert_codes(SLIM "USER app\nHEALTHCHECK CMD x\nHEALTHCHECK NONE\n", "no-healthcheck:0");
     assert_codes(SLIM "USER app\nHEALTHCHECK CMD x\nCMD python a.py\n", "shell-form:4");
     assert_codes(SLIM "USER app\n" SLIM "HEALTHCHECK CMD x\n", "root-user:0");
     assert_codes("FROM python:3.12.8-slim AS b\nUSER app\nFROM b\nHEALTHCHECK CMD x\n", "");
