@@ -66,7 +66,7 @@ static void put_policy(struct gal_buf *out, const struct gal_policy *p)
     put_u64(out, "priority_levels", p->levels);
     put_u64(out, "default_priority", p->default_level);
     put_u64(out, "max_queue_size", p->jobs_max);
-    put_u64(out, "max_queue_bytes", p->bytes_max);
+    put_u64(out, "max_queue_bytes", p->bytes_told ? p->bytes_max : 0);
     put_u64(out, "latency_target", p->target_us);
     key(out, "levels");
     gal_buf_putc(out, '[');

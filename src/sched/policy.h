@@ -40,6 +40,7 @@ struct gal_policy {
     struct gal_level_policy level[GAL_LEVELS_MAX]; /* level 1 at [0] */
     size_t jobs_max;                               /* requests waiting in all levels */
     size_t bytes_max;                              /* of their memory */
+    bool bytes_told;                               /* else it follows from the process's */
     uint64_t target_us; /* latency that 99 % shall keep (sched/goal.h); 0: none */
 };
 

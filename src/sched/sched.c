@@ -92,9 +92,10 @@ bool gal_sched_is_inline(const struct gal_sched *s, size_t rows)
     return rows <= atomic_load_explicit(&s->inline_rows_max, memory_order_relaxed);
 }
 
-bool gal_sched_hands_over(const struct gal_sched *s, size_t rows)
+bool gal_sched_hands_over(const struct gal_sched *s, size_t jobs, size_t rows)
 {
-    return s->o.mode == GAL_SCHED_AUTO && !gal_sched_is_inline(s, rows);
+    return s->o.mode == GAL_SCHED_AUTO && !s->o.one_core && jobs <= s->o.policy.jobs_max &&
+           !gal_sched_is_inline(s, rows);
 }
 
 /* ---- one call ---- */
@@ -243,7 +244,8 @@ static bool runs_inline(struct gal_sched *s, struct gal_job *job, bool stacks)
             return true;
         }
     }
-    if (job->home && stacks && atomic_load_explicit(&s->is_loaded, memory_order_relaxed))
+    if (job->home && stacks && !s->o.one_core &&
+        atomic_load_explicit(&s->is_loaded, memory_order_relaxed))
         return false;
     return job->rows <= most;
 }

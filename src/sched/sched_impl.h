@@ -18,6 +18,7 @@ struct gal_worker {
     pthread_t thread;
     struct gal_batch_pool pool;
     uint64_t ends_us;    /* expected end of its call; 0: it runs none. Under the lock */
+    bool is_long;        /* its call is: nobody waits for the end of that of his own accord */
     uint64_t trim_at_us; /* memory of a burst is given back then; 0: nothing to give */
     unsigned tidied;     /* of the scheduler's `tidyings`, those that it has followed */
 };
@@ -36,7 +37,7 @@ struct gal_sched {
     _Atomic uint64_t alone_us;      /* what such a call of the most rows costs */
     _Atomic uint64_t alone_goal_us; /* of such jobs, from the moment they may have come; 0: none */
     _Atomic bool stacks;            /* rows are apart: jobs may share a call */
-    _Atomic bool is_loaded;         /* workers have work: what comes joins it */
+    _Atomic bool is_loaded;         /* workers have work, and soon take more: what comes joins it */
     pthread_mutex_t lock;           /* guards all below */
     pthread_cond_t work;
     struct gal_cost cost;
@@ -84,8 +85,10 @@ const struct gal_sched_options *gal_sched_options(const struct gal_sched *s);
 /* Under the lock: what follows from cost and goal. */
 void gal_sched_replan(struct gal_sched *s);
 
-/* Would so many rows cost more than may run on a loop, where jobs may go elsewhere? */
-bool gal_sched_hands_over(const struct gal_sched *s, size_t rows);
+/* Do so many jobs of a turn, of so many rows together, go to workers? Where those cost more than
+ * may run on a loop and the queue can hold them; not on a single core, whose loop would only be
+ * held up otherwise, and a worker there gives way to everybody. */
+bool gal_sched_hands_over(const struct gal_sched *s, size_t jobs, size_t rows);
 
 /* turn.c: puts a job behind those that wait for the turn's end; inline, or for the queue. */
 void gal_turn_add(struct gal_turn *t, struct gal_job *job);

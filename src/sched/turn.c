@@ -120,7 +120,7 @@ static bool is_light(const struct gal_turn *t, const struct gal_entry_list *jobs
         if (gal_job_of((struct gal_entry *)e)->sched != first->sched)
             return false;
     }
-    return first->stays || !gal_sched_hands_over(first->sched, t->rows);
+    return first->stays || !gal_sched_hands_over(first->sched, jobs->count, t->rows);
 }
 
 /* What costs more than may run here, all of a model's together, goes to its workers. */
@@ -133,7 +133,7 @@ static void hand_over(struct gal_turn *t, struct gal_entry_list *jobs)
     while (jobs->head) {
         size_t rows = take_same(jobs, &same);
         const struct gal_job *first = gal_job_of(same.head);
-        bool goes = !first->stays && gal_sched_hands_over(first->sched, rows);
+        bool goes = !first->stays && gal_sched_hands_over(first->sched, same.count, rows);
         t->rows -= goes ? rows : 0;
         while ((e = gal_entries_shift(&same)) != NULL) {
             if (goes)

@@ -77,10 +77,27 @@ static bool must_hold(const struct gal_sched *s)
 
 /* ---- a worker ---- */
 
+/* Under the lock: does a worker take what comes now, or soon? */
+static bool takes_soon(const struct gal_sched *s)
+{
+    bool is_free = s->idle > 0 || s->started < s->o.workers;
+    for (unsigned i = 0; !is_free && i < s->started; i++)
+        is_free = !s->workers[i].is_long;
+    return is_free;
+}
+
+/* Under the lock, behind what changes it. */
+static void note_load(struct gal_sched *s)
+{
+    bool is_loaded = (s->running > 0 || s->queue.count > 0) && takes_soon(s);
+    atomic_store_explicit(&s->is_loaded, is_loaded, memory_order_relaxed);
+}
+
 static void answer_late(struct gal_sched *s, struct gal_entry_list *late)
 {
     if (late->count == 0)
         return;
+    note_load(s);
     pthread_mutex_unlock(&s->lock);
     send_late(late);
     pthread_mutex_lock(&s->lock);
@@ -154,13 +171,6 @@ static void learn(struct gal_sched *s, const struct gal_entry_list *jobs, uint64
     gal_sched_replan(s);
 }
 
-/* Under the lock, behind what changes it. */
-static void note_load(struct gal_sched *s)
-{
-    atomic_store_explicit(&s->is_loaded, s->running > 0 || s->queue.count > 0,
-                          memory_order_relaxed);
-}
-
 /* Under the lock, released while the call runs. */
 static void run_batch(struct gal_worker *w, struct gal_taken *taken, uint64_t now_us)
 {
@@ -169,6 +179,8 @@ static void run_batch(struct gal_worker *w, struct gal_taken *taken, uint64_t no
     uint64_t ticket = s->next_ticket++;
     s->running++;
     w->ends_us = now_us + gal_cost_estimate_us(&s->cost, taken->rows) + 1;
+    w->is_long = w->ends_us - now_us > GAL_ALONE_US_MAX;
+    note_load(s);
     if (s->queue.count > 0 && s->idle > 0)
         pthread_cond_signal(&s->work); /* more than this call takes */
     pthread_mutex_unlock(&s->lock);
@@ -188,8 +200,9 @@ static void run_batch(struct gal_worker *w, struct gal_taken *taken, uint64_t no
     send_all(&ready); /* from here on the jobs are not ours */
     pthread_mutex_lock(&s->lock);
     s->running--;
-    note_load(s);
     w->ends_us = 0;
+    w->is_long = false;
+    note_load(s);
     w->trim_at_us = end_us + TRIM_AFTER_US;
     s->ran_us = end_us;
 }
@@ -410,6 +423,7 @@ bool gal_sched_withdraw(struct gal_job *job)
     bool is_mine = job->entry.waiting;
     if (is_mine)
         gal_queue_remove(&s->queue, &job->entry);
+    note_load(s);
     pthread_mutex_unlock(&s->lock);
     return is_mine;
 }

@@ -6,6 +6,7 @@
 #include "http/grpc.h"
 #include "server/h2_conn.h"
 
+#define TIMER_LEAST_US 1000u    /* one that starts itself with less never lets the loop go */
 #define WATCH_PERIOD_US 200000u /* a change of health is told within */
 
 /* One message and its answer, in its exchange's arena. */
@@ -14,7 +15,7 @@ struct message {
     struct stream *stream; /* NULL: the call has gone before the answer came */
     struct gal_slot *slot;
     struct gal_call_chunk chunk;
-    bool done, sent;
+    bool done, sent, expired;
 };
 
 struct stream {
@@ -153,6 +154,8 @@ static void settle(struct stream *s)
 {
     struct message *m;
 
+    if (s->call->closed) /* on_close follows the write that is under way, and gives all back */
+        return;
     for (m = s->first; m != NULL && m->done && !s->ending; m = m->next) {
         const struct gal_http_response *r = &m->slot->x.resp;
 
@@ -191,10 +194,12 @@ static void on_finished(struct gal_exchange *x)
         settle(s);
 }
 
+/* Also when a job follows a wait that was timed by itself. */
 static void on_deadline(struct gal_exchange *x)
 {
-    const struct message *m = x->carrier;
+    struct message *m = x->carrier;
 
+    m->expired = false;
     if (m->stream != NULL)
         arm(m->stream);
 }
@@ -230,9 +235,11 @@ static bool copy_deadline(struct stream *s, struct gal_exchange *x, struct gal_h
     if (s->deadline_us == 0)
         return true;
     left_us = s->deadline_us > now_us ? s->deadline_us - now_us : 0;
-    text = left_us < 99999999 ? gal_arena_printf(&x->arena, "%luu", (unsigned long)left_us)
-                              : gal_arena_printf(&x->arena, "%luS",
-                                                 (unsigned long)(left_us / 1000000) % 100000000);
+    text = left_us < 99999999
+               ? gal_arena_printf(&x->arena, "%luu", (unsigned long)left_us)
+               : gal_arena_printf(&x->arena, "%luS",
+                                  left_us / 1000000 < 99999999 ? (unsigned long)(left_us / 1000000)
+                                                               : 99999999ul);
     req->known[GAL_HDR_GRPC_TIMEOUT] = gal_str_of(text);
     return text != NULL;
 }
@@ -299,11 +306,13 @@ static void look_at_health(struct stream *s)
 
 /* --- time --- */
 
-/* When the message that has begun is late. */
+/* When the message that has begun is late. Its bytes may have come long before: then it has begun
+ * when room was made for the rest. */
 static uint64_t part_due(const struct stream *s)
 {
-    return s->part_us == 0 ? 0
-                           : gal_front_body_due(s->front, s->part_us, s->call->data_us, s->in->n);
+    uint64_t last_us = s->call->data_us > s->part_us ? s->call->data_us : s->part_us;
+
+    return s->part_us == 0 ? 0 : gal_front_body_due(s->front, s->part_us, last_us, s->in->n);
 }
 
 static uint64_t earlier(uint64_t a_us, uint64_t b_us)
@@ -322,7 +331,7 @@ static uint64_t due_of(const struct stream *s)
     due_us = earlier(due_us, part_due(s));
     due_us = earlier(due_us, s->watch_us);
     for (const struct message *m = s->first; m != NULL; m = m->next)
-        if (m->slot->x.job_running)
+        if (m->slot->x.job_running && !m->expired)
             due_us = earlier(due_us, m->slot->x.job.expires_us);
     return due_us;
 }
@@ -351,8 +360,10 @@ static void expire_messages(struct stream *s, uint64_t now_us)
         struct gal_exchange *x = &m->slot->x;
 
         next = m->next;
-        if (x->job_running && x->job.expires_us != 0 && x->job.expires_us <= now_us)
-            gal_exchange_expire(x);
+        if (!x->job_running || m->expired || x->job.expires_us == 0 || x->job.expires_us > now_us)
+            continue;
+        m->expired = true; /* its answer comes later, or when its inference ends */
+        gal_exchange_expire(x);
     }
     s->parsing = false;
     settle(s);
@@ -405,7 +416,7 @@ static void arm(struct stream *s)
     if (s->timer == NULL && gal_timer_new(s->front->loop, on_time, s, &s->timer, NULL) != GAL_OK)
         return; /* the job's worker looks at its deadline too */
     s->armed_us = due_us;
-    gal_timer_start(s->timer, due_us > now_us ? due_us - now_us : 0, 0);
+    gal_timer_start(s->timer, due_us > now_us ? due_us - now_us : TIMER_LEAST_US, 0);
 }
 
 /* --- bytes --- */
@@ -501,7 +512,7 @@ static void parse(struct stream *s)
     struct gal_err err;
     bool reads_on;
 
-    if (s->parsing)
+    if (s->parsing || s->call->closed)
         return;
     s->parsing = true;
     reads_on = cut(s);

@@ -75,6 +75,7 @@ static enum gal_status set_queue_bytes(struct gal_model_config *c, const struct 
     (void)err;
     if (v->number > 0)
         c->policy.bytes_max = (size_t)v->number;
+    c->policy.bytes_told |= v->number > 0;
     return GAL_OK;
 }
 

@@ -12,8 +12,9 @@ import models
 
 pytest.importorskip("tritonclient.grpc", reason="tritonclient is not installed")
 from tritonclient.grpc import service_pb2 as pb  # noqa: E402
-from test_grpc import GRPC, INFER, framed, request, slow_request, slow_server, trailers  # noqa: E402
-from h2_client import CALM, Client, PING, Raw, frame  # noqa: E402
+from tritonclient.grpc import service_pb2_grpc as rpc  # noqa: E402
+from test_grpc import GRPC, INFER, connect, framed, request, slow_request, slow_server, trailers  # noqa: E402
+from h2_client import CALM, Client, DATA, HEADERS, PING, PREFACE, RST, SETTINGS, WINDOW, Raw, frame  # noqa: E402
 
 STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
 WATCH = "/grpc.health.v1.Health/Watch"
@@ -23,6 +24,10 @@ DEADLINE_EXCEEDED = "4"
 def metric(s, name):
     return next(float(line.split()[-1]) for line in s.get("/metrics").body.decode().splitlines()
                 if line.startswith(name + " "))
+
+
+def answered(s, model):
+    return s.get(f"/v2/models/{model}/stats").json()["model_stats"][0]["inference_stats"]["success"]["count"]
 
 
 def ends(c, stream):
@@ -72,7 +77,7 @@ def test_a_message_that_trickles_ends_too(serve, zoo_dir):
 def test_memory_that_messages_have_begun_to_take_comes_back(serve, tmp_path):
     """Streams that hold a part of a message each have the memory for requests; others are served when they have ended."""
     models.identity(tmp_path / "x" / "model.onnx", shape=("n", 2))
-    s = serve("--body-timeout", "2s", "--max-request-memory", "8MiB", paths=[tmp_path / "x"])
+    s = serve("--body-timeout", f"{2 * harness.SCALE}s", "--max-request-memory", "8MiB", paths=[tmp_path / "x"])
     x = np.zeros((1 << 17, 2), np.float32)  # 1 MiB
 
     def served():
@@ -103,6 +108,21 @@ def test_a_stream_may_wait_between_messages(serve, zoo_dir):
         assert len(body) > 2 * 5
 
 
+def test_what_our_own_window_held_back_is_not_late(serve, zoo_dir):
+    """More than the window lets in at once, to a model that takes long over it: the last message that has come in part waits
+    for room, which is not its client's fault."""
+    s = serve("--body-timeout", f"{500 * harness.SCALE}ms", "--schedule", "workers", "--workers", "1", "--batching", "off",
+              paths=[zoo_dir / "slow"])
+    with connect(s) as channel:
+        start = time.monotonic()
+        messages = [request("slow", np.array([[30]], np.int64)) for _ in range(250)]
+        for i, m in enumerate(messages):
+            m.id = str(i).zfill(8000)
+        answers = list(rpc.GRPCInferenceServiceStub(channel).ModelStreamInfer(iter(messages)))
+    assert [a.infer_response.id for a in answers] == [m.id for m in messages]
+    assert time.monotonic() - start > 1, "too quick to have been held back"
+
+
 # --- answers that nobody takes ---
 
 @pytest.mark.parametrize("path", [STREAM, WATCH])
@@ -112,8 +132,8 @@ def test_answers_that_nobody_takes_end_the_stream(serve, zoo_dir, path):
     with Client(s.port) as c:
         c.conn.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 0})
         c.flush()
-        stream = open_stream(c, path, body=framed(request()) * 64 if path == STREAM else framed(pb.ServerLiveRequest()))
         start = time.monotonic()
+        stream = open_stream(c, path, body=framed(request()) * 64 if path == STREAM else framed(pb.ServerLiveRequest()))
         assert ends(c, stream) == "reset"
         assert 0.9 < time.monotonic() - start < 5 * harness.SCALE
         open_stream(c, INFER)
@@ -147,13 +167,53 @@ def test_a_deadline_ends_a_call_whose_message_runs(serve, zoo_dir):
     harness.wait_until(lambda: metric(s, "http_requests_in_flight") == 1, 60, "the scrape to be alone")
 
 
+def test_messages_end_at_deadlines_of_their_own(serve, zoo_dir):
+    """One runs, one waits; the loop goes on meanwhile, and so does the stream."""
+    s = slow_server(serve, zoo_dir)
+    with Client(s.port, timeout=60) as c:
+        stream = open_stream(c, headers=[("x-request-timeout-ms", "300")],
+                             body=framed(slow_request(4000)) + framed(slow_request(1)))
+        for _ in range(10):
+            time.sleep(0.1)
+            assert s.get("/health/live", timeout=5 * harness.SCALE).status == 200
+        c.conn.send_data(stream, framed(slow_request(1)), end_stream=True)
+        c.flush()
+        _, _, body = c.answer(stream)
+        assert trailers(c, stream)["grpc-status"] == "0"
+        told = []
+        while body:
+            n = int.from_bytes(body[1:5], "big")
+            told.append(pb.ModelStreamInferResponse.FromString(body[5:5 + n]).error_message)
+            body = body[5 + n:]
+        assert len(told) == 3 and "deadline" in told[1], told
+        assert told[2] == "" or "deadline" in told[2], "behind the first, when that is longer than its own"
+
+
+def test_a_stream_that_is_reset_while_its_answer_is_written(serve, tmp_path):
+    """The client takes nothing, so that the write of the first answer waits; it resets the stream, and the second ends."""
+    models.spread(tmp_path / "x" / "model.onnx", 1 << 20)
+    models.slow(tmp_path / "slow" / "model.onnx")
+    s = serve("--schedule", "workers", paths=[tmp_path / "x", tmp_path / "slow"])
+    fields = [(b":path", STREAM.encode()), (b"content-type", b"application/grpc")]
+    head = b"\x83\x86\x01\x01h" + b"".join(bytes([0, len(k)]) + k + bytes([len(v)]) + v for k, v in fields)
+    messages = framed(request("x", np.array([[1, 2]], np.float32))) + framed(slow_request(4000))
+    with harness.Conn(s.port, rcvbuf=4096) as c:
+        c.send(PREFACE + frame(SETTINGS, 0, 0, b"\0\4\x7f\xff\xff\xff") + frame(WINDOW, 0, 0, b"\x7f\xff\0\0") +
+               frame(HEADERS, 4, 1, head) + frame(DATA, 0, 1, messages))
+        harness.wait_until(lambda: answered(s, "x") == 1, 20, "the first answer")
+        c.send(frame(RST, 0, 1, b"\0\0\0\x08"))
+        harness.wait_until(lambda: answered(s, "slow") == 1, 60, "the second to end")
+        assert s.get("/health/live").status == 200
+    harness.wait_until(lambda: metric(s, "http_requests_in_flight") == 1, 20, "the scrape to be alone")
+
+
 # --- clients that give up, ping, or vanish ---
 
 def test_a_client_may_give_up_all_that_it_has_asked(serve, zoo_dir):
     """As many calls as the server lets it have, cancelled at once; and again, each time when it has waited a while."""
     s = slow_server(serve, zoo_dir)
     with Client(s.port, timeout=60) as c:
-        for rest in (0, 0.5, 0.5, 0.5):
+        for rest in (0, *[0.5 * harness.SCALE] * 3):
             streams = [c.ask("POST", INFER, framed(slow_request(50)), GRPC) for _ in range(100)]
             time.sleep(rest)
             for stream in streams:
@@ -179,7 +239,9 @@ def test_tcp_asks_whether_a_silent_client_is_there(zoo):
     with zoo.connect() as c:
         c.send(harness.request("GET", "/health/live"))
         assert c.reply().status == 200
-        ours = "%04X" % c.sock.getsockname()[1]
-        rows = [line.split() for line in open("/proc/net/tcp", encoding="ascii")]
-        (server,) = [row for row in rows[1:] if row[2].endswith(":" + ours)]
-        assert server[5].startswith("02:"), server
+        here, there = "%04X" % zoo.port, "%04X" % c.sock.getsockname()[1]
+
+        def timer():
+            rows = [line.split() for line in open("/proc/net/tcp", encoding="ascii")][1:]
+            return [row[5][:2] for row in rows if row[1].endswith(":" + here) and row[2].endswith(":" + there)]
+        harness.wait_until(lambda: timer() == ["02"], 20, "the keepalive timer to run")
