@@ -21,10 +21,10 @@ struct gal_faults {
     char *text; /* "A; B; C" */
     size_t n;
     size_t told, count;
-    bool full;   /* one found no room: later ones are counted, whatever their length */
+    bool full;      /* one found no room: later ones are counted, whatever their length */
     bool stopped;   /* then a decoder looked no further: what it has not set is not missing */
     bool uncounted; /* there are more than count says */
-    bool *wrong; /* a model's inputs of which nothing can be judged */
+    bool *wrong;    /* a model's inputs of which nothing can be judged */
     struct gal_spoilt spoilt[GAL_FAULTS_SPOILT_MAX];
     size_t spoilt_count;
 };

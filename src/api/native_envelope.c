@@ -161,7 +161,8 @@ void gal_native_find(struct gal_native *n, const struct gal_manifest *m,
         bool is_output = f->feature >= m->feature_count;
         const char *index = "";
 
-        if (f->flag || has_error(n, before, f->row, name, is_vector || strcmp(f->type, "rule") == 0))
+        if (f->flag ||
+            has_error(n, before, f->row, name, is_vector || strcmp(f->type, "rule") == 0))
             continue;
         if (!is_output && m->features[f->feature].rank > 0)
             index = gal_arena_printf(arena, "[%zu]", f->element);
