@@ -164,6 +164,10 @@ static void what_ends_reading_is_told_alone(void **state)
     (void)state;
     refuse(OIP, "{\"inputs\":[" WRONG_A ",{\"name\":7}," INPUT_T "," INPUT_V "]}", 400,
            TEXTS("expected a string, got number (at inputs[1].name)"), TEXTS("missing", "data[0]"));
+    refuse(OIP,
+           "{\"inputs\":[" WRONG_A
+           "," INPUT("t", "BYTES", "[9000000000000000000,9]", "[]") "," INPUT_V "]}",
+           413, TEXTS("is too large (at inputs[1].shape)"), TEXTS("missing", "data[0]"));
 }
 
 static void more_wrong_inputs_than_are_noted_end_reading(void **state)
