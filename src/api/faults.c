@@ -27,13 +27,13 @@ static struct gal_faults *list_of(struct gal_exchange *x)
 
 void gal_faults_add(struct gal_exchange *x, const char *text)
 {
-    struct gal_faults *f = text != NULL ? list_of(x) : NULL;
-    size_t n = f != NULL ? strlen(text) : 0, gap = f != NULL && f->told > 0 ? 2 : 0;
+    struct gal_faults *f = list_of(x);
+    size_t n = text != NULL ? strlen(text) : 0, gap = f != NULL && f->told > 0 ? 2 : 0;
 
     if (f == NULL)
         return;
-    f->count++;
-    f->full = f->full || f->n + gap + n > GAL_FAULTS_BYTES_MAX;
+    f->count++; /* without its text too: what was counted refuses the request */
+    f->full = f->full || text == NULL || f->n + gap + n > GAL_FAULTS_BYTES_MAX;
     if (f->full)
         return;
     memcpy(f->text + f->n, "; ", gap);
@@ -51,8 +51,9 @@ struct gal_str gal_faults_text(struct gal_exchange *x)
         return (struct gal_str){NULL, 0};
     if (f->told == f->count)
         return (struct gal_str){f->text, f->n};
-    whole =
-        gal_arena_printf(&x->arena, "%.*s; and %zu more", (int)f->n, f->text, f->count - f->told);
+    whole = f->uncounted ? gal_arena_printf(&x->arena, "%.*s; and more", (int)f->n, f->text)
+                         : gal_arena_printf(&x->arena, "%.*s; and %zu more", (int)f->n, f->text,
+                                            f->count - f->told);
     return whole != NULL ? gal_str_of(whole) : (struct gal_str){f->text, f->n};
 }
 
@@ -117,6 +118,20 @@ bool gal_faults_take_row(struct gal_exchange *x, size_t input, size_t row,
     return true;
 }
 
+bool gal_faults_stop(struct gal_exchange *x)
+{
+    if (x->faults == NULL || !x->faults->full)
+        return false;
+    x->faults->stopped = x->faults->uncounted = true;
+    return true;
+}
+
+void gal_faults_end(struct gal_exchange *x, const struct gal_err *err)
+{
+    if (x->faults != NULL && err->code == GAL_INVALID)
+        add_err(x, (struct gal_str){NULL, 0}, err);
+}
+
 /* --- what the features find --- */
 
 /* A rule's finding stands on all values of its row. */
@@ -151,6 +166,8 @@ void gal_faults_find(struct gal_exchange *x, const struct gal_findings *findings
     if (x->faults != NULL && findings->refused > told) {
         x->faults->count += findings->refused - told;
         x->faults->full = true;
+        if (x->faults->spoilt_count > 0) /* some of them may be findings of what is not judged */
+            x->faults->uncounted = true;
     }
 }
 
@@ -166,6 +183,18 @@ static void find_missing(struct gal_exchange *x, const struct gal_infer *inf)
     }
 }
 
+/* Has an element of one of its rows not been read? Beside what stands for the whole row there would
+ * be no room for others' findings. */
+static bool is_spoilt_vector(const struct gal_exchange *x, size_t input)
+{
+    const struct gal_faults *f = x->faults;
+
+    for (size_t i = 0; x->model->manifest->features[input].rank > 0 && i < f->spoilt_count; i++)
+        if (f->spoilt[i].input == input)
+            return true;
+    return false;
+}
+
 static void find_in_features(struct gal_exchange *x, const struct gal_infer *inf)
 {
     size_t count = x->model->info->input_count;
@@ -177,7 +206,8 @@ static void find_in_features(struct gal_exchange *x, const struct gal_infer *inf
         return;
     for (size_t i = 0; i < count; i++) {
         given[i] = inf->inputs[i];
-        if (x->faults->wrong[i] || (given[i].kind == GAL_KIND_TENSOR && !given[i].tensor.data))
+        if (x->faults->wrong[i] || is_spoilt_vector(x, i) ||
+            (given[i].kind == GAL_KIND_TENSOR && !given[i].tensor.data))
             given[i].kind = GAL_KIND_NONE;
     }
     if (gal_check_features(x->model->manifest, given, &x->arena, findings, &err) == GAL_OK)
@@ -191,12 +221,19 @@ static void find_in_features(struct gal_exchange *x, const struct gal_infer *inf
 enum gal_status gal_faults_settle(struct gal_exchange *x, const struct gal_infer *inf,
                                   struct gal_err *err)
 {
+    bool is_whole = x->faults == NULL || !x->faults->stopped;
+
     if (!applies(x))
         return GAL_OK;
-    find_missing(x, inf);
+    if (is_whole)
+        find_missing(x, inf);
     if (x->faults == NULL || x->faults->count == 0)
         return GAL_OK;
-    find_in_features(x, inf);
+    if (is_whole)
+        find_in_features(x, inf);
+    if (x->faults->told == 0)
+        return gal_fail(err, GAL_INVALID, "%zu fields are wrong; there is no memory to say which",
+                        x->faults->count);
     return gal_fail(
         err, GAL_INVALID, "%.*s",
         (int)(x->faults->n < sizeof(err->message) ? x->faults->n : sizeof(err->message) - 1),

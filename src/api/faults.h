@@ -21,8 +21,10 @@ struct gal_faults {
     char *text; /* "A; B; C" */
     size_t n;
     size_t told, count;
-    bool full;   /* one found no room: later ones are counted, whatever their length */
-    bool *wrong; /* a model's inputs of which nothing can be judged */
+    bool full;      /* one found no room: later ones are counted, whatever their length */
+    bool stopped;   /* then a decoder looked no further: what it has not set is not missing */
+    bool uncounted; /* there are more than count says */
+    bool *wrong;    /* a model's inputs of which nothing can be judged */
     struct gal_spoilt spoilt[GAL_FAULTS_SPOILT_MAX];
     size_t spoilt_count;
 };
@@ -33,7 +35,12 @@ bool gal_faults_take(struct gal_exchange *x, struct gal_str name, const struct g
 /* The same of a row's value alone: the others of the input are judged. */
 bool gal_faults_take_row(struct gal_exchange *x, size_t input, size_t row,
                          const struct gal_err *err);
-/* Notes a text, whatever the model. */
+/* Will nothing more be told? For a decoder, before each field: it then stops and ends with OK, and
+ * settle refuses. One request of very many wrong fields would hold the loop otherwise. */
+bool gal_faults_stop(struct gal_exchange *x);
+/* What ends decoding, and was not taken, is told with what was noted before it. */
+void gal_faults_end(struct gal_exchange *x, const struct gal_err *err);
+/* Notes a text, whatever the model; NULL: there was no memory for it, it is counted. */
 void gal_faults_add(struct gal_exchange *x, const char *text);
 /* Before a run: with what was noted, inputs that are missing and what the features refuse of the
  * others. OK when nothing was noted and nothing is missing, or the model has no features; else

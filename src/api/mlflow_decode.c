@@ -280,6 +280,8 @@ static enum gal_status set_named(struct gal_exchange *x, struct gal_infer *inf, 
     {
         size_t index = gal_port_find(info->inputs, info->input_count, text_of(key));
 
+        if (gal_faults_stop(x))
+            return GAL_OK;
         if (index == SIZE_MAX && gal_validate_ignores(x->model))
             continue;
         st = index != SIZE_MAX ? set_tensor(x, inf, &info->inputs[index], v, root, err)

@@ -152,6 +152,8 @@ void gal_native_find(struct gal_native *n, const struct gal_manifest *m,
         [GAL_NATIVE_INSTANCES] = {"instances", 9},
     };
     size_t before = n->errors.count;
+    /* Elements of one vector have names of their own: what could not be read of them is in it. */
+    bool is_vector = m->feature_count == 1 && m->features[0].rank > 0;
 
     for (size_t i = 0; i < findings->count && n->errors.count < GAL_NATIVE_ERRORS_MAX; i++) {
         const struct gal_finding *f = &findings->at[i];
@@ -159,7 +161,8 @@ void gal_native_find(struct gal_native *n, const struct gal_manifest *m,
         bool is_output = f->feature >= m->feature_count;
         const char *index = "";
 
-        if (f->flag || has_error(n, before, f->row, name, strcmp(f->type, "rule") == 0))
+        if (f->flag ||
+            has_error(n, before, f->row, name, is_vector || strcmp(f->type, "rule") == 0))
             continue;
         if (!is_output && m->features[f->feature].rank > 0)
             index = gal_arena_printf(arena, "[%zu]", f->element);

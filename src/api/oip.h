@@ -41,6 +41,7 @@ struct gal_oip_request {
     size_t input_count;
     struct gal_oip_wrong *wrong; /* their places in inputs have the datatype NONE */
     size_t wrong_count;
+    bool wrong_more;               /* one found no room there: behind it nothing was read */
     struct gal_str content_type;   /* MLServer's parameter of the request; p NULL: none */
     struct gal_str *content_types; /* of the inputs, each p NULL: none; NULL: no input has one */
     struct gal_oip_output *outputs;
@@ -57,7 +58,8 @@ enum gal_status gal_oip_decode(struct gal_str model, struct gal_str json, struct
 
 /* For a model: null is taken in the data of features that are nullable. Where it has features, an
  * input that is wrong is noted in out->wrong and the others are read all the same: INVALID then,
- * with the first in err, and gal_oip_run tells them all. */
+ * with the first in err, and gal_oip_run tells them all. What cannot be gone on behind is told
+ * alone: out->wrong_count is 0 then. */
 enum gal_status gal_oip_decode_model(const struct gal_model *m, struct gal_str json,
                                      struct gal_str binary, struct gal_arena *arena,
                                      struct gal_oip_request *out, struct gal_err *err);

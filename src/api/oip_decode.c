@@ -474,9 +474,12 @@ static bool note_wrong(struct decoder *d, struct gal_str binary_before, const st
     const struct gal_manifest *m = d->of != NULL ? d->of->manifest : NULL;
 
     if (m == NULL || m->feature_count == 0 || err == NULL || err->code != GAL_INVALID ||
-        t->name.p == NULL || r->wrong_count == GAL_OIP_WRONG_MAX ||
-        (d->binary.n > 0 && d->binary.n == binary_before.n))
+        t->name.p == NULL || (d->binary.n > 0 && d->binary.n == binary_before.n))
         return false;
+    if (r->wrong_count == GAL_OIP_WRONG_MAX) {
+        r->wrong_more = true;
+        return true;
+    }
     if (r->wrong == NULL)
         r->wrong = gal_arena_array(d->arena, GAL_OIP_WRONG_MAX, sizeof(*r->wrong));
     if (r->wrong == NULL)
@@ -509,8 +512,12 @@ static enum gal_status read_inputs(struct decoder *d, yyjson_val *list, struct g
         st = read_input(d, v, &r->inputs[r->input_count], &places[r->input_count], err);
         if (st != GAL_OK) {
             fail_under("inputs", r->input_count, st, err);
-            if (!note_wrong(d, binary, err))
+            if (!note_wrong(d, binary, err)) {
+                r->wrong_count = 0;
                 return st;
+            }
+            if (r->wrong_more)
+                break;
         }
         if (places[r->input_count].region.p != NULL)
             r->input_places = places;

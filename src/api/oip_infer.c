@@ -73,8 +73,6 @@ static enum gal_status want(struct gal_exchange *x, struct gal_infer *inf,
 static enum gal_status fill(struct gal_exchange *x, struct gal_infer *inf,
                             struct gal_oip_request *req, struct gal_err *err)
 {
-    if (req->wrong_count > 0 && (req->input_places != NULL || gal_oip_has_content(req)))
-        return GAL_OK; /* the others are more than their data: what was noted refuses it */
     if (req->input_places != NULL && gal_oip_fetch(x, req, err) != GAL_OK)
         return err->code;
     if (gal_oip_has_content(req)) {
@@ -177,14 +175,31 @@ struct gal_infer *gal_oip_open(struct gal_exchange *x, struct gal_str name, stru
     return inf;
 }
 
+/* False: that is all that is told. The others may be more than their data; and where there is no
+ * memory to note one, nothing may stand in its place. */
+static bool note_wrong(struct gal_exchange *x, const struct gal_oip_request *req)
+{
+    for (size_t i = 0; i < req->wrong_count; i++)
+        if (!gal_faults_take(x, req->wrong[i].name, &req->wrong[i].err))
+            return false;
+    if (req->wrong_more) { /* who knows how many */
+        gal_faults_add(x, NULL);
+        return !gal_faults_stop(x);
+    }
+    return req->wrong_count == 0 || (req->input_places == NULL && !gal_oip_has_content(req));
+}
+
 void gal_oip_run(struct gal_exchange *x, struct gal_infer *inf, struct gal_oip_request *req,
                  void (*encode_answer)(struct gal_exchange *x, struct gal_infer *inf))
 {
     struct gal_err err;
 
-    for (size_t i = 0; i < req->wrong_count; i++)
-        (void)gal_faults_take(x, req->wrong[i].name, &req->wrong[i].err);
+    if (!note_wrong(x, req)) {
+        gal_exchange_fail(x, &req->wrong[0].err);
+        return;
+    }
     if (fill(x, inf, req, &err) != GAL_OK) {
+        gal_faults_end(x, &err);
         gal_exchange_fail(x, &err);
         return;
     }

@@ -3,6 +3,7 @@
  * /v1/models/M: one answer has what the clients of both read. */
 #include "api/tfs.h"
 
+#include "api/faults.h"
 #include "api/route.h"
 
 /* A request under way. */
@@ -45,6 +46,7 @@ static void infer(struct gal_exchange *x, struct gal_str version, bool examples,
         st = gal_tfs_decode(root, examples, x, inf, &r->form, &err);
     }
     if (st != GAL_OK || r == NULL || inf == NULL) {
+        gal_faults_end(x, &err);
         gal_exchange_fail(x, &err);
         return;
     }

@@ -195,6 +195,8 @@ static enum gal_status fill_columns(struct gal_exchange *x, struct gal_infer *in
     }
     yyjson_obj_foreach(v, i, n, key, value)
     {
+        if (gal_faults_stop(x))
+            return GAL_OK;
         name = text_of(key);
         st = fill_whole(x, inf, name, value, err);
         if (st != GAL_OK) {
@@ -233,6 +235,7 @@ struct column {
     const struct gal_feature *feature; /* NULL: none */
     yyjson_val *context;
     bool is_optional;
+    yyjson_val *pattern; /* has the sizes of all rows; NULL: the first row there is has them */
     struct gal_tensor t;
     struct filler f;
 };
@@ -266,6 +269,34 @@ static enum gal_status reserve_rows(struct column *c, yyjson_val *v, size_t coun
     return reserve(f, err);
 }
 
+/* With one more size of 1, too: see complete_shape. */
+static bool fits_row(const struct gal_port *port, const struct filler *f)
+{
+    if (!port->shape_known || port->rank == 0)
+        return true;
+    return gal_shape_fits(f->shape, f->rank, port->shape + 1, port->rank - 1) ||
+           (port->rank >= 2 && port->shape[port->rank - 1] == 1 &&
+            gal_shape_fits(f->shape, f->rank, port->shape + 1, port->rank - 2));
+}
+
+/* The first row's value that the input has room for: one that is wrong is not what others are held
+ * against. NULL: none is, of as many as could be told. */
+static yyjson_val *pattern_of(const struct column *c, const struct gal_port *port, yyjson_val *rows)
+{
+    size_t count = unsafe_yyjson_get_len(rows);
+    yyjson_val *row = unsafe_yyjson_get_first(rows);
+
+    for (size_t i = 0; i < count && i < GAL_FAULTS_SPOILT_MAX;
+         i++, row = unsafe_yyjson_get_next(row)) {
+        yyjson_val *v = value_in(c, row);
+        struct filler f;
+
+        if (v != NULL && find_shape(&f, v, NULL) == GAL_OK && fits_row(port, &f))
+            return v;
+    }
+    return NULL;
+}
+
 static enum gal_status take_row(struct column *c, yyjson_val *row, size_t count,
                                 struct gal_err *err)
 {
@@ -276,9 +307,11 @@ static enum gal_status take_row(struct column *c, yyjson_val *row, size_t count,
         st = gal_fail(err, GAL_INVALID, "input '%.*s' is missing%s",
                       (int)(c->name.n < 128 ? c->name.n : 128), c->name.p,
                       c->is_optional ? " here, and there in another row" : "");
-    if (c->f.data == NULL && (v != NULL || (c->feature != NULL && c->feature->rank == 0))) {
+    if (c->f.data == NULL &&
+        (v != NULL || c->pattern != NULL || (c->feature != NULL && c->feature->rank == 0))) {
         struct gal_err why;
-        enum gal_status reserved = reserve_rows(c, v, count, &why);
+        enum gal_status reserved =
+            reserve_rows(c, c->pattern != NULL ? c->pattern : v, count, &why);
 
         if (reserved != GAL_OK) {
             *err = why;
@@ -318,9 +351,13 @@ static enum gal_status fill_feature(struct gal_exchange *x, struct gal_infer *in
     c.is_optional = port->optional;
     c.t.dtype = port->dtype;
     c.f = (struct filler){.t = &c.t, .arena = &x->arena};
+    c.pattern = c.feature != NULL ? pattern_of(&c, port, rows) : NULL;
     for (size_t i = 0; i < count; i++, row = unsafe_yyjson_get_next(row)) {
-        enum gal_status st = take_row(&c, row, count, err);
+        enum gal_status st;
 
+        if (gal_faults_stop(x))
+            return GAL_OK;
+        st = take_row(&c, row, count, err);
         if (st == GAL_OK)
             continue;
         gal_err_place(err, "%s[%zu].%.*s", where, i, (int)(name.n < 128 ? name.n : 128), name.p);
@@ -355,9 +392,13 @@ static enum gal_status check_keys(struct gal_exchange *x, yyjson_val *object, co
         place_row(err, where, row);
         return GAL_INVALID;
     }
+    if (gal_validate_ignores(x->model))
+        return GAL_OK;
     yyjson_obj_foreach(object, i, n, key, value)
     {
-        if (find_port(x, text_of(key), err) != NULL || gal_validate_ignores(x->model))
+        if (gal_faults_stop(x))
+            return GAL_OK;
+        if (find_port(x, text_of(key), err) != NULL)
             continue;
         place_row(err, where, row);
         if (!gal_faults_take(x, text_of(key), err))
@@ -373,7 +414,8 @@ static enum gal_status check_rows(struct gal_exchange *x, yyjson_val *rows, cons
     yyjson_val *row = unsafe_yyjson_get_first(rows);
     enum gal_status st = GAL_OK;
 
-    for (size_t i = 0; i < count && st == GAL_OK; i++, row = unsafe_yyjson_get_next(row))
+    for (size_t i = 0; i < count && st == GAL_OK && !gal_faults_stop(x);
+         i++, row = unsafe_yyjson_get_next(row))
         st = check_keys(x, row, where, i, err);
     return st;
 }
@@ -403,7 +445,7 @@ static enum gal_status fill_objects(struct gal_exchange *x, struct gal_infer *in
     const struct gal_model_info *info = x->model->info;
     enum gal_status st = check_rows(x, rows, where, err);
 
-    for (size_t i = 0; i < info->input_count && st == GAL_OK; i++)
+    for (size_t i = 0; i < info->input_count && st == GAL_OK && !gal_faults_stop(x); i++)
         if (!is_left_out(x, i, rows, context))
             st = fill_feature(x, inf, i, rows, context, where, err);
     return st;

@@ -54,7 +54,9 @@ static enum gal_status place_package(struct gal_cli *cli, const char **out, stru
             return GAL_INVALID;
         }
     }
-    *out = gal_arena_strdup(&cli->arena, gal_str_of(path));
+    /* COPY reads options and here-documents by how a word begins. */
+    *out =
+        gal_arena_printf(&cli->arena, "%s%s", path[0] == '-' || path[0] == '<' ? "./" : "", path);
     if (!*out)
         return gal_fail(err, GAL_NO_MEMORY, "no memory for a path");
     if (!inside)

@@ -2,13 +2,14 @@
 /* oci://REFERENCE: an artifact of a registry, pulled and then unpacked as a package's directory. */
 #include "base/file_write.h"
 #include "base/mem.h"
+#include "oci/parts.h"
 #include "package/pack.h"
 #include "package/package.h"
 #include "source/plan.h"
 
 #include <stdio.h>
 
-#define INDEX_DEPTH_MAX 3u
+#define MANIFESTS_BYTES_MAX (256u << 20) /* of an index's, as a pull takes them */
 
 static void on_progress(const struct gal_oci_descriptor *d, enum gal_transfer_step step,
                         uint64_t done, uint64_t total, void *ctx)
@@ -51,57 +52,59 @@ static uint64_t plus(uint64_t a, uint64_t b)
     return b < UINT64_MAX - a ? a + b : UINT64_MAX;
 }
 
-/* Of all blobs that a pull brings, the manifest's own bytes included. Of an index all manifests
- * come; one of another kind in it counts as what it says of itself. */
-static enum gal_status count_blobs(struct gal_source_run *r, struct gal_registry *registry,
-                                   struct gal_str body, unsigned depth, uint64_t *sum,
-                                   struct gal_err *err)
+struct top {
+    struct gal_registry *registry;
+    struct gal_oci_descriptor d;
+    struct gal_str text;
+    struct gal_arena arena; /* of the others' texts */
+};
+
+static enum gal_status read_manifest(const struct gal_oci_descriptor *d, struct gal_str *text,
+                                     void *ctx, struct gal_err *err)
 {
-    struct gal_oci_manifest m;
-    struct gal_oci_index x;
-    enum gal_status status;
-    *sum = plus(*sum, body.n);
-    if (!gal_oci_is_index(body)) {
-        status = gal_oci_manifest_read(body, r->arena, &m, err);
-        for (size_t i = 0; !status && i < m.layer_count; i++)
-            *sum = plus(*sum, m.layers[i].size);
-        *sum = status ? *sum : plus(*sum, m.config.size);
-        return status;
+    struct top *top = ctx;
+    struct gal_oci_descriptor got;
+    if (strcmp(d->digest, top->d.digest) == 0) {
+        *text = top->text;
+        return GAL_OK;
     }
-    status = gal_oci_index_read(body, r->arena, &x, err);
-    for (size_t i = 0; !status && i < x.manifest_count; i++) {
-        struct gal_oci_descriptor d;
-        struct gal_str inner;
-        if (depth == INDEX_DEPTH_MAX)
-            return gal_fail(err, GAL_INVALID, "indexes in indexes, more than %u deep", depth);
-        status = gal_registry_manifest(registry, x.manifests[i].digest, r->arena, &d, &inner, err);
-        if (!status)
-            status = count_blobs(r, registry, inner, depth + 1, sum, err);
-    }
+    return gal_registry_manifest(top->registry, d->digest, &top->arena, &got, text, err);
+}
+
+/* Of all that a pull brings, each once: blobs and manifests, of an index those that it names. */
+static enum gal_status count_bytes(struct top *top, uint64_t *sum, struct gal_err *err)
+{
+    struct gal_parts parts;
+    gal_arena_init(&top->arena, 16384, 0, MANIFESTS_BYTES_MAX);
+    enum gal_status status = gal_parts_make(&parts, &top->d, read_manifest, top, err);
+    for (size_t i = 0; !status && i < parts.blob_count; i++)
+        *sum = plus(*sum, parts.blobs[i].size);
+    for (size_t i = 0; !status && i < parts.manifest_count; i++)
+        *sum = plus(*sum, parts.manifests[i].text.n);
+    gal_parts_release(&parts);
+    gal_arena_release(&top->arena);
     return status;
 }
 
 enum gal_status gal_plan_oci(struct gal_source_run *r, struct gal_err *err)
 {
     struct gal_registry_options o;
-    struct gal_registry *registry;
     struct gal_reference ref;
-    struct gal_oci_descriptor d;
-    struct gal_str body;
+    struct top top;
     char text[768];
-    enum gal_status status = open_registry(r, &ref, &o, &registry, err);
+    enum gal_status status = open_registry(r, &ref, &o, &top.registry, err);
     if (!status)
-        status =
-            gal_registry_manifest(registry, gal_reference_name(&ref), r->arena, &d, &body, err);
+        status = gal_registry_manifest(top.registry, gal_reference_name(&ref), r->arena, &top.d,
+                                       &top.text, err);
     if (!status)
-        status = count_blobs(r, registry, body, 0, &r->plan.bytes, err);
-    gal_registry_close(registry);
+        status = count_bytes(&top, &r->plan.bytes, err);
+    gal_registry_close(top.registry);
     if (status)
         return status;
     /* Blobs and the files out of them lie there together for a while; compressed ones are counted
      * again when they have come. */
     r->plan.bytes = plus(r->plan.bytes, r->plan.bytes);
-    (void)snprintf(ref.digest, sizeof ref.digest, "%s", d.digest);
+    (void)snprintf(ref.digest, sizeof ref.digest, "%s", top.d.digest);
     r->plan.origin =
         gal_arena_printf(r->arena, "oci://%s", gal_reference_text(&ref, text, sizeof text));
     const char *base = strrchr(ref.repository, '/');
@@ -109,7 +112,7 @@ enum gal_status gal_plan_oci(struct gal_source_run *r, struct gal_err *err)
     r->plan.root = is_version(ref.tag) ? gal_arena_printf(r->arena, "%s/%s", base, ref.tag)
                                        : gal_arena_printf(r->arena, "%s", base);
     r->plan.identity =
-        gal_arena_printf(r->arena, "%s %s", d.digest, r->plan.root ? r->plan.root : "");
+        gal_arena_printf(r->arena, "%s %s", top.d.digest, r->plan.root ? r->plan.root : "");
     return r->plan.origin && r->plan.root && r->plan.identity ? GAL_OK : gal_plan_no_memory(err);
 }
 

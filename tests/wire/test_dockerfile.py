@@ -41,6 +41,7 @@ def carry_out(steps, context, root):
     for word, text in steps:
         if word == "COPY":
             source, target = json.loads(text) if text.startswith("[") else shlex.split(text)
+            assert not source.startswith(("-", "<")), text  # an option, a here-document
             source, place = context / source, Path(f"{root}{target}")
             place.parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
@@ -55,18 +56,19 @@ def carry_out(steps, context, root):
 
 @pytest.fixture
 def context(tmp_path):
-    """A build context with the package packed, as a directory, and under a name with a space in a folder."""
+    """A build context with the package packed, as a directory, and under names that COPY reads otherwise."""
     context = tmp_path / "context"
     shutil.copytree(FRAUD, context / "fraud")
     (context / "of others").mkdir()
     done = harness.galley("pack", context / "fraud", "-o", context / "fraud-2.1.0.galley")
     assert done.returncode == 0, done.stderr
-    shutil.copy(context / "fraud-2.1.0.galley", context / "of others" / "a b.galley")
+    for name in ("of others/a b.galley", "--x.galley", "<<x"):
+        shutil.copy(context / "fraud-2.1.0.galley", context / name)
     return context
 
 
 @pytest.mark.parametrize("options", [[], ["--galley-image", IMAGE]])
-@pytest.mark.parametrize("package", ["fraud", "fraud-2.1.0.galley", "of others/a b.galley"])
+@pytest.mark.parametrize("package", ["fraud", "fraud-2.1.0.galley", "of others/a b.galley", "--x.galley", "<<x"])
 def test_the_builder_stage_proves_and_unpacks_the_package(context, tmp_path, package, options):
     stages = write(context, context / package, *options)
     assert list(stages) == ["runtime", "builder", ""] and stages["builder"][0] == ("FROM", "runtime AS builder")

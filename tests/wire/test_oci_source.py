@@ -210,6 +210,29 @@ def test_what_a_compressed_layer_unpacks_to_is_counted_when_it_has_come(start, r
     start(f"oci://{registry.host}/squeezed/flat:1", args=["--cache-size", "6MiB"]).stop()
 
 
+def test_what_the_manifests_of_an_index_share_is_counted_once(start, registry, tmp_path):
+    """As it is fetched: 4 MiB that two platforms have need 8, like those of one."""
+    package, tar = large(tmp_path, "shared", 4), io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as t:
+        for name in ("galley.yaml", "model.onnx"):
+            t.add(package / name, name)
+    layer, config = tar.getvalue(), b"{}"
+    blobs_of, tops = {oci_files.digest_of(b): b for b in (layer, config)}, []
+    for architecture in ("amd64", "arm64"):
+        text = oci_files.encode({"schemaVersion": 2, "mediaType": oci_files.MANIFEST, "artifactType": MODEL + "manifest.v1+json",
+                                 "config": oci_files.describe(MODEL + "config.v1+json", config),
+                                 "layers": [oci_files.describe(MODEL + "weight.v1.tar", layer)],
+                                 "annotations": {"for": architecture}})
+        blobs_of[oci_files.digest_of(text)] = text
+        tops.append(oci_files.describe(oci_files.MANIFEST, text, platform={"os": "linux", "architecture": architecture}))
+    file = oci_files.write_tar(tmp_path / "shared.tar", blobs_of, [oci_files.index(blobs_of, tops)])
+    done = harness.galley("push", file, f"{registry.host}/shared/index:1")
+    assert done.returncode == 0, done.stderr
+    before = len(blobs(registry))
+    start(f"oci://{registry.host}/shared/index:1", args=["--cache-size", "10MiB"]).stop()
+    assert len(blobs(registry)) == before + 2  # the layer and the configuration
+
+
 # --- faults in between ---
 
 def test_blobs_that_break_off_are_gone_on_with(start, registry, relay, tmp_path, cache):
