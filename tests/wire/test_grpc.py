@@ -8,10 +8,10 @@ import json
 import os
 import queue
 import shutil
+import signal
 import struct
 import subprocess
 import sys
-import threading
 
 import grpc
 import h2.events
@@ -470,8 +470,9 @@ def test_watch_tells_that_the_server_stops(serve, zoo_dir):
     with connect(s) as channel:
         watch = health_rpc.HealthStub(channel).Watch(health.HealthCheckRequest())
         assert next(watch).status == health.HealthCheckResponse.SERVING
-        threading.Timer(0.1, s.stop).start()
+        s.signal(signal.SIGTERM)
         assert next(watch).status == health.HealthCheckResponse.NOT_SERVING
+    assert s.wait_exit() == 0
 
 
 def grpcurl():
