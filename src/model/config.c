@@ -24,17 +24,9 @@ void gal_model_config_init(struct gal_model_config *c)
 
 /* ---- settling ---- */
 
-static size_t wants_queue(const struct gal_policy *p, const char *names[GAL_UNHEARD_MAX])
+static size_t needs_queue(const struct gal_policy *p, const char *names[GAL_UNHEARD_MAX])
 {
-    size_t n = 0;
-    if (p->delay_us_max > 0)
-        names[n++] = "max_queue_delay";
-    if (p->levels > 1)
-        names[n++] = "priority_levels";
-    if (p->keep_order)
-        names[n++] = "preserve_ordering";
-    if (p->preferred_count > 0)
-        names[n++] = "preferred_batch_sizes";
+    size_t n = gal_policy_needs_queue(p, names);
     if (p->target_us > 0)
         names[n++] = "latency_target";
     return n;
@@ -43,13 +35,13 @@ static size_t wants_queue(const struct gal_policy *p, const char *names[GAL_UNHE
 size_t gal_model_config_unheard(const struct gal_model_config *c,
                                 const char *names[GAL_UNHEARD_MAX])
 {
-    return c->mode == GAL_SCHED_INLINE ? wants_queue(&c->policy, names) : 0;
+    return c->mode == GAL_SCHED_INLINE ? needs_queue(&c->policy, names) : 0;
 }
 
-bool gal_model_config_is_half(const struct gal_model_config *c)
+bool gal_model_config_minds_queue(const struct gal_model_config *c)
 {
     const char *names[GAL_UNHEARD_MAX];
-    return c->mode == GAL_SCHED_INLINE || wants_queue(&c->policy, names) > 0;
+    return c->mode == GAL_SCHED_INLINE || needs_queue(&c->policy, names) > 0;
 }
 
 static enum gal_status check_schedule(const struct gal_model_config *c, struct gal_err *err)
@@ -57,7 +49,7 @@ static enum gal_status check_schedule(const struct gal_model_config *c, struct g
     const char *names[GAL_UNHEARD_MAX];
     char list[128] = "";
     size_t n = gal_model_config_unheard(c, names), at = 0;
-    if (n == 0 || c->all_inline)
+    if (n == 0 || c->base_minds_queue)
         return GAL_OK;
     for (size_t i = 0; i < n; i++) /* all five take 94 bytes */
         at += (size_t)snprintf(list + at, sizeof list - at, "%s%s",

@@ -113,9 +113,9 @@ struct gal_model_config {
     size_t
         max_batch_size; /* rows of a call; 0: found from the model, see gal_model_config_settle */
     enum gal_sched_mode mode;
-    bool all_inline; /* the process's settings have one half of what gal_model_config_unheard tells,
-                        for all models: that a model has the other half is no error */
-    unsigned workers; /* calls of this model at once; 0: one a core */
+    bool base_minds_queue; /* gal_model_config_minds_queue of the process's settings: a model whose
+                              own contradict them is no error then, its log says so */
+    unsigned workers;      /* calls of this model at once; 0: one a core */
     uint64_t inline_us_max;
     bool one_core; /* the server has one loop on one core */
     struct gal_backend_options backend;
@@ -158,12 +158,12 @@ void gal_model_config_init(struct gal_model_config *c);
 enum gal_status gal_model_config_settle(struct gal_model_config *c, struct gal_str pbtxt,
                                         struct gal_err *err);
 /* Names of the settings that need a queue, where the schedule is inline: they have no effect.
- * Returns how many. _settle refuses them, but for all_inline. */
-#define GAL_UNHEARD_MAX 5u
+ * Returns how many. _settle refuses them, but for base_minds_queue. */
+#define GAL_UNHEARD_MAX (GAL_POLICY_NEEDS_MAX + 1u)
 size_t gal_model_config_unheard(const struct gal_model_config *c,
                                 const char *names[GAL_UNHEARD_MAX]);
 /* True when it says inline, or has a setting that needs a queue. */
-bool gal_model_config_is_half(const struct gal_model_config *c);
+bool gal_model_config_minds_queue(const struct gal_model_config *c);
 /* Compares declared inputs, outputs and max_batch_size with what the model has: INVALID with the
  * config.pbtxt's line as place. */
 enum gal_status gal_model_config_check(const struct gal_model_config *c,

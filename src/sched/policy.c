@@ -113,3 +113,23 @@ enum gal_status gal_policy_check(const struct gal_policy *p, struct gal_err *err
         st = check_levels(p, err);
     return st == GAL_OK ? check_target(p, err) : st;
 }
+
+size_t gal_policy_needs_queue(const struct gal_policy *p, const char *names[GAL_POLICY_NEEDS_MAX])
+{
+    const struct {
+        bool needed;
+        const char *name;
+    } all[GAL_POLICY_NEEDS_MAX] = {{p->delay_us_max > 0, "max_queue_delay"},
+                                   {p->levels > 1, "priority_levels"},
+                                   {p->keep_order, "preserve_ordering"},
+                                   {p->preferred_count > 0, "preferred_batch_sizes"}};
+    size_t n = 0;
+    for (size_t i = 0; i < GAL_POLICY_NEEDS_MAX; i++) {
+        if (!all[i].needed)
+            continue;
+        if (names)
+            names[n] = all[i].name;
+        n++;
+    }
+    return n;
+}

@@ -49,5 +49,9 @@ struct gal_policy {
 void gal_policy_init(struct gal_policy *p);
 /* INVALID with the field's name as place when a field is out of bounds or two contradict. */
 enum gal_status gal_policy_check(const struct gal_policy *p, struct gal_err *err);
+/* The settings that only a queue can keep: company, an order or a size is wanted. Returns how many
+ * there are, and their names where names is not NULL. */
+#define GAL_POLICY_NEEDS_MAX 4u
+size_t gal_policy_needs_queue(const struct gal_policy *p, const char *names[GAL_POLICY_NEEDS_MAX]);
 
 #endif

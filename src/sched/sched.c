@@ -20,12 +20,6 @@
 
 /* ---- cost ---- */
 
-/* Whoever wants company, an order or a size has a queue. */
-static bool wants_queue(const struct gal_policy *p)
-{
-    return p->delay_us_max > 0 || p->keep_order || p->levels > 1 || p->preferred_count > 0;
-}
-
 /* The share of the goal that plans may use. Under the lock. */
 static uint64_t goal_us(const struct gal_sched *s)
 {
@@ -48,9 +42,10 @@ static void set_inline_rows(struct gal_sched *s)
     size_t rows = 0, alone = 0;
     if (s->o.mode == GAL_SCHED_INLINE)
         rows = SIZE_MAX;
-    else if (s->o.mode == GAL_SCHED_AUTO && !wants_queue(&s->o.policy))
+    else if (s->o.mode == GAL_SCHED_AUTO && gal_policy_needs_queue(&s->o.policy, NULL) == 0)
         rows = gal_cost_rows_hoped(&s->cost, s->o.inline_us_max, SIZE_MAX);
-    if (s->o.one_core && s->o.mode == GAL_SCHED_AUTO && !wants_queue(&s->o.policy))
+    if (s->o.one_core && s->o.mode == GAL_SCHED_AUTO &&
+        gal_policy_needs_queue(&s->o.policy, NULL) == 0)
         alone = gal_cost_rows_hoped(&s->cost, alone_us_max(s), s->o.policy.rows_max);
     atomic_store_explicit(&s->inline_rows_max, rows, memory_order_relaxed);
     atomic_store_explicit(&s->alone_rows_max, alone, memory_order_relaxed);

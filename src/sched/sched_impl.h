@@ -44,7 +44,7 @@ struct gal_sched {
     struct gal_goal goal;
     struct gal_queue queue;
     struct gal_worker *workers; /* o.workers of them */
-    unsigned started, idle, running;
+    unsigned started, idle;
     uint64_t ran_us; /* end of the last worker's call */
     bool stopping;
     struct gal_burst burst; /* noted by who runs calls; gal_sched_tidy's. Not under the lock */

@@ -77,20 +77,16 @@ static bool must_hold(const struct gal_sched *s)
 
 /* ---- a worker ---- */
 
-/* Under the lock: does a worker take what comes now, or soon? */
-static bool takes_soon(const struct gal_sched *s)
-{
-    bool is_free = s->idle > 0 || s->started < s->o.workers;
-    for (unsigned i = 0; !is_free && i < s->started; i++)
-        is_free = !s->workers[i].is_long;
-    return is_free;
-}
-
-/* Under the lock, behind what changes it. */
+/* Under the lock, behind what changes it. What comes joins the queue while that, or a worker, has
+ * work, and one takes more now or soon. */
 static void note_load(struct gal_sched *s)
 {
-    bool is_loaded = (s->running > 0 || s->queue.count > 0) && takes_soon(s);
-    atomic_store_explicit(&s->is_loaded, is_loaded, memory_order_relaxed);
+    bool has_work = s->queue.count > 0, takes_soon = s->idle > 0 || s->started < s->o.workers;
+    for (unsigned i = 0; i < s->started; i++) {
+        has_work |= s->workers[i].ends_us != 0;
+        takes_soon |= !s->workers[i].is_long;
+    }
+    atomic_store_explicit(&s->is_loaded, has_work && takes_soon, memory_order_relaxed);
 }
 
 static void answer_late(struct gal_sched *s, struct gal_entry_list *late)
@@ -177,7 +173,6 @@ static void run_batch(struct gal_worker *w, struct gal_taken *taken, uint64_t no
     struct gal_sched *s = w->sched;
     struct gal_entry_list ready = {0};
     uint64_t ticket = s->next_ticket++;
-    s->running++;
     w->ends_us = now_us + gal_cost_estimate_us(&s->cost, taken->rows) + 1;
     w->is_long = w->ends_us - now_us > GAL_ALONE_US_MAX;
     note_load(s);
@@ -199,7 +194,6 @@ static void run_batch(struct gal_worker *w, struct gal_taken *taken, uint64_t no
     }
     send_all(&ready); /* from here on the jobs are not ours */
     pthread_mutex_lock(&s->lock);
-    s->running--;
     w->ends_us = 0;
     w->is_long = false;
     note_load(s);

@@ -348,7 +348,7 @@ enum gal_status gal_model_keys_base(const struct gal_config *c, struct gal_model
     }
     if (status == GAL_OK)
         status = check(out, NULL, err);
-    out->all_inline = gal_model_config_is_half(out);
+    out->base_minds_queue = gal_model_config_minds_queue(out);
     for (size_t i = 0; i < c->path_count && status == GAL_OK; i++) {
         if (has_own(&c->paths[i]))
             status = check(out, &c->paths[i], err);

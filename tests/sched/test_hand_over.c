@@ -55,12 +55,12 @@ static void what_is_dear_together_is_one_call_of_a_worker(void **state)
 /* A worker's call ends a little behind its answers. */
 static void await_rest(struct gal_sched *s)
 {
-    unsigned running;
+    bool runs;
     do {
         pthread_mutex_lock(&s->lock);
-        running = s->running;
+        runs = s->workers[0].ends_us != 0;
         pthread_mutex_unlock(&s->lock);
-    } while (running > 0);
+    } while (runs);
 }
 
 static void what_comes_while_a_worker_has_work_joins_it(void **state)

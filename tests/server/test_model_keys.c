@@ -189,7 +189,7 @@ static void what_needs_a_queue_contradicts_inline(void **state)
     file = file_with("max_queue_delay: 1ms\nmodels:\n  - path: a\n    schedule: inline\n");
     assert_int_equal(gal_config_read_file(c, file, &err), GAL_OK);
     assert_int_equal(gal_model_keys_base(c, &base, &err), GAL_OK);
-    assert_true(base.all_inline);
+    assert_true(base.base_minds_queue);
     gal_config_release(c);
     gal_config_init(c);
     file = file_with("schedule: inline\npriority_levels: 2\nmodels:\n  - path: a\n");
