@@ -21,6 +21,7 @@ BIN = os.environ.get("GALLEY_BIN") or str(SOURCE / "build" / "galley")
 SANITIZE = os.environ.get("GALLEY_SANITIZE", "").lower() not in ("", "off", "none", "0")
 SCALE = 6 if SANITIZE else 1  # sanitized builds are that much slower: times in tests are multiplied
 EXAMPLES = SOURCE / "examples" / "models"
+METRICS = "".join(p.read_text() for p in (SOURCE / "src" / "watch").glob("*.def"))
 
 
 def child_env(**extra):
@@ -297,6 +298,9 @@ class Server:
         return self.post(f"/v2/models/{model}/infer", {"inputs": tensors, **extra},
                          timeout=timeout)
 
+    def metric(self, name, **labels):
+        return metric(self.get("/metrics"), name, **labels)
+
     def wait_for(self, what="ready", status=200, timeout=60, starting=False):
         path = what if what.startswith("/") else f"/health/{what}"
 
@@ -309,6 +313,16 @@ class Server:
             except (ConnectionError, Closed):
                 return False
         wait_until(look, timeout, f"{path} is {status}")
+
+
+def metric(reply, name, **labels):
+    """The sum of a family's series that have these labels; it must be one that galley has."""
+    assert f'"{name.removesuffix("_count")}"' in METRICS, f"no {name}"
+    found = 0.0
+    for series, value in re.findall(rf"^{name}(?:{{(.*)}})? (\S+)$", reply.body.decode(), re.M):
+        if all(f'{k}="{v}"' in series for k, v in labels.items()):
+            found += float(value)
+    return found
 
 
 def end_process(process, timeout=30):

@@ -104,14 +104,7 @@ def test_clients_that_leave_at_any_byte_leave_nothing_behind(server, kind):
         c.send(RIGHT * 10)
         c.reset()
     still_right(server)
-    harness.wait_until(lambda: gauge(server, "http_connections") <= 1, 10, "connections to end")
-
-
-def gauge(server, name):
-    for line in server.get("/metrics").body.decode().splitlines():
-        if line.startswith(name + " "):
-            return float(line.split()[1])
-    raise AssertionError(f"no {name}")
+    harness.wait_until(lambda: server.metric("http_connections") <= 1, 10, "connections to end")
 
 
 def test_a_client_that_leaves_during_its_inference_is_forgotten(server):
@@ -122,7 +115,7 @@ def test_a_client_that_leaves_during_its_inference_is_forgotten(server):
         time.sleep(0.01)
         c.reset()
     still_right(server)
-    harness.wait_until(lambda: gauge(server, "http_requests_in_flight") <= 1, 20, "requests to end")
+    harness.wait_until(lambda: server.metric("http_requests_in_flight") <= 1, 20, "requests to end")
 
 
 def test_every_cut_of_a_request_gets_the_same_answer(server):

@@ -5,7 +5,6 @@
 to the same turn of its loop, so that requests meet as surely here as they do by chance under load.
 """
 import json
-import re
 import signal
 import threading
 import time
@@ -153,10 +152,6 @@ class Burst:
 
     def replies(self):
         return [c.reply() for c in self.conns]
-
-
-def metric(server, name):
-    return int(re.search(rb"^%s (\d+)$" % name, server.get("/metrics").body, re.M).group(1))
 
 
 # --- they meet, and none notices ---
@@ -323,7 +318,7 @@ def test_clients_that_leave_do_not_take_others_with_them(one_loop, pool):
                    then=lambda gone=gone, how=how: [getattr(c, how)() for c in gone])
             for c, (_, path, expected) in zip(b.conns[::2], pool):
                 check(path, c.reply(), expected)
-    harness.wait_until(lambda: metric(one_loop, b"http_requests_in_flight") == 1, 10,
+    harness.wait_until(lambda: one_loop.metric("http_requests_in_flight") == 1, 10,
                        "the requests to end")
 
 
@@ -342,7 +337,7 @@ def test_a_server_that_is_told_to_stop_answers_the_burst(serve, root, pool):
 # --- memory ---
 
 def allocations(server):
-    return metric(server, b"galley_allocations_total")
+    return server.metric("galley_allocations_total")
 
 
 @pytest.mark.parametrize("connections", [1, CONNECTIONS])

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The response cache: what it answers is what the model would have answered, and it is the model that is asked no more."""
 import json
-import re
 import shutil
 import signal
 import threading
@@ -19,19 +18,9 @@ from models import T, h
 ON = ("--response-cache", "on", "--access-log", "off")
 
 
-def metric(server, name, **labels):
-    """Sum of the series with these labels; 0 when there is none."""
-    found = 0
-    for line in server.get("/metrics").body.decode().splitlines():
-        m = re.match(rf"{name}(?:{{(.*)}})? (\S+)$", line)
-        if m and all(f'{k}="{v}"' in (m.group(1) or "") for k, v in labels.items()):
-            found += float(m.group(2))
-    return found
-
-
 def runs(server, model):
     """Requests that the model itself has computed."""
-    return metric(server, "inference_duration_seconds_count", model=model)
+    return server.metric("inference_duration_seconds_count", model=model)
 
 
 def how(reply):
@@ -145,16 +134,16 @@ def test_text_is_compared_element_by_element(cached):
 def test_it_is_off_untold(plain):
     for _ in range(2):
         assert how(plain.infer("id-fp32", {"x": ("FP32", [1, 2], [1, 2])})) is None
-    assert metric(plain, "galley_cache_requests_total") == 0
+    assert plain.metric("galley_cache_requests_total") == 0
 
 
 def test_a_failed_inference_is_not_kept(cached):
-    before = metric(cached, "galley_cache_requests_total", model="failing", result="miss")
+    before = cached.metric("galley_cache_requests_total", model="failing", result="miss")
     for _ in range(3):
         reply = cached.infer("failing", {"x": ("INT64", [1, 1], [5])})
         assert reply.status >= 400 and reply.header("X-Galley-Cache") is None
-    assert metric(cached, "galley_cache_requests_total", model="failing", result="miss") == before + 3
-    assert metric(cached, "galley_cache_entries", model="failing") == 0
+    assert cached.metric("galley_cache_requests_total", model="failing", result="miss") == before + 3
+    assert cached.metric("galley_cache_entries", model="failing") == 0
 
 
 def test_inputs_beyond_the_bound_go_by(cached):
@@ -195,8 +184,8 @@ def test_statistics_tell_of_it(serve, tmp_path):
     assert stats["inference_stats"]["cache_hit"]["count"] == 4
     assert stats["inference_stats"]["cache_miss"]["count"] == 1
     assert stats["inference_stats"]["cache_hit"]["ns"] > 0
-    assert metric(s, "nv_cache_num_hits_per_model", model="m") == 4
-    assert metric(s, "nv_cache_num_misses_per_model", model="m") == 1
+    assert s.metric("nv_cache_num_hits_per_model", model="m") == 4
+    assert s.metric("nv_cache_num_misses_per_model", model="m") == 1
 
 
 def test_padded_requests_that_look_alike_keep_their_lengths(serve, tmp_path):
@@ -244,12 +233,12 @@ def test_a_reload_forgets(serve, tmp_path):
     s.wait_line("ready", after=1)
     harness.wait_until(lambda: ask()[1] == 12, 20, "the new model")
     assert ask() == ("hit", 12)
-    assert metric(s, "galley_cache_entries", model="m") == 1  # the old version's answer has left
+    assert s.metric("galley_cache_entries", model="m") == 1  # the old version's answer has left
     models.add(path, 1)
     s.signal(signal.SIGHUP)
     s.wait_line("ready", after=2)
     harness.wait_until(lambda: ask()[1] == 11, 20, "the first model")
-    assert metric(s, "galley_cache_requests_total", model="m", result="miss") == 3
+    assert s.metric("galley_cache_requests_total", model="m", result="miss") == 3
 
 
 def test_a_reload_turns_it_off_and_on(serve, tmp_path):
@@ -276,7 +265,7 @@ def test_time_ends_an_answer(serve, tmp_path):
     assert ask() == "miss"
     again = ask()
     assert again == "hit" or time.monotonic() - start > 0.3
-    harness.wait_until(lambda: metric(s, "galley_cache_expirations_total", model="m") > 0 or ask() == "miss", 20,
+    harness.wait_until(lambda: s.metric("galley_cache_expirations_total", model="m") > 0 or ask() == "miss", 20,
                        "the end of the answer")
 
 
@@ -290,9 +279,9 @@ def test_the_bound_holds_under_load(serve, tmp_path):
             c.send(harness.request("POST", "/v2/models/m/infer", body, {oip.LENGTH: n}))
             reply = c.reply()
             assert how(reply) == "miss" and oip.pack(oip.tensors(reply)["y"]) == oip.pack(x)
-    used = metric(s, "galley_cache_bytes", model="m")
+    used = s.metric("galley_cache_bytes", model="m")
     assert 200 * 1024 < used <= 256 * 1024
-    assert metric(s, "galley_cache_evictions_total", model="m") > 0
+    assert s.metric("galley_cache_evictions_total", model="m") > 0
     assert how(oip.post_binary(s, "m", {"x": np.full((100, 2), 399, np.float32)})) == "hit"
     assert how(oip.post_binary(s, "m", {"x": np.full((100, 2), 0, np.float32)})) == "miss"
 
@@ -322,17 +311,17 @@ def test_equal_requests_run_once(serve, root, options):
     assert kinds.count("miss") == 1 and set(kinds) <= {"miss", "wait", "hit"}, kinds
     assert {r.body for r in replies} == {replies[0].body}
     assert runs(s, "slow") == before + 1
-    assert metric(s, "galley_cache_requests_total", result="wait") == kinds.count("wait")
+    assert s.metric("galley_cache_requests_total", result="wait") == kinds.count("wait")
 
 
 def test_who_waited_for_an_equal_request_is_a_success(serve, root):
     s = serve(*ON, "--threads", "1", "--triton-metrics", "on", paths=[root / "slow"])
     kinds = [how(r) for r in together(s, [json_body({"x": np.array([[200]], np.int64)})] * 20)]
     assert kinds.count("miss") == 1 and "wait" in kinds, kinds
-    assert metric(s, "inference_requests_total", model="slow", status="success") == 20
+    assert s.metric("inference_requests_total", model="slow", status="success") == 20
     stats = s.get("/v2/models/slow/stats").json()["model_stats"][0]["inference_stats"]
-    assert stats["success"]["count"] == metric(s, "nv_inference_request_success", model="slow") == 20
-    assert stats["cache_hit"]["count"] == metric(s, "nv_cache_num_hits_per_model", model="slow") == 19
+    assert stats["success"]["count"] == s.metric("nv_inference_request_success", model="slow") == 20
+    assert stats["cache_hit"]["count"] == s.metric("nv_cache_num_hits_per_model", model="slow") == 19
     # Each of those that waited has done so for about as long as the one that computed.
     waited_ns = stats["success"]["ns"] - stats["compute_infer"]["ns"]
     assert waited_ns > kinds.count("wait") * stats["compute_infer"]["ns"] / 2
@@ -348,13 +337,16 @@ def test_different_requests_do_not_wait_for_each_other(serve, root):
 def test_when_the_leader_goes_another_computes(serve, root):
     s = serve(*ON, "--threads", "2", "--workers", "1", "--schedule", "workers", paths=[root / "slow"])
     body = json_body({"x": np.array([[3]], np.int64)})
-    with s.connect() as busy, s.connect() as leader, s.connect(timeout=60) as heir:
+    with s.connect() as busy, s.connect() as leader, s.connect(timeout=60) as heir, s.connect() as look:
+        def requests():  # with the scrape, which is the only one: that before it has ended on this connection
+            look.send(harness.request("GET", "/metrics"))
+            return harness.metric(look.reply(), "http_requests_in_flight")
         busy.send(harness.request("POST", "/v2/models/slow/infer", json_body({"x": np.array([[4000]], np.int64)})))
-        harness.wait_until(lambda: metric(s, "http_requests_in_flight") >= 2, 20, "the worker to be busy")
+        harness.wait_until(lambda: s.metric("inference_requests_in_flight") >= 1, 20, "the worker to be busy")
         leader.send(harness.request("POST", "/v2/models/slow/infer", body))
-        harness.wait_until(lambda: metric(s, "http_requests_in_flight") >= 3, 20, "the leader")
+        harness.wait_until(lambda: s.metric("inference_requests_in_flight") == 2, 20, "the leader")
         heir.send(harness.request("POST", "/v2/models/slow/infer", body))
-        harness.wait_until(lambda: metric(s, "http_requests_in_flight") >= 4, 20, "the heir")
+        harness.wait_until(lambda: requests() == 4, 20, "the heir")
         leader.reset()
         reply = heir.reply()
     assert how(reply) == "miss" and reply.json()["outputs"][0]["data"] == [3]
@@ -366,7 +358,7 @@ def test_who_waits_keeps_its_own_deadline(serve, root):
     x = np.array([[4000]], np.int64)
     with s.connect(timeout=60) as leader, s.connect() as late, s.connect(timeout=60) as patient, s.connect() as gone:
         leader.send(harness.request("POST", "/v2/models/slow/infer", json_body({"x": x})))
-        harness.wait_until(lambda: metric(s, "http_requests_in_flight") >= 2, 20, "the leader")
+        harness.wait_until(lambda: s.metric("inference_requests_in_flight") >= 1, 20, "the leader")
         late.send(harness.request("POST", "/v2/models/slow/infer", json_body({"x": x}, parameters={"timeout": 50000})))
         patient.send(harness.request("POST", "/v2/models/slow/infer", json_body({"x": x})))
         gone.send(harness.request("POST", "/v2/models/slow/infer", json_body({"x": x})))
@@ -375,7 +367,7 @@ def test_who_waits_keeps_its_own_deadline(serve, root):
         gone.reset()
         assert how(patient.reply()) == "wait"
         assert how(leader.reply()) == "miss"
-    harness.wait_until(lambda: metric(s, "http_requests_in_flight") == 1, 20, "all to end")
+    harness.wait_until(lambda: s.metric("http_requests_in_flight") == 1, 20, "all to end")
 
 
 def test_many_clients_with_reloads(serve, tmp_path):
@@ -410,7 +402,7 @@ def test_many_clients_with_reloads(serve, tmp_path):
     for t in threads:
         t.join()
     assert not failures, failures[0]
-    assert sum(metric(s, "galley_cache_requests_total", result=r) for r in ("hit", "miss", "wait")) == sum(counts)
+    assert sum(s.metric("galley_cache_requests_total", result=r) for r in ("hit", "miss", "wait")) == sum(counts)
 
 
 # --- Redis ---
@@ -426,7 +418,7 @@ def with_redis(redis, *more, threads=2):
 
 
 def connected(server, count=2):
-    harness.wait_until(lambda: metric(server, "galley_cache_redis_connections") == count, 20, f"{count} connections")
+    harness.wait_until(lambda: server.metric("galley_cache_redis_connections") == count, 20, f"{count} connections")
 
 
 def stored(serve, redis, path, ask, *more, count=1):
@@ -460,10 +452,10 @@ def test_processes_share_their_answers(serve, root, plain, redis):
         got = second.post(path, body, headers)
         assert said(got) == want, name
     for model in ("iris", "digits", "two"):
-        errors = metric(second, "galley_cache_redis_requests_total", model=model, result="error")
+        errors = second.metric("galley_cache_redis_requests_total", model=model, result="error")
         if not late():
             assert runs(second, model) == errors == 0
-            assert metric(second, "galley_cache_redis_requests_total", model=model, result="hit") > 0
+            assert second.metric("galley_cache_redis_requests_total", model=model, result="hit") > 0
 
 
 def test_versions_and_files_do_not_answer_for_each_other_in_redis(serve, tmp_path, redis):
@@ -518,8 +510,8 @@ def test_its_loss_costs_neither_errors_nor_time(serve, root, redis):
         redis.start()
         s.wait_line("redis_back")
         connected(s, 2)
-        before = metric(s, "galley_cache_redis_requests_total", result="miss")
-        harness.wait_until(lambda: metric(s, "galley_cache_redis_requests_total", result="miss") > before, 20,
+        before = s.metric("galley_cache_redis_requests_total", result="miss")
+        harness.wait_until(lambda: s.metric("galley_cache_redis_requests_total", result="miss") > before, 20,
                            "Redis to be asked again")
     finally:
         stop.set()
@@ -544,7 +536,7 @@ def test_one_that_hangs_is_given_up(serve, root, redis):
         assert how(reply) == "miss"
         worst = max(worst, time.monotonic() - start)
     assert worst < 0.5 * harness.SCALE, worst
-    assert metric(s, "galley_cache_redis_requests_total", result="error") >= 1
+    assert s.metric("galley_cache_redis_requests_total", result="error") >= 1
     s.wait_line("redis_lost")
     asleep.recv(10)
     asleep.close()
@@ -564,7 +556,7 @@ def test_rubbish_is_no_answer(serve, root, plain, redis, rubbish):
     connected(fresh)
     reply = fresh.post("/v2/models/digits/infer", body)
     assert how(reply) == "miss" and reply.body == want
-    assert metric(fresh, "galley_cache_redis_requests_total", result="error") == 1
+    assert fresh.metric("galley_cache_redis_requests_total", result="error") == 1
     harness.wait_until(lambda: redis.ask("GET", key) == good or fresh.lines("redis_lost"), 20,
                        "the right answer in its place")
 
@@ -578,7 +570,7 @@ def test_another_type_is_no_answer(serve, root, redis):
     fresh = serve(*with_redis(redis), paths=[root / "digits"])
     connected(fresh)
     assert how(fresh.post("/v2/models/digits/infer", body)) == "miss"
-    assert metric(fresh, "galley_cache_redis_requests_total", result="error") == 1
+    assert fresh.metric("galley_cache_redis_requests_total", result="error") == 1
 
 
 def test_one_that_is_not_there_is_waited_for_by_nobody(serve, root):

@@ -61,23 +61,15 @@ def oip_inputs(row):
     return [{"name": k, "datatype": TYPES.get(k, "INT64"), "shape": [1, 1], "data": [v]} for k, v in row.items()]
 
 
-def metric(server, name, **labels):
-    total = 0.0
-    for line in server.get("/metrics").body.decode().splitlines():
-        if line.startswith(name + "{") and all(f'{k}="{v}"' in line for k, v in labels.items()):
-            total += float(line.rsplit(" ", 1)[1])
-    return total
-
-
 def test_a_row_near_the_boundary_is_flagged_and_a_clear_one_is_not(server, near):
-    before = metric(server, "inference_flagged_total", model="watched", reason="stability")
+    before = server.metric("inference_flagged_total", model="watched", reason="stability")
     reply = predict(server, "watched", [CLEAR, near, RISKY])
     assert reply.status == 200
     answer = reply.json()
     assert [(f["instance"], f["field"], f["type"]) for f in answer["flags"]] == [(1, "is_fraud", "stability")]
     assert answer["review"] is True and "is_fraud changes in " in answer["flags"][0]["msg"]
     assert reply.header("X-Galley-Review") == "stability"
-    assert metric(server, "inference_flagged_total", model="watched", reason="stability") == before + 1
+    assert server.metric("inference_flagged_total", model="watched", reason="stability") == before + 1
     clear = predict(server, "watched", [CLEAR, RISKY])
     assert "flags" not in clear.json() and clear.header("X-Galley-Review") is None
 
@@ -115,7 +107,7 @@ def test_every_protocol_is_told(server, near, path, body):
 
 
 def test_refused_is_422_by_name(server, near):
-    before = {r: metric(server, "inference_answers_refused_total", model=m, reason=r)
+    before = {r: server.metric("inference_answers_refused_total", model=m, reason=r)
               for m, r in (("strict", "stability"), ("unsure", "confidence"))}
     reply = predict(server, "strict", [CLEAR, near])
     assert reply.status == 422
@@ -127,8 +119,8 @@ def test_refused_is_422_by_name(server, near):
     assert reply.json()["detail"][0]["msg"] == "fraud_probability is below 0.5"
     assert predict(server, "unsure", [RISKY]).status == 200
     for model, reason in (("strict", "stability"), ("unsure", "confidence")):
-        assert metric(server, "inference_answers_refused_total", model=model, reason=reason) == before[reason] + 1
-    assert metric(server, "inference_requests_total", status="error") == 0
+        assert server.metric("inference_answers_refused_total", model=model, reason=reason) == before[reason] + 1
+    assert server.metric("inference_requests_total", status="error") == 0
 
 
 def test_grpc_is_told(server, near):

@@ -384,8 +384,7 @@ def test_cancelling_takes_a_request_out_of_the_queue(serve, zoo_dir):
         stub = rpc.GRPCInferenceServiceStub(channel)
         long = stub.ModelInfer.future(slow_request(4000))
         waiting = [stub.ModelInfer.future(slow_request(4000)) for _ in range(20)]
-        harness.wait_until(lambda: "http_requests_in_flight 22" in s.get("/metrics").body.decode(), 20,
-                           "all of them and the scrape to be in flight")
+        harness.wait_until(lambda: s.metric("inference_requests_in_flight") == 21, 20, "all of them")
         for f in waiting:
             f.cancel()
         assert long.result().raw_output_contents

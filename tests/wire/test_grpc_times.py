@@ -21,11 +21,6 @@ WATCH = "/grpc.health.v1.Health/Watch"
 DEADLINE_EXCEEDED = "4"
 
 
-def metric(s, name):
-    return next(float(line.split()[-1]) for line in s.get("/metrics").body.decode().splitlines()
-                if line.startswith(name + " "))
-
-
 def answered(s, model):
     return s.get(f"/v2/models/{model}/stats").json()["model_stats"][0]["inference_stats"]["success"]["count"]
 
@@ -50,8 +45,8 @@ def test_a_message_that_does_not_arrive_ends_the_stream(serve, zoo_dir, path):
         part = open_stream(c, path, body=framed(request())[:-3])
         told = ends(c, part)
         assert told["grpc-status"] == DEADLINE_EXCEEDED and "did not arrive in time" in told["grpc-message"]
-    assert metric(s, 'http_connections_refused_total{reason="timeout"}') == 1
-    harness.wait_until(lambda: metric(s, "http_requests_in_flight") == 1, 20, "the scrape to be alone")
+    assert s.metric("http_connections_refused_total", reason="timeout") == 1
+    harness.wait_until(lambda: s.metric("http_requests_in_flight") == 1, 20, "the scrape to be alone")
 
 
 def test_a_message_that_trickles_ends_too(serve, zoo_dir):
@@ -137,7 +132,7 @@ def test_answers_that_nobody_takes_end_the_stream(serve, zoo_dir, path):
         assert ends(c, stream) == "reset"
         assert 0.9 < time.monotonic() - start < 5 * harness.SCALE
         open_stream(c, INFER)
-    harness.wait_until(lambda: metric(s, "http_requests_in_flight") == 1, 20, "the scrape to be alone")
+    harness.wait_until(lambda: s.metric("http_requests_in_flight") == 1, 20, "the scrape to be alone")
 
 
 # --- the call's deadline ---
@@ -164,7 +159,7 @@ def test_a_deadline_ends_a_call_whose_message_runs(serve, zoo_dir):
     with Client(s.port, timeout=60) as c:
         stream = open_stream(c, headers=[("grpc-timeout", "300m")], body=framed(slow_request(4000)) * 3)
         assert ends(c, stream)["grpc-status"] == DEADLINE_EXCEEDED
-    harness.wait_until(lambda: metric(s, "http_requests_in_flight") == 1, 60, "the scrape to be alone")
+    harness.wait_until(lambda: s.metric("http_requests_in_flight") == 1, 60, "the scrape to be alone")
 
 
 def test_messages_end_at_deadlines_of_their_own(serve, zoo_dir):
@@ -204,7 +199,7 @@ def test_a_stream_that_is_reset_while_its_answer_is_written(serve, tmp_path):
         c.send(frame(RST, 0, 1, b"\0\0\0\x08"))
         harness.wait_until(lambda: answered(s, "slow") == 1, 60, "the second to end")
         assert s.get("/health/live").status == 200
-    harness.wait_until(lambda: metric(s, "http_requests_in_flight") == 1, 20, "the scrape to be alone")
+    harness.wait_until(lambda: s.metric("http_requests_in_flight") == 1, 20, "the scrape to be alone")
 
 
 # --- clients that give up, ping, or vanish ---
@@ -223,7 +218,7 @@ def test_a_client_may_give_up_all_that_it_has_asked(serve, zoo_dir):
                     pass  # answered meanwhile
             c.flush()
         assert c.answer(c.ask("POST", INFER, framed(slow_request(1)), GRPC))[0] == 200
-    assert metric(s, 'http_connections_refused_total{reason="abuse"}') == 0
+    assert s.metric("http_connections_refused_total", reason="abuse") == 0
 
 
 def test_too_many_pings_end_the_connection_of_calls(serve, zoo_dir):

@@ -45,12 +45,6 @@ def index(server):
             server.post("/v2/repository/index", b"").json()}
 
 
-def gauge(server, name, model):
-    lines = [line for line in server.get("/metrics").body.decode().splitlines()
-             if line.startswith(name + "{") and f'model="{model}"' in line]
-    return float(lines[0].split()[-1]) if lines else None
-
-
 # --- what is told ---
 
 def test_ready_without_the_model_and_the_truth_of_it(lazy, tmp_path):
@@ -65,13 +59,14 @@ def test_ready_without_the_model_and_the_truth_of_it(lazy, tmp_path):
     assert s.get("/v2/models/a/ready").json() == {"name": "a", "ready": True}  # it takes requests
     assert index(s)[("a", "1")] == ("UNAVAILABLE", "not loaded yet: its first request loads it")
     assert s.get("/v1/models/a").json()["model_version_status"][0]["state"] == "START"
-    assert gauge(s, "galley_model_ready", "a") == 0 and gauge(s, "galley_model_load_duration_seconds", "a") is None
+    assert s.metric("galley_model_ready", model="a") == 0
+    assert b"galley_model_load_duration_seconds{" not in s.get("/metrics").body
 
     assert ask(s) == (200, 2.0)
     assert s.get("/health/ready").json()["model_loaded"] is False  # b is not
     assert index(s)[("a", "1")][0] == "READY" and index(s)[("b", "1")][0] == "UNAVAILABLE"
-    assert gauge(s, "galley_model_ready", "a") == 1 and gauge(s, "galley_model_load_duration_seconds", "a") > 0
-    assert gauge(s, "galley_model_ready", "b") == 0
+    assert s.metric("galley_model_ready", model="a") == 1 and s.metric("galley_model_load_duration_seconds", model="a") > 0
+    assert s.metric("galley_model_ready", model="b") == 0
     assert [(line["model"], line["version"]) for line in s.lines("load_demanded")] == [("a", "1")]
     assert ask(s, "b") == (200, 3.0)
     assert s.get("/health/ready").json()["model_loaded"] is True
@@ -230,7 +225,7 @@ def test_a_package_that_does_not_prove_itself_is_503_with_the_difference_until_i
     assert s.get("/v2/models/fraud/ready").status == 503
     (name, state), = index(s).items()
     assert state[0] == "UNAVAILABLE" and "is not reproduced" in state[1]
-    assert gauge(s, "galley_model_ready", "fraud") == 0
+    assert s.metric("galley_model_ready", model="fraud") == 0
     # at once: the same reason, without another load; later: another load
     assert "is not reproduced" in s.post("/v1/models/fraud/predict", row, {"Content-Type": "application/json"}).json()["detail"]
     assert len(s.lines("model_failed")) == 1

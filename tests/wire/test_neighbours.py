@@ -39,20 +39,14 @@ def is_answered(conn):
     return bool(select.select([conn.sock], [], [], 0)[0])
 
 
-def gauge(s, name):
-    """Of the slow model."""
-    found = s.get("/metrics").body.decode().split(f'\n{name}{{model="slow"', 1)[1]
-    return float(found.split("} ", 1)[1].split("\n", 1)[0])
-
-
 def fill(s, trips, places):
     """Connections of a request that keeps the slow model's one worker, and of those that fill its queue."""
     conns = [s.connect(timeout=300) for _ in range(1 + places)]
     conns[0].send(slow_request(trips))
-    harness.wait_until(lambda: gauge(s, "inference_calls_running") == 1, 20, "the worker to be busy")
+    harness.wait_until(lambda: s.metric("inference_calls_running", model="slow") == 1, 20, "the worker to be busy")
     for c in conns[1:]:
         c.send(slow_request(0))
-    harness.wait_until(lambda: gauge(s, "inference_queue_requests") == places, 20, "the queue to be full")
+    harness.wait_until(lambda: s.metric("inference_queue_requests", model="slow") == places, 20, "the queue to be full")
     return conns
 
 
@@ -136,7 +130,7 @@ def test_a_queue_of_large_requests_leaves_memory_for_another_model(serve, root):
     for _ in range(40):  # one by one: what is refused is not there when the next comes
         c = s.connect(timeout=300)
         c.send(large("slow", np.int64))
-        harness.wait_until(lambda: is_answered(c) or gauge(s, "inference_queue_requests") == len(waiting), 20,
+        harness.wait_until(lambda: is_answered(c) or s.metric("inference_queue_requests", model="slow") == len(waiting), 20,
                            "the request to wait or to be refused")
         if not is_answered(c):
             waiting.append(c)
@@ -147,7 +141,7 @@ def test_a_queue_of_large_requests_leaves_memory_for_another_model(serve, root):
         refused += 1
         c.close()
     assert len(waiting) > 10 and refused > 10
-    assert 25 * MIB < gauge(s, "inference_queue_bytes") <= 32 * MIB
+    assert 25 * MIB < s.metric("inference_queue_bytes", model="slow") <= 32 * MIB
     for _ in range(3):
         with s.connect(timeout=60) as c:
             c.send(large("fast", np.float32))

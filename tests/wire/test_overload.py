@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """More is offered than the server can do: what it refuses costs it little, and passes quickly."""
 import json
-import re
 import time
 
 import pytest
@@ -33,11 +32,6 @@ def infer(trips, spaces=0):
     return harness.request("POST", "/v2/models/slow/infer", body.encode() + b" " * spaces)
 
 
-def metric(s, name):
-    found = re.search(rf"^{name} (\S+)$", s.get("/metrics").body.decode(), re.MULTILINE)
-    return float(found.group(1))
-
-
 def refused(conns, count, spaces=0):
     """Sends count requests at once on each connection; all are refused. Seconds until they were."""
     start = time.monotonic()
@@ -58,11 +52,11 @@ PAUSES = "http_connection_pauses_total"
 def use_up_credit(s):
     """A burst of refusals is free. From here on who is refused rests. A MiB that is read for nothing counts as 1 ms,
     however quick the machine is, and 25 ms are free."""
-    before = metric(s, PAUSES)
+    before = s.metric(PAUSES)
     with s.connect(timeout=60) as c:
         for _ in range(40):
             refused([c], 1, spaces=1 << 20)
-            if metric(s, PAUSES) > before:
+            if s.metric(PAUSES) > before:
                 return
     raise AssertionError("who is refused does not rest")
 
@@ -72,11 +66,11 @@ def test_who_ignores_retry_after_does_not_eat_the_loop(full):
     conns = [s.connect(timeout=60) for _ in range(4)]
     count = 30 // harness.SCALE
     use_up_credit(s)
-    before = metric(s, PAUSES)
+    before = s.metric(PAUSES)
     took = refused(conns, count, spaces=64 << 10)
     # 64 us at least a refusal, of which 5 % of the time may consist.
     assert took > 4 * count * 64e-6 * 20 * 0.8
-    assert metric(s, PAUSES) - before > 20 / harness.SCALE
+    assert s.metric(PAUSES) - before > 20 / harness.SCALE
     for c in holders:
         assert c.reply().status == 200
     for c in conns:
@@ -99,20 +93,20 @@ def test_a_refused_connection_is_heard_again_at_once_when_the_rush_is_over(full)
 
 def test_a_single_refusal_costs_no_pause(full):
     s, _ = full
-    before = metric(s, PAUSES)
+    before = s.metric(PAUSES)
     for _ in range(5):
         with s.connect() as c:
             refused([c], 1)
         time.sleep(0.05)
-    assert metric(s, PAUSES) == before
+    assert s.metric(PAUSES) == before
 
 
 def test_a_burst_of_refusals_costs_no_pause(full):
     s, _ = full
-    before = metric(s, PAUSES)
+    before = s.metric(PAUSES)
     with s.connect(timeout=60) as c:
         refused([c], 120 // harness.SCALE)
-    assert metric(s, PAUSES) == before
+    assert s.metric(PAUSES) == before
 
 
 def test_other_connections_do_not_wait_for_those_that_rest(full):
@@ -142,7 +136,7 @@ def test_a_connection_that_goes_while_it_rests_leaves_nothing(full):
             c.reset()
         else:
             c.close()
-    harness.wait_until(lambda: metric(s, "http_connections") == 3, 20, "connections to be gone")
+    harness.wait_until(lambda: s.metric("http_connections") == 3, 20, "connections to be gone")
 
 
 def test_a_drain_ends_pauses(full):

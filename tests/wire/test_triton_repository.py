@@ -277,7 +277,7 @@ def test_a_requests_timeout_is_its_queue_policys_matter(serve, tmp_path):
         with s.connect(timeout=120) as holder, s.connect(timeout=120) as waits:
             path = f"/v2/models/{name}/infer"
             holder.send(harness.request("POST", path, {"inputs": [{**one, "data": [2000]}]}))
-            harness.wait_until(lambda: "\nhttp_requests_in_flight 2\n" in s.get("/metrics").body.decode(), 20,
+            harness.wait_until(lambda: s.metric("inference_requests_in_flight", model=name) == 1, 20,
                                "the request that keeps the worker busy")
             waits.send(harness.request("POST", path, late, headers or {}))
             status = waits.reply().status

@@ -3,7 +3,6 @@
 where a client would not send them."""
 import asyncio
 import json
-import re
 import signal
 import struct
 import time
@@ -94,10 +93,6 @@ def binary_message(case, **extra):
 def row(*values, **extra):
     return json.dumps({"inputs": [{"name": "x", "shape": [1, len(values)], "datatype": "FP32", "data": values}],
                        **extra})
-
-
-def metric(server, name):
-    return float(re.search(rb"^%s (\S+)$" % name, server.get("/metrics").body, re.M).group(1))
 
 
 @pytest.fixture
@@ -374,7 +369,7 @@ def test_who_is_refused_is_told_so_and_stays(serve, zoo_dir):
         assert {f["status"] for f in refused} == {429} and len(refused) < 60
         ws.send(frame(TEXT, slow_request(0, "again").encode()))
         assert json.loads(ws.read()[1])["id"] == "again"
-    harness.wait_until(lambda: metric(s, b"http_requests_in_flight") == 1, 20, "nothing is left")
+    harness.wait_until(lambda: s.metric("http_requests_in_flight") == 1, 20, "nothing is left")
 
 
 def test_pings_are_bounded(examples):
@@ -426,10 +421,10 @@ def test_who_goes_takes_waiting_requests_along(serve, zoo_dir):
     with Raw(s, "/v2/models/slow/ws") as ws:
         for i in range(20):
             ws.send(frame(TEXT, slow_request(2000, str(i)).encode()))
-        harness.wait_until(lambda: metric(s, b"http_requests_in_flight") >= 20, 20, "all are there")
+        harness.wait_until(lambda: s.metric("inference_requests_in_flight") == 20, 20, "all are there")
         ws.c.reset()
-        harness.wait_until(lambda: metric(s, b"websocket_connections") == 0, 20, "the connection has gone")
-        harness.wait_until(lambda: metric(s, b"http_requests_in_flight") <= 1, 20, "its requests have gone")
+        harness.wait_until(lambda: s.metric("websocket_connections") == 0, 20, "the connection has gone")
+        harness.wait_until(lambda: s.metric("http_requests_in_flight") <= 1, 20, "its requests have gone")
     assert len(s.lines("request")) >= 20
     assert sum(line["status"] == 499 for line in s.lines("request")) >= 15
 
@@ -440,7 +435,7 @@ def test_a_drain_answers_what_is_under_way_and_says_going_away(serve, zoo_dir):
     s = serve("--schedule", "workers", paths=[zoo_dir / "slow"])
     with Raw(s, "/v2/models/slow/ws") as idle, Raw(s, "/v2/models/slow/ws") as ws:
         ws.send(frame(TEXT, slow_request(2000, "last").encode()))
-        harness.wait_until(lambda: metric(s, b"http_requests_in_flight") >= 2, 20, "it is there")
+        harness.wait_until(lambda: s.metric("inference_requests_in_flight") >= 1, 20, "it is there")
         s.signal(signal.SIGTERM)
         op, answer = ws.read()
         assert op == TEXT and json.loads(answer)["id"] == "last"
@@ -453,7 +448,7 @@ def test_what_is_counted_and_logged(serve):
     s = serve(paths=[harness.EXAMPLES / "iris"])
     with Raw(s, headers={"X-Request-ID": "hello"}) as ws:
         # Another loop may answer before the one that sent the 101 has counted it.
-        harness.wait_until(lambda: metric(s, b"websocket_connections") == 1, 20, "it to be counted")
+        harness.wait_until(lambda: s.metric("websocket_connections") == 1, 20, "it to be counted")
         ws.send(frame(TEXT, example("iris").encode()) * 3 + frame(BINARY, binary_message(DOCUMENTS["iris"]["cases"][0])))
         for _ in range(4):
             ws.read()
@@ -478,13 +473,13 @@ def test_messages_in_steady_state_allocate_nothing(serve):
     grown = []
     with Raw(s) as ws:
         for _ in range(6):
-            before = metric(s, b"galley_allocations_total")
-            page = metric(s, b"galley_allocations_total") - before
+            before = s.metric("galley_allocations_total")
+            page = s.metric("galley_allocations_total") - before
             for _ in range(25):
                 ws.send((text + binary) * 20)
                 for _ in range(40):
                     ws.read()
-            grown.append(metric(s, b"galley_allocations_total") - before - 2 * page)
+            grown.append(s.metric("galley_allocations_total") - before - 2 * page)
     assert min(grown) <= 12, f"{grown} allocations in 1000 messages each"
 
 
