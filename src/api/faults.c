@@ -126,6 +126,12 @@ bool gal_faults_stop(struct gal_exchange *x)
     return true;
 }
 
+void gal_faults_cut(struct gal_exchange *x)
+{
+    gal_faults_add(x, NULL);
+    (void)gal_faults_stop(x);
+}
+
 void gal_faults_end(struct gal_exchange *x, const struct gal_err *err)
 {
     if (x->faults != NULL && err->code == GAL_INVALID)

@@ -40,6 +40,8 @@ bool gal_faults_take_row(struct gal_exchange *x, size_t input, size_t row,
 bool gal_faults_stop(struct gal_exchange *x);
 /* What ends decoding, and was not taken, is told with what was noted before it. */
 void gal_faults_end(struct gal_exchange *x, const struct gal_err *err);
+/* Who decoded looked no further: there may be more than were noted, and none knows how many. */
+void gal_faults_cut(struct gal_exchange *x);
 /* Notes a text, whatever the model; NULL: there was no memory for it, it is counted. */
 void gal_faults_add(struct gal_exchange *x, const char *text);
 /* Before a run: with what was noted, inputs that are missing and what the features refuse of the

@@ -407,6 +407,8 @@ static enum gal_status fail_fields(struct gal_exchange *x, const struct gal_nati
                                  : gal_arena_printf(&x->arena, "%s%s: %s", i == 1 ? "also " : "",
                                                     place, e->message));
     }
+    if (n->errors.count == GAL_NATIVE_ERRORS_MAX)
+        gal_faults_cut(x);
     gal_native_error_place(&n->errors.at[0], place, sizeof(place));
     gal_fail(err, GAL_INVALID, "%s", n->errors.at[0].message);
     gal_err_place(err, "%s", place);

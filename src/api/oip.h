@@ -80,6 +80,11 @@ enum gal_status gal_oip_decode_raw(const struct gal_model *m, struct gal_str bod
                                    struct gal_arena *arena, struct gal_oip_request *out,
                                    struct gal_err *err);
 
+/* A request of that form, or is_raw: `binary` is all, for x->model. OK too when it has noted wrong
+ * inputs: gal_oip_run refuses them. *req is all zero before. */
+enum gal_status gal_oip_take(struct gal_exchange *x, struct gal_str json, struct gal_str binary,
+                             bool is_raw, struct gal_oip_request *req, struct gal_err *err);
+
 /* A content type of input number input_count, of at most inputs_max; read by gal_oip_fill_content.
  */
 enum gal_status gal_oip_note_content(struct gal_oip_request *req, struct gal_str type,

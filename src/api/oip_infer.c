@@ -5,6 +5,15 @@
 #include "api/oip.h"
 #include "api/route.h"
 
+enum gal_status gal_oip_take(struct gal_exchange *x, struct gal_str json, struct gal_str binary,
+                             bool is_raw, struct gal_oip_request *req, struct gal_err *err)
+{
+    enum gal_status st = is_raw ? gal_oip_decode_raw(x->model, binary, &x->arena, req, err)
+                                : gal_oip_decode_model(x->model, json, binary, &x->arena, req, err);
+
+    return req->wrong_count > 0 ? GAL_OK : st;
+}
+
 /* What follows the JSON is binary data; a length of 0 says that there is no JSON. */
 static enum gal_status decode(struct gal_exchange *x, struct gal_oip_request *req,
                               struct gal_err *err)
@@ -18,12 +27,10 @@ static enum gal_status decode(struct gal_exchange *x, struct gal_oip_request *re
             return gal_fail(err, GAL_INVALID,
                             "inference header size should be in range (0, %zu), got '%.*s'",
                             x->body.n, (int)(length.n < 32 ? length.n : 32), length.p);
-        if (n == 0)
-            return gal_oip_decode_raw(x->model, x->body, &x->arena, req, err);
         json.n = (size_t)n;
         binary = (struct gal_str){x->body.p + n, x->body.n - json.n};
     }
-    return gal_oip_decode_model(x->model, json, binary, &x->arena, req, err);
+    return gal_oip_take(x, json, binary, length.p != NULL && n == 0, req, err);
 }
 
 /* Inputs that the protocol has no form for make the whole model unreachable by it. */
@@ -182,9 +189,9 @@ static bool note_wrong(struct gal_exchange *x, const struct gal_oip_request *req
     for (size_t i = 0; i < req->wrong_count; i++)
         if (!gal_faults_take(x, req->wrong[i].name, &req->wrong[i].err))
             return false;
-    if (req->wrong_more) { /* who knows how many */
-        gal_faults_add(x, NULL);
-        return !gal_faults_stop(x);
+    if (req->wrong_more) {
+        gal_faults_cut(x);
+        return false;
     }
     return req->wrong_count == 0 || (req->input_places == NULL && !gal_oip_has_content(req));
 }
@@ -215,15 +222,9 @@ void gal_oip_run(struct gal_exchange *x, struct gal_infer *inf, struct gal_oip_r
 static enum gal_status take_body(struct gal_exchange *x, struct gal_infer *inf,
                                  struct gal_oip_request *req, struct gal_err *err)
 {
-    enum gal_status st;
-
     memset(req, 0, sizeof(*req));
     gal_err_clear(err);
-    if (!gal_image_is_body(x)) {
-        st = decode(x, req, err);
-        return req->wrong_count > 0 ? GAL_OK : st; /* gal_oip_run refuses it */
-    }
-    return gal_image_decode_body(x, inf, err);
+    return gal_image_is_body(x) ? gal_image_decode_body(x, inf, err) : decode(x, req, err);
 }
 
 void gal_handle_oip_infer(struct gal_exchange *x)

@@ -102,11 +102,9 @@ static enum gal_status decode(struct gal_exchange *x, const struct message *m,
     enum gal_status st;
 
     memset(req, 0, sizeof(*req));
-    if (m->raw)
-        return gal_oip_decode_raw(x->model, m->binary, &x->arena, req, err);
-    st = gal_oip_decode_model(x->model, m->json, m->binary, &x->arena, req, err);
+    st = gal_oip_take(x, m->json, m->binary, m->raw, req, err);
     x->message_id = req->id;
-    return req->wrong_count > 0 ? GAL_OK : st; /* gal_oip_run refuses it */
+    return st;
 }
 
 /* The error of a request whose model has gone is to carry its id, too. */

@@ -168,16 +168,16 @@ static enum gal_status pack(struct packing *k)
         status = gal_package_environment(k->package, &cli->arena, &k->environment, &k->err);
     if (status)
         return status;
-    bool proves = !gal_cli_has(cli, "no-verify"); /* which tells of an empty file itself */
-    k->has_no_cases = !proves && has_no_cases(k->package);
+    bool has_golden = !k->package->is_sealed && k->package->manifest->golden_file.n > 0;
+    bool proves = has_golden && !gal_cli_has(cli, "no-verify");
+    k->has_no_cases = !proves && has_no_cases(k->package); /* proving tells of them itself */
     size_t findings = print_findings(k);
     if (findings > 0 && gal_cli_has(cli, "strict"))
         return gal_fail(&k->err, GAL_INVALID, "%s: not packed: %zu finding%s, see above",
                         k->package->path, findings, findings == 1 ? "" : "s");
-    bool has_golden = !k->package->is_sealed && k->package->manifest->golden_file.n > 0;
     if (has_golden && !proves)
         fputs("note: its golden cases were not run: the lock says so\n", cli->err);
-    else if (has_golden)
+    else if (proves)
         status = prove(k);
     return status ? status : write_file(k);
 }

@@ -72,17 +72,23 @@ static enum gal_status read_manifest(const struct gal_oci_descriptor *d, struct 
 }
 
 /* Of all that a pull brings, each once: blobs and manifests, of an index those that it names. */
-static enum gal_status count_bytes(struct top *top, uint64_t *sum, struct gal_err *err)
+static enum gal_status count_bytes(struct gal_registry *registry, const char *digest, uint64_t *sum,
+                                   struct gal_err *err)
 {
-    struct gal_parts parts;
-    gal_arena_init(&top->arena, 16384, 0, MANIFESTS_BYTES_MAX);
-    enum gal_status status = gal_parts_make(&parts, &top->d, read_manifest, top, err);
+    struct top top = {.registry = registry};
+    struct gal_parts parts = {0};
+    *sum = 0;
+    gal_arena_init(&top.arena, 16384, 0, MANIFESTS_BYTES_MAX);
+    enum gal_status status =
+        gal_registry_manifest(registry, digest, &top.arena, &top.d, &top.text, err);
+    if (!status)
+        status = gal_parts_make(&parts, &top.d, read_manifest, &top, err);
     for (size_t i = 0; !status && i < parts.blob_count; i++)
         *sum = plus(*sum, parts.blobs[i].size);
     for (size_t i = 0; !status && i < parts.manifest_count; i++)
         *sum = plus(*sum, parts.manifests[i].text.n);
     gal_parts_release(&parts);
-    gal_arena_release(&top->arena);
+    gal_arena_release(&top.arena);
     return status;
 }
 
@@ -90,21 +96,18 @@ enum gal_status gal_plan_oci(struct gal_source_run *r, struct gal_err *err)
 {
     struct gal_registry_options o;
     struct gal_reference ref;
-    struct top top;
+    struct gal_registry *registry;
+    struct gal_oci_descriptor d;
+    struct gal_str manifest;
     char text[768];
-    enum gal_status status = open_registry(r, &ref, &o, &top.registry, err);
+    enum gal_status status = open_registry(r, &ref, &o, &registry, err);
     if (!status)
-        status = gal_registry_manifest(top.registry, gal_reference_name(&ref), r->arena, &top.d,
-                                       &top.text, err);
-    if (!status)
-        status = count_bytes(&top, &r->plan.bytes, err);
-    gal_registry_close(top.registry);
+        status =
+            gal_registry_manifest(registry, gal_reference_name(&ref), r->arena, &d, &manifest, err);
+    gal_registry_close(registry);
     if (status)
         return status;
-    /* Blobs and the files out of them lie there together for a while; compressed ones are counted
-     * again when they have come. */
-    r->plan.bytes = plus(r->plan.bytes, r->plan.bytes);
-    (void)snprintf(ref.digest, sizeof ref.digest, "%s", top.d.digest);
+    (void)snprintf(ref.digest, sizeof ref.digest, "%s", d.digest);
     r->plan.origin =
         gal_arena_printf(r->arena, "oci://%s", gal_reference_text(&ref, text, sizeof text));
     const char *base = strrchr(ref.repository, '/');
@@ -112,25 +115,22 @@ enum gal_status gal_plan_oci(struct gal_source_run *r, struct gal_err *err)
     r->plan.root = is_version(ref.tag) ? gal_arena_printf(r->arena, "%s/%s", base, ref.tag)
                                        : gal_arena_printf(r->arena, "%s", base);
     r->plan.identity =
-        gal_arena_printf(r->arena, "%s %s", top.d.digest, r->plan.root ? r->plan.root : "");
+        gal_arena_printf(r->arena, "%s %s", d.digest, r->plan.root ? r->plan.root : "");
     return r->plan.origin && r->plan.root && r->plan.identity ? GAL_OK : gal_plan_no_memory(err);
 }
 
-/* What was counted on is less where layers are compressed. */
-static enum gal_status make_room(const struct gal_source_run *r, const struct gal_package *p,
+/* Blobs and the files out of them lie there together for a while. */
+static enum gal_status make_room(const struct gal_source_run *r, uint64_t blobs, uint64_t files,
                                  struct gal_err *err)
 {
-    uint64_t bytes = r->plan.bytes / 2;
-    for (size_t i = 0; i < p->file_count; i++)
-        bytes = plus(bytes, p->files[i].size);
-    if (bytes <= r->plan.bytes)
-        return GAL_OK;
-    return gal_shelf_room(r->shelf, r->hold, bytes, r->options->cache_bytes_max, err);
+    return gal_shelf_room(r->shelf, r->hold, plus(blobs, files), r->options->cache_bytes_max, err);
 }
 
-static enum gal_status unpack(const struct gal_source_run *r, const char *layout, const char *to,
-                              struct gal_err *err)
+/* What was counted on is less than its files where layers are compressed. */
+static enum gal_status unpack(const struct gal_source_run *r, const char *layout, uint64_t blobs,
+                              const char *to, struct gal_err *err)
 {
+    uint64_t files = 0;
     struct gal_package *p;
     char *parent = gal_strndup(to, (size_t)(strrchr(to, '/') - to));
     enum gal_status status = parent ? gal_dir_make_all(parent, err) : gal_plan_no_memory(err);
@@ -139,7 +139,10 @@ static enum gal_status unpack(const struct gal_source_run *r, const char *layout
         status = gal_package_open_bare(layout, &p, err);
     if (status)
         return status;
-    status = make_room(r, p, err);
+    for (size_t i = 0; i < p->file_count; i++)
+        files = plus(files, p->files[i].size);
+    if (files > blobs)
+        status = make_room(r, blobs, files, err);
     if (!status)
         status = gal_unpack(p, to, err);
     gal_package_close(p);
@@ -152,17 +155,22 @@ enum gal_status gal_pull_oci(struct gal_source_run *r, const char *dir, struct g
     struct gal_registry *registry = NULL;
     struct gal_reference ref;
     struct gal_transfer moved;
+    uint64_t blobs = 0;
     char *layout = gal_path_join(dir, "layout"), *files = gal_path_join(dir, GAL_SHELF_FILES);
     char *to = files ? gal_path_join(files, r->plan.root) : NULL;
     const char *digest = strrchr(r->plan.origin, '@') + 1;
     enum gal_status status =
         to && layout ? open_registry(r, &ref, &o, &registry, err) : gal_plan_no_memory(err);
     if (!status)
+        status = count_bytes(registry, digest, &blobs, err);
+    if (!status)
+        status = make_room(r, blobs, blobs, err);
+    if (!status)
         status = gal_registry_pull(registry, digest, NULL, layout, &moved, err);
     if (to && layout && !status)
         status = gal_dir_remove(files, err);
     if (!status)
-        status = unpack(r, layout, to, err);
+        status = unpack(r, layout, blobs, to, err);
     if (!status)
         status = gal_dir_remove(layout, err);
     if (to && layout)

@@ -39,7 +39,6 @@ struct gal_auth {
 struct gal_source_plan {
     struct gal_source_object *objects;
     size_t count, cap;
-    uint64_t bytes;       /* that the cache needs beside the objects', while it is fetched */
     const char *root;     /* what is handed out, below the entry */
     const char *origin;   /* as a user may see it: with version or digest */
     const char *local;    /* what is handed out lies there on this machine; NULL: it is fetched */
@@ -67,7 +66,7 @@ enum gal_status gal_plan_gs(struct gal_source_run *r, struct gal_err *err);
 enum gal_status gal_plan_azure(struct gal_source_run *r, struct gal_err *err);
 enum gal_status gal_plan_mlflow(struct gal_source_run *r, struct gal_err *err);
 enum gal_status gal_plan_oci(struct gal_source_run *r, struct gal_err *err); /* no objects */
-/* The artifact into `dir`/plan.root. */
+/* The artifact into `dir`/plan.root, when the cache has made room for it. */
 enum gal_status gal_pull_oci(struct gal_source_run *r, const char *dir, struct gal_err *err);
 
 /* --- what they share (plan.c) --- */

@@ -160,8 +160,8 @@ static enum gal_status fill(struct gal_source_run *r, const char *root, struct g
         return status;
     r->shelf = root;
     r->hold = h;
-    status = gal_shelf_room(root, h, gal_download_bytes(&r->plan) + r->plan.bytes,
-                            r->options->cache_bytes_max, err);
+    status =
+        gal_shelf_room(root, h, gal_download_bytes(&r->plan), r->options->cache_bytes_max, err);
     if (!status)
         status = fetch(r, h->part, err);
     if (status == GAL_INVALID || status == GAL_CONFLICT) /* nothing of it is to be gone on with */

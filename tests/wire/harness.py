@@ -21,7 +21,7 @@ BIN = os.environ.get("GALLEY_BIN") or str(SOURCE / "build" / "galley")
 SANITIZE = os.environ.get("GALLEY_SANITIZE", "").lower() not in ("", "off", "none", "0")
 SCALE = 6 if SANITIZE else 1  # sanitized builds are that much slower: times in tests are multiplied
 EXAMPLES = SOURCE / "examples" / "models"
-METRICS = "".join(p.read_text() for p in (SOURCE / "src" / "watch").glob("*.def"))
+METRICS = "".join(p.read_text() for p in (SOURCE / "src" / "watch").glob("*.[cd]*"))
 
 
 def child_env(**extra):

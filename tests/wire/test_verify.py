@@ -186,6 +186,8 @@ def test_a_file_without_cases_proves_nothing_and_is_written_over(iris, tmp_path,
     done = galley("pack", "--strict", "--no-verify", iris, "-o", file)
     assert done.returncode == 1 and not file.exists() and "note: the file of golden cases holds none" in done.stderr
     assert galley("pack", "--no-verify", iris, "-o", file).returncode == 0
+    again = galley("pack", file, "-o", tmp_path / "again.galley")  # which runs no cases of what is packed
+    assert again.returncode == 0 and "note: the file of golden cases holds none" in again.stderr, again.stderr
     assert galley("unpack", file, tmp_path / "u").returncode == 0 and galley("verify", file).returncode == 1
     assert json.loads((tmp_path / "u" / "lock.json").read_text())["golden"]["proved"] is False
     done = galley("predict", iris, stdin=json.dumps(ROWS[0]))
