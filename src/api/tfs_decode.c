@@ -119,11 +119,11 @@ static void complete_shape(struct filler *f, const struct gal_port *port)
     shape[f->t->rank++] = 1;
 }
 
-static const struct gal_port *find_port(struct gal_exchange *x, struct gal_str name,
-                                        struct gal_err *err)
+/* i: of `name` among the model's inputs; SIZE_MAX: it is none. */
+static const struct gal_port *port_at(struct gal_exchange *x, size_t i, struct gal_str name,
+                                      struct gal_err *err)
 {
     const struct gal_model_info *info = x->model->info;
-    size_t i = gal_port_find(info->inputs, info->input_count, name);
 
     if (i < info->input_count && info->inputs[i].kind == GAL_KIND_TENSOR &&
         info->inputs[i].dtype != GAL_DT_NONE)
@@ -150,6 +150,14 @@ static enum gal_status only_input(struct gal_exchange *x, struct gal_str *name, 
     }
     *name = info->inputs[0].name;
     return GAL_OK;
+}
+
+static const struct gal_port *find_port(struct gal_exchange *x, struct gal_str name,
+                                        struct gal_err *err)
+{
+    const struct gal_model_info *info = x->model->info;
+
+    return port_at(x, gal_port_find(info->inputs, info->input_count, name), name, err);
 }
 
 static enum gal_status fill_whole(struct gal_exchange *x, struct gal_infer *inf,
@@ -229,12 +237,13 @@ static yyjson_val *default_of(const struct gal_feature *f, struct gal_arena *are
     return v;
 }
 
+#define PATTERN_ROWS_MAX 64u /* of which one is to have the sizes of all */
+
 /* One input of all instances, which are objects: its values become the rows of a tensor. */
 struct column {
-    struct gal_str name;
+    const struct gal_port *port;
     const struct gal_feature *feature; /* NULL: none */
     yyjson_val *context;
-    bool is_optional;
     yyjson_val *pattern; /* has the sizes of all rows; NULL: the first row there is has them */
     struct gal_tensor t;
     struct filler f;
@@ -242,10 +251,11 @@ struct column {
 
 static yyjson_val *value_in(const struct column *c, yyjson_val *row)
 {
-    yyjson_val *v = unsafe_yyjson_is_obj(row) ? yyjson_obj_getn(row, c->name.p, c->name.n) : NULL;
+    struct gal_str name = c->port->name;
+    yyjson_val *v = unsafe_yyjson_is_obj(row) ? yyjson_obj_getn(row, name.p, name.n) : NULL;
 
     if (v == NULL && c->context != NULL)
-        v = yyjson_obj_getn(c->context, c->name.p, c->name.n);
+        v = yyjson_obj_getn(c->context, name.p, name.n);
     if (v == NULL && c->feature != NULL && c->feature->absent.set)
         v = default_of(c->feature, c->f.arena);
     gal_validate_nulls(c->feature, v);
@@ -280,18 +290,17 @@ static bool fits_row(const struct gal_port *port, const struct filler *f)
 }
 
 /* The first row's value that the input has room for: one that is wrong is not what others are held
- * against. NULL: none is, of as many as could be told. */
-static yyjson_val *pattern_of(const struct column *c, const struct gal_port *port, yyjson_val *rows)
+ * against. NULL: none is of those that are looked at. */
+static yyjson_val *pattern_of(const struct column *c, yyjson_val *rows)
 {
     size_t count = unsafe_yyjson_get_len(rows);
     yyjson_val *row = unsafe_yyjson_get_first(rows);
 
-    for (size_t i = 0; i < count && i < GAL_FAULTS_SPOILT_MAX;
-         i++, row = unsafe_yyjson_get_next(row)) {
+    for (size_t i = 0; i < count && i < PATTERN_ROWS_MAX; i++, row = unsafe_yyjson_get_next(row)) {
         yyjson_val *v = value_in(c, row);
         struct filler f;
 
-        if (v != NULL && find_shape(&f, v, NULL) == GAL_OK && fits_row(port, &f))
+        if (v != NULL && find_shape(&f, v, NULL) == GAL_OK && fits_row(c->port, &f))
             return v;
     }
     return NULL;
@@ -305,8 +314,8 @@ static enum gal_status take_row(struct column *c, yyjson_val *row, size_t count,
 
     if (v == NULL)
         st = gal_fail(err, GAL_INVALID, "input '%.*s' is missing%s",
-                      (int)(c->name.n < 128 ? c->name.n : 128), c->name.p,
-                      c->is_optional ? " here, and there in another row" : "");
+                      (int)(c->port->name.n < 128 ? c->port->name.n : 128), c->port->name.p,
+                      c->port->optional ? " here, and there in another row" : "");
     if (c->f.data == NULL &&
         (v != NULL || c->pattern != NULL || (c->feature != NULL && c->feature->rank == 0))) {
         struct gal_err why;
@@ -340,18 +349,18 @@ static enum gal_status fill_feature(struct gal_exchange *x, struct gal_infer *in
                                     struct gal_err *err)
 {
     struct gal_str name = x->model->info->inputs[input].name;
-    const struct gal_port *port = find_port(x, name, err);
-    struct column c = {.name = name, .context = context, .t = {.name = name}};
+    struct column c = {.port = port_at(x, input, name, err),
+                       .feature = gal_validate_feature(x->model, input),
+                       .context = context,
+                       .t = {.name = name}};
     size_t count = unsafe_yyjson_get_len(rows);
     yyjson_val *row = unsafe_yyjson_get_first(rows);
 
-    if (port == NULL)
+    if (c.port == NULL)
         return err->code;
-    c.feature = gal_validate_feature(x->model, input);
-    c.is_optional = port->optional;
-    c.t.dtype = port->dtype;
+    c.t.dtype = c.port->dtype;
     c.f = (struct filler){.t = &c.t, .arena = &x->arena};
-    c.pattern = c.feature != NULL ? pattern_of(&c, port, rows) : NULL;
+    c.pattern = c.feature != NULL ? pattern_of(&c, rows) : NULL;
     for (size_t i = 0; i < count; i++, row = unsafe_yyjson_get_next(row)) {
         enum gal_status st;
 
@@ -366,7 +375,7 @@ static enum gal_status fill_feature(struct gal_exchange *x, struct gal_infer *in
         if (!gal_faults_take_row(x, input, i, err))
             return st;
     }
-    complete_shape(&c.f, port);
+    complete_shape(&c.f, c.port);
     enum gal_status st = gal_infer_set(x, inf, &c.t, err);
     return st != GAL_OK && gal_faults_take(x, name, err) ? GAL_OK : st;
 }

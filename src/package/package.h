@@ -62,6 +62,8 @@ enum gal_status gal_package_open(const char *path, struct gal_package **out, str
 enum gal_status gal_package_open_bare(const char *path, struct gal_package **out,
                                       struct gal_err *err);
 void gal_package_close(struct gal_package *p); /* NULL is fine; maps go with it */
+/* Bytes that the files of so many compressed bytes may unpack to: no bombs. */
+uint64_t gal_package_unpacked_max(uint64_t size);
 /* NULL: no such file. */
 const struct gal_package_file *gal_package_find(const struct gal_package *p, struct gal_str name);
 /* Its bytes, mapped until the package is closed. */

@@ -133,7 +133,7 @@ static enum gal_status take_entry(const struct unpacking *u, struct gal_tar_read
     return status ? status : gal_package_add(o, &f, err);
 }
 
-static uint64_t unpacked_max(uint64_t size)
+uint64_t gal_package_unpacked_max(uint64_t size)
 {
     return GAL_PACKAGE_FREE_BYTES + (size < UINT64_MAX / (2 * GAL_PACKAGE_RATIO_MAX)
                                          ? size * GAL_PACKAGE_RATIO_MAX
@@ -151,7 +151,7 @@ static enum gal_status add_tar(struct unpacking *u, struct gal_err *err)
     enum gal_status status = gal_layout_check(u->o->layout, u->d, err);
     if (!status)
         status = u->compressed ? gal_tar_open_layer(u->bytes, u->d->media_type,
-                                                    unpacked_max(u->d->size), &r, err)
+                                                    gal_package_unpacked_max(u->d->size), &r, err)
                                : gal_tar_open_memory(u->bytes, &r, err);
     if (status)
         return status;

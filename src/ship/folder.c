@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "package/package.h"
 
 /* The layers are gone through from the last one down, so that what is met first is what stays, and
  * each file is written once. What is known of a path from the layers above: */
@@ -218,15 +219,13 @@ static enum gal_status on_entry(const struct gal_view_entry *e, void *ctx, struc
 
 static uint64_t bytes_max(const struct gal_view *v)
 {
-    uint64_t packed = 0, max;
+    uint64_t packed = 0;
     for (size_t i = 0; i < v->layer_count; i++) {
         if (__builtin_add_overflow(packed, v->layers[i].blob.size, &packed))
             return GAL_VIEW_BYTES_MAX;
     }
-    if (__builtin_mul_overflow(packed, GAL_PACKAGE_RATIO_MAX, &max) ||
-        max > GAL_VIEW_BYTES_MAX - GAL_PACKAGE_FREE_BYTES)
-        return GAL_VIEW_BYTES_MAX;
-    return max + GAL_PACKAGE_FREE_BYTES;
+    uint64_t max = gal_package_unpacked_max(packed);
+    return max < GAL_VIEW_BYTES_MAX ? max : GAL_VIEW_BYTES_MAX;
 }
 
 enum gal_status gal_folder_extract(struct gal_view *v, const char *folder, const char *dir,
