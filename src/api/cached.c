@@ -78,10 +78,23 @@ static void end_badly(struct gal_cached *k)
     gal_exchange_fail(x, &err);
 }
 
+/* It has waited, with a timer of its carrier for that; the job has times of its own. */
 static void compute(struct gal_cached *k, enum stage as)
 {
+    struct gal_exchange *x = k->x;
+    bool *outer = x->finished, finished = false;
+
     k->stage = as;
-    gal_infer_submit(k->x);
+    x->finished = &finished;
+    gal_infer_submit(x);
+    if (finished) {
+        if (outer != NULL)
+            *outer = true;
+        return;
+    }
+    x->finished = outer;
+    if (x->job_running && x->on_deadline != NULL)
+        x->on_deadline(x);
 }
 
 /* ---- Redis ---- */
@@ -272,11 +285,13 @@ static struct gal_cached *prepare(struct gal_exchange *x)
 }
 
 /* Of the exchange's last request; one that is answered from here runs nothing. */
-static void clear_times(struct gal_job *job)
+static void clear_times(struct gal_exchange *x, uint64_t now_us)
 {
+    struct gal_job *job = &x->job;
+
     job->status = GAL_OK;
     job->submitted_us = job->started_us = job->finished_us = 0;
-    job->expires_us = job->deadline_us;
+    job->expires_us = gal_job_ends_us(x->model->sched, job, now_us);
     job->call_rows = 0;
     job->led = false;
     job->input_ns = job->infer_ns = job->output_ns = 0;
@@ -295,7 +310,7 @@ bool gal_cached_begin(struct gal_exchange *x)
         return false;
     x->cached = k;
     k->start_ns = start_ns;
-    clear_times(&x->job);
+    clear_times(x, start_ns / 1000);
     switch (gal_cache_ask(x->api->cache, &k->ask, start_ns / 1000)) {
     case GAL_CACHE_HIT:
         count(k, GAL_CACHE_HITS, 1);

@@ -87,10 +87,9 @@ bool gal_sched_is_inline(const struct gal_sched *s, size_t rows)
     return rows <= atomic_load_explicit(&s->inline_rows_max, memory_order_relaxed);
 }
 
-bool gal_sched_hands_over(const struct gal_sched *s, size_t jobs, size_t rows)
+bool gal_sched_hands_over(const struct gal_sched *s, size_t rows)
 {
-    return s->o.mode == GAL_SCHED_AUTO && !s->o.one_core && jobs <= s->o.policy.jobs_max &&
-           !gal_sched_is_inline(s, rows);
+    return s->o.mode == GAL_SCHED_AUTO && !s->o.one_core && !gal_sched_is_inline(s, rows);
 }
 
 /* ---- one call ---- */
@@ -216,7 +215,7 @@ static void reset(struct gal_sched *s, struct gal_job *job)
     job->submitted_us = gal_mono_us(s->o.clock);
     job->started_us = job->finished_us = 0;
     job->call_rows = 0;
-    job->led = job->is_dear = job->is_alone = job->stays = false;
+    job->led = job->is_dear = job->is_alone = job->stays = job->may_stay = false;
     job->input_ns = job->infer_ns = job->output_ns = 0;
     gal_stats_submit(s->stats);
     job->batch = NULL;
@@ -299,12 +298,19 @@ static void shed(struct gal_job *job)
     gal_job_finish(job);
 }
 
+uint64_t gal_job_ends_us(const struct gal_sched *s, const struct gal_job *job, uint64_t now_us)
+{
+    const struct gal_entry e = {
+        .level = job->priority, .timeout_us = job->timeout_us, .deadline_us = job->deadline_us};
+    return gal_wait_ends_us(&s->o.policy, &e, now_us);
+}
+
 void gal_sched_submit(struct gal_sched *s, struct gal_job *job)
 {
     bool stacks = atomic_load_explicit(&s->stacks, memory_order_relaxed);
     reset(s, job);
     gal_batch_classify(job, stacks);
-    job->expires_us = gal_wait_ends_us(&s->o.policy, &job->entry, job->submitted_us);
+    job->expires_us = gal_job_ends_us(s, job, job->submitted_us);
     bool is_inline = runs_inline(s, job, stacks);
     if (!is_inline)
         job->entry.bytes = gal_batch_bytes(job);
@@ -319,7 +325,7 @@ void gal_sched_submit(struct gal_sched *s, struct gal_job *job)
     } else {
         struct gal_entry_list one = {0};
         gal_entries_push(&one, &job->entry);
-        gal_sched_enqueue(s, &one);
+        gal_sched_enqueue(s, &one, NULL);
     }
 }
 

@@ -82,6 +82,7 @@ struct gal_job {
     bool is_dear;            /* inline beyond inline_us_max, see one_core */
     bool is_alone;           /* its call may be */
     bool stays;              /* runs on its loop, whatever the turn brings with it */
+    bool may_stay;           /* goes into the queue, and runs on its loop where that is full */
     struct gal_entry entry;  /* its place in a list: the turn's, the queue's, a batch's */
     _Atomic bool cancelled;
 };
@@ -126,6 +127,9 @@ enum gal_status gal_sched_new(const struct gal_sched_options *options, struct ga
 void gal_sched_free(struct gal_sched *s);
 /* Never fails by itself: whatever happens is told by on_done. */
 void gal_sched_submit(struct gal_sched *s, struct gal_job *job);
+/* When a job of this priority, timeout and deadline that comes now is given up by who waits for it:
+ * what submit sets expires_us to. 0: never. */
+uint64_t gal_job_ends_us(const struct gal_sched *s, const struct gal_job *job, uint64_t now_us);
 /* The client has gone: a job still waiting leaves the queue at once and ends as CANCELLED without
  * running; one that runs is finished and ends as CANCELLED. on_done still comes, from the loop,
  * never from inside this call. */

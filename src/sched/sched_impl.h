@@ -85,10 +85,10 @@ const struct gal_sched_options *gal_sched_options(const struct gal_sched *s);
 /* Under the lock: what follows from cost and goal. */
 void gal_sched_replan(struct gal_sched *s);
 
-/* Do so many jobs of a turn, of so many rows together, go to workers? Where those cost more than
- * may run on a loop and the queue can hold them; not on a single core, whose loop would only be
- * held up otherwise, and a worker there gives way to everybody. */
-bool gal_sched_hands_over(const struct gal_sched *s, size_t jobs, size_t rows);
+/* Do jobs of a turn, of so many rows together, go to workers? Where those cost more than may run on
+ * a loop; not on a single core, whose loop would only be held up otherwise, and a worker there
+ * gives way to everybody. */
+bool gal_sched_hands_over(const struct gal_sched *s, size_t rows);
 
 /* turn.c: puts a job behind those that wait for the turn's end; inline, or for the queue. */
 void gal_turn_add(struct gal_turn *t, struct gal_job *job);
@@ -106,8 +106,10 @@ bool gal_turn_is_alone(struct gal_turn *t, const struct gal_sched *s, uint64_t n
 
 /* worker.c */
 /* Puts jobs of this scheduler (linked by entry.next; the list is empty afterwards) into the queue
- * and wakes who shall run them; those that are refused finish inside. Their home's thread. */
-void gal_sched_enqueue(struct gal_sched *s, struct gal_entry_list *jobs);
+ * and wakes who shall run them. Those that are refused finish inside; of them, those that find no
+ * room and may_stay come behind `stay` instead. Their home's thread. */
+void gal_sched_enqueue(struct gal_sched *s, struct gal_entry_list *jobs,
+                       struct gal_entry_list *stay);
 /* Takes a job out of the queue; false when it is not there (any more). */
 bool gal_sched_withdraw(struct gal_job *job);
 enum gal_status gal_workers_new(struct gal_sched *s, struct gal_err *err);

@@ -99,8 +99,9 @@ static size_t take_same(struct gal_entry_list *jobs, struct gal_entry_list *same
     return rows;
 }
 
-/* Each model's jobs go into its queue under one lock, and wake its workers once. */
-static void send_queued(struct gal_turn *t)
+/* Each model's jobs go into its queue under one lock, and wake its workers once. What was to run
+ * here and finds no room there goes back behind jobs. */
+static void send_queued(struct gal_turn *t, struct gal_entry_list *jobs)
 {
     struct gal_entry_list all = t->queued;
     t->queued = (struct gal_entry_list){0};
@@ -108,7 +109,13 @@ static void send_queued(struct gal_turn *t)
         struct gal_sched *s = gal_job_of(all.head)->sched;
         struct gal_entry_list same;
         (void)take_same(&all, &same);
-        gal_sched_enqueue(s, &same);
+        struct gal_entry_list stay = {0};
+        gal_sched_enqueue(s, &same, &stay);
+        struct gal_entry *e;
+        while ((e = gal_entries_shift(&stay)) != NULL) {
+            t->rows += e->rows;
+            gal_entries_push(jobs, e);
+        }
     }
 }
 
@@ -120,7 +127,7 @@ static bool is_light(const struct gal_turn *t, const struct gal_entry_list *jobs
         if (gal_job_of((struct gal_entry *)e)->sched != first->sched)
             return false;
     }
-    return first->stays || !gal_sched_hands_over(first->sched, jobs->count, t->rows);
+    return first->stays || !gal_sched_hands_over(first->sched, t->rows);
 }
 
 /* What costs more than may run here, all of a model's together, goes to its workers. */
@@ -133,11 +140,12 @@ static void hand_over(struct gal_turn *t, struct gal_entry_list *jobs)
     while (jobs->head) {
         size_t rows = take_same(jobs, &same);
         const struct gal_job *first = gal_job_of(same.head);
-        bool goes = !first->stays && gal_sched_hands_over(first->sched, same.count, rows);
+        bool goes = !first->stays && gal_sched_hands_over(first->sched, rows);
         t->rows -= goes ? rows : 0;
         while ((e = gal_entries_shift(&same)) != NULL) {
             if (goes)
                 e->bytes = gal_batch_bytes(gal_job_of(e));
+            gal_job_of(e)->may_stay = goes;
             gal_entries_push(goes ? &t->queued : &stay, e);
         }
     }
@@ -165,7 +173,7 @@ void gal_turn_run(struct gal_turn *t)
         struct gal_entry_list jobs = t->jobs;
         t->jobs = (struct gal_entry_list){0};
         hand_over(t, &jobs);
-        send_queued(t); /* first: workers run beside what runs here */
+        send_queued(t, &jobs); /* first: workers run beside what runs here */
         while (jobs.head) {
             struct gal_entry_list group;
             t->rows -= take_group(&jobs, &group);
@@ -229,5 +237,5 @@ void gal_turn_add_queued(struct gal_turn *t, struct gal_job *job)
 {
     gal_entries_push(&t->queued, &job->entry);
     if (t->queued.count >= GAL_TURN_JOBS_MAX)
-        send_queued(t);
+        send_queued(t, &t->jobs);
 }

@@ -333,6 +333,11 @@ static uint64_t drain_us(const struct gal_sched *s)
     return calls * gal_cost_estimate_us(&s->cost, a_call) / s->o.workers;
 }
 
+static bool has_no_room(enum gal_admit verdict)
+{
+    return verdict != GAL_ADMITTED && verdict != GAL_ADMIT_LATE;
+}
+
 /* Jobs that leave the queue when another comes. */
 struct leaving {
     struct gal_entry_list late, displaced;
@@ -353,9 +358,11 @@ static bool displace(struct gal_sched *s, const struct gal_job *job, struct leav
     return true;
 }
 
-/* Under the lock. OK: it waits. */
-static enum gal_status admit(struct gal_sched *s, struct gal_job *job, struct leaving *out)
+/* Under the lock. OK: it waits. *verdict: the queue's, GAL_ADMITTED when it was not asked. */
+static enum gal_status admit(struct gal_sched *s, struct gal_job *job, struct leaving *out,
+                             enum gal_admit *verdict)
 {
+    *verdict = GAL_ADMITTED;
     uint64_t now_us = job->submitted_us;
     if (atomic_load_explicit(&job->cancelled, memory_order_relaxed))
         return gal_job_fail_gone(job);
@@ -368,22 +375,23 @@ static enum gal_status admit(struct gal_sched *s, struct gal_job *job, struct le
                 "the answer would come after %.1f ms, beyond the model's latency target",
                 (double)gal_goal_predict_us(&s->cost, &view) / 1000.0);
     }
-    enum gal_admit verdict = gal_queue_admit(&s->queue, &job->entry, now_us);
-    if (verdict != GAL_ADMITTED && verdict != GAL_ADMIT_LATE) {
+    *verdict = gal_queue_admit(&s->queue, &job->entry, now_us);
+    if (has_no_room(*verdict)) {
         gal_queue_sweep(&s->queue, now_us, SWEEP_LOOKS, &out->late);
-        verdict = gal_queue_admit(&s->queue, &job->entry, now_us);
+        *verdict = gal_queue_admit(&s->queue, &job->entry, now_us);
     }
-    if (verdict == GAL_ADMIT_FULL && displace(s, job, out))
-        verdict = gal_queue_admit(&s->queue, &job->entry, now_us);
-    enum gal_status status = refuse(s, job, verdict);
+    if (*verdict == GAL_ADMIT_FULL && displace(s, job, out))
+        *verdict = gal_queue_admit(&s->queue, &job->entry, now_us);
+    enum gal_status status = refuse(s, job, *verdict);
     if (!status)
         status = want_worker(s, &job->err);
-    if (status && verdict == GAL_ADMITTED)
+    if (status && *verdict == GAL_ADMITTED)
         gal_queue_remove(&s->queue, &job->entry);
     return status;
 }
 
-void gal_sched_enqueue(struct gal_sched *s, struct gal_entry_list *jobs)
+void gal_sched_enqueue(struct gal_sched *s, struct gal_entry_list *jobs,
+                       struct gal_entry_list *stay)
 {
     struct gal_entry_list refused = {0};
     struct leaving out = {0};
@@ -391,7 +399,13 @@ void gal_sched_enqueue(struct gal_sched *s, struct gal_entry_list *jobs)
     pthread_mutex_lock(&s->lock);
     while ((e = gal_entries_shift(jobs)) != NULL) {
         struct gal_job *job = gal_job_of(e);
-        job->status = admit(s, job, &out);
+        enum gal_admit verdict;
+        job->status = admit(s, job, &out, &verdict);
+        if (stay && job->may_stay && has_no_room(verdict)) {
+            job->status = GAL_OK;
+            gal_entries_push(stay, e);
+            continue;
+        }
         job->retry_us = job->status == GAL_OVERLOADED ? drain_us(s) : 0;
         if (job->status)
             gal_entries_push(&refused, e);

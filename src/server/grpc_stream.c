@@ -566,6 +566,7 @@ static void on_drain(void *user)
     struct stream *s = user;
 
     s->draining = true;
+    s->part_us = 0;   /* what comes of a message is not waited for */
     if (s->watches) { /* it is told that nothing is served any more */
         look_at_health(s);
         if (!s->ending)

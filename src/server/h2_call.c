@@ -275,7 +275,7 @@ void gal_h2_check_calls(struct gal_h2_conn *c, uint64_t now_us)
 {
     struct gal_call *next;
 
-    /* What ends here is sent and closed by the outbox, whose turn is not now. */
+    c->walking = true;
     for (struct gal_call *call = gal_http2_calls(c->http2); call != NULL; call = next) {
         uint64_t due_us = due_of(c, call);
 
@@ -287,6 +287,9 @@ void gal_h2_check_calls(struct gal_h2_conn *c, uint64_t now_us)
         if (due_us > now_us)
             gal_h2_arm(c, due_us);
     }
+    c->walking = false;
+    if (gal_http2_wants_send(c->http2) || gal_http2_is_over(c->http2))
+        on_output(c);
 }
 
 void gal_h2_drain_calls(struct gal_h2_conn *c)

@@ -7,7 +7,7 @@
  * is due is looked for when it passes (on_deadline), so that answers cost no search.
  *
  * Output: whatever puts something into the session adds the connection to the front's outbox, which
- * sends at the end of the turn; never while the session reads. */
+ * sends at the end of the turn; never while the session reads, or its calls are gone through. */
 #include "server/h2_conn.h"
 
 #include "base/mem.h"
@@ -94,7 +94,7 @@ static void send_out(void *conn)
 
     if (c->stream == NULL)
         gal_free(c);
-    else if (!c->closing && !c->writing && !c->reading)
+    else if (!c->closing && !c->writing && !c->reading && !c->walking)
         flush(c);
 }
 

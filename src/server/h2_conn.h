@@ -20,6 +20,7 @@ struct gal_h2_conn {
     size_t unsent;          /* of it, at the last look */
     uint64_t rest_us;       /* pause behind the present answers */
     bool reading;           /* gal_http2_feed is on the stack */
+    bool walking; /* gal_h2_check_calls is: what ends there is sent, and closed, behind it */
     bool writing; /* the kernel has not taken all: gal_stream_write's on_written follows */
     bool read_stopped;
     bool failed;     /* what the peer sent was wrong: nothing more is read */

@@ -52,6 +52,6 @@ void gal_outbox_add(struct gal_outbox *o, struct gal_outbox_item *item, unsigned
         o->since_us = gal_loop_now_us(o->loop);
     o->count += count;
     o->bytes += bytes;
-    if (is_full(o))
+    if (count > 0 && is_full(o))
         gal_outbox_send(o);
 }

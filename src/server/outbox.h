@@ -26,7 +26,9 @@ struct gal_outbox {
 };
 
 void gal_outbox_init(struct gal_outbox *o, struct gal_loop *loop);
-/* The item has one more answer, of so many bytes, or (count 0) something else to send. */
+/* The item has one more answer, of so many bytes: all that wait may be sent at once, from inside.
+ * Or (count 0) it has something else to send, at the end of the turn: the caller may be amid what
+ * sending would change. */
 void gal_outbox_add(struct gal_outbox *o, struct gal_outbox_item *item, unsigned count,
                     size_t bytes);
 /* Calls send of each item that waits, and of those that are added meanwhile. Within itself it does

@@ -105,6 +105,34 @@ static void models_of_a_turn_are_weighed_apart(void **state)
     gal_sched_free(s);
 }
 
+static struct crew *open_small_queue(size_t jobs_max, size_t level_jobs_max, size_t bytes_max)
+{
+    struct crew *c = crew_new(1);
+    c->options.mode = GAL_SCHED_AUTO;
+    c->options.inline_us_max = 200;
+    c->options.policy.jobs_max = jobs_max;
+    c->options.policy.level[0].jobs_max = level_jobs_max;
+    c->options.policy.bytes_max = bytes_max;
+    crew_open(c, 12);
+    gal_sched_observe(c->sched, 1, 50000);
+    return c;
+}
+
+static void what_finds_no_room_in_the_queue_runs_on_its_loop(void **state)
+{
+    (void)state;
+    static const size_t bounds[][3] = {{8, 0, 1 << 20}, {100, 8, 1 << 20}, {100, 0, 1}};
+    for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++) {
+        struct crew *c = open_small_queue(bounds[i][0], bounds[i][1], bounds[i][2]);
+        crew_send(c, 0, 12);
+        crew_finish(c);
+        crew_expect_all(c, GAL_OK);
+        assert_true(c->toy.runs > 1);
+        assert_int_equal(crew_stats(c).rejected, 0);
+        crew_close(c);
+    }
+}
+
 static void inline_by_wish_stays_inline(void **state)
 {
     (void)state;
@@ -143,6 +171,7 @@ int main(void)
         cmocka_unit_test(what_is_dear_together_is_one_call_of_a_worker),
         cmocka_unit_test(what_comes_while_a_worker_has_work_joins_it),
         cmocka_unit_test(models_of_a_turn_are_weighed_apart),
+        cmocka_unit_test(what_finds_no_room_in_the_queue_runs_on_its_loop),
         cmocka_unit_test(inline_by_wish_stays_inline),
         cmocka_unit_test(preferred_sizes_are_kept_by_the_queue),
     };

@@ -369,6 +369,21 @@ def test_who_waits_keeps_its_own_deadline(serve, root):
     harness.wait_until(lambda: s.metric("http_requests_in_flight") == 1, 20, "all to end")
 
 
+def test_a_queue_policys_timeout_holds_for_who_waits_for_anothers_answer(serve, tmp_path):
+    models.slow(tmp_path / "slow" / "1" / "model.onnx")
+    (tmp_path / "slow" / "config.pbtxt").write_text(
+        'backend: "onnxruntime" max_batch_size: 1 dynamic_batching { default_queue_policy { '
+        'default_timeout_microseconds: 600000000 allow_timeout_override: true } }')
+    s = serve(*ON, "--schedule", "workers", "--request-timeout", "600s", paths=[tmp_path])
+    x = np.array([[4000]], np.int64)
+    with s.connect(timeout=60) as leader, s.connect(timeout=60) as late:
+        leader.send(harness.request("POST", "/v2/models/slow/infer", json_body({"x": x})))
+        harness.wait_until(lambda: s.metric("inference_requests_in_flight") == 1, 20, "the leader")
+        late.send(harness.request("POST", "/v2/models/slow/infer", json_body({"x": x}, parameters={"timeout": 50000})))
+        assert late.reply().status == 504
+        assert how(leader.reply()) == "miss"
+
+
 def test_many_clients_with_reloads(serve, tmp_path):
     path = tmp_path / "m" / "model.onnx"
     models.add(path, 1)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Streams of gRPC take no longer than they may: messages that do not arrive, answers that nobody takes, deadlines of the
 call; and what a client may do as often as it likes."""
+import signal
 import time
 
 import h2.events
+import hpack
 import numpy as np
 import pytest
 
@@ -18,6 +20,8 @@ from h2_client import CALM, Client, DATA, HEADERS, PING, PREFACE, RST, SETTINGS,
 
 STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
 WATCH = "/grpc.health.v1.Health/Watch"
+FIELDS = [(b":path", STREAM.encode()), (b"content-type", b"application/grpc")]
+STREAM_HEAD = b"\x83\x86\x01\x01h" + b"".join(bytes([0, len(k)]) + k + bytes([len(v)]) + v for k, v in FIELDS)
 DEADLINE_EXCEEDED = "4"
 
 
@@ -189,12 +193,10 @@ def test_a_stream_that_is_reset_while_its_answer_is_written(serve, tmp_path):
     models.spread(tmp_path / "x" / "model.onnx", 1 << 20)
     models.slow(tmp_path / "slow" / "model.onnx")
     s = serve("--schedule", "workers", paths=[tmp_path / "x", tmp_path / "slow"])
-    fields = [(b":path", STREAM.encode()), (b"content-type", b"application/grpc")]
-    head = b"\x83\x86\x01\x01h" + b"".join(bytes([0, len(k)]) + k + bytes([len(v)]) + v for k, v in fields)
     messages = framed(request("x", np.array([[1, 2]], np.float32))) + framed(slow_request(4000))
     with harness.Conn(s.port, rcvbuf=4096) as c:
         c.send(PREFACE + frame(SETTINGS, 0, 0, b"\0\4\x7f\xff\xff\xff") + frame(WINDOW, 0, 0, b"\x7f\xff\0\0") +
-               frame(HEADERS, 4, 1, head) + frame(DATA, 0, 1, messages))
+               frame(HEADERS, 4, 1, STREAM_HEAD) + frame(DATA, 0, 1, messages))
         harness.wait_until(lambda: answered(s, "x") == 1, 20, "the first answer")
         c.send(frame(RST, 0, 1, b"\0\0\0\x08"))
         harness.wait_until(lambda: answered(s, "slow") == 1, 60, "the second to end")
@@ -240,3 +242,48 @@ def test_tcp_asks_whether_a_silent_client_is_there(zoo):
             rows = [line.split() for line in open("/proc/net/tcp", encoding="ascii")][1:]
             return [row[5][:2] for row in rows if row[1].endswith(":" + here) and row[2].endswith(":" + there)]
         harness.wait_until(lambda: timer() == ["02"], 20, "the keepalive timer to run")
+
+
+# --- beside others, and at the end ---
+
+def test_a_stream_that_ends_while_others_have_answers_to_send(serve, zoo_dir):
+    """All in one turn of the loop: answers of other connections wait when the stream's own is ready, which ends it."""
+    s = serve("--schedule", "inline", "--inline-limit", "1s", "--threads", "1", "--request-timeout", "0",
+              "--write-timeout", "1s", paths=[zoo_dir / "slow", zoo_dir / "id-fp32"])
+    one = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]}
+    long = {"inputs": [{"name": "x", "datatype": "INT64", "shape": [1, 1], "data": [200]}]}
+    others = [s.connect() for _ in range(4)]
+    holder = s.connect()
+    for _ in range(5):
+        with Client(s.port) as c:
+            stream = open_stream(c)
+            holder.send(harness.request("POST", "/v2/models/slow/infer", long))
+            time.sleep(0.02)  # the loop runs it; what follows is read when it has
+            for other in others:
+                other.send(harness.request("POST", "/v2/models/id-fp32/infer", one))
+            c.conn.send_data(stream, framed(slow_request(10)), end_stream=True)
+            c.flush()
+            assert c.answer(stream)[0] == 200 and trailers(c, stream)["grpc-status"] == "0"
+            assert [other.reply().status for other in [holder, *others]] == [200] * 5
+    time.sleep(1.5)  # beyond the time that answers may take to be sent
+    assert s.get("/health/live").status == 200
+    for conn in [holder, *others]:
+        conn.close()
+
+
+def test_a_drain_waits_for_the_message_that_runs_and_for_no_other(serve, zoo_dir):
+    s = serve("--schedule", "workers", "--body-timeout", "500ms", "--grace", "60s", paths=[zoo_dir / "slow"])
+    with Raw(s.port, timeout=60) as c:
+        messages = framed(slow_request(4000)) + framed(slow_request(1))[:-3]
+        c.sock.sendall(frame(HEADERS, 4, 1, STREAM_HEAD) + frame(DATA, 0, 1, messages))
+        harness.wait_until(lambda: s.metric("inference_requests_in_flight") == 1, 20, "the first message")
+        s.signal(signal.SIGTERM)
+        decoder, told, data = hpack.Decoder(), {}, b""
+        for kind, _, stream, payload in c.frames():
+            if kind == HEADERS:
+                told.update(decoder.decode(payload))
+            elif kind == DATA and stream == 1:
+                data += payload
+        assert pb.ModelStreamInferResponse.FromString(data[5:]).infer_response.raw_output_contents
+        assert told["grpc-status"] == "14", told
+    assert s.wait_exit() == 0
