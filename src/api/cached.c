@@ -284,14 +284,18 @@ static struct gal_cached *prepare(struct gal_exchange *x)
     return k->ask.model != NULL ? k : NULL;
 }
 
-/* Of the exchange's last request; one that is answered from here runs nothing. */
+/* Of the exchange's last request; one that is answered from here runs nothing. To wait for
+ * another's answer is no wait in a queue: it ends at the deadline, or when the request itself says
+ * so where that is its queue policy's matter. */
 static void clear_times(struct gal_exchange *x, uint64_t now_us)
 {
     struct gal_job *job = &x->job;
 
     job->status = GAL_OK;
     job->submitted_us = job->started_us = job->finished_us = 0;
-    job->expires_us = gal_job_ends_us(x->model->sched, job, now_us);
+    job->expires_us = x->model->config.queue_policies && job->timeout_us != 0
+                          ? gal_job_ends_us(x->model->sched, job, now_us)
+                          : job->deadline_us;
     job->call_rows = 0;
     job->led = false;
     job->input_ns = job->infer_ns = job->output_ns = 0;

@@ -36,6 +36,7 @@ struct stream {
     size_t queued, sent;     /* of answers, at the last look */
     bool keeps_errors;       /* an error goes into the answer, the call goes on */
     bool client_ended, draining, ending, parsing;
+    bool lost; /* messages came that the drain leaves unanswered */
     /* of Health/Watch */
     bool watches;
     struct gal_str service; /* in the call's arena */
@@ -173,7 +174,7 @@ static void settle(struct stream *s)
     }
     if (s->ending || s->first != NULL || s->watches)
         return;
-    if (s->client_ended)
+    if (s->client_ended && !s->lost)
         end_well(s);
     else if (s->draining)
         refuse(s);
@@ -477,7 +478,8 @@ static bool cut(struct stream *s)
 {
     size_t max = s->front->api.options->body_bytes_max;
 
-    while (!s->ending && !s->draining && s->count < GAL_GRPC_AHEAD_MAX) {
+    while (!s->ending && (!s->draining || (s->client_ended && !s->lost)) &&
+           s->count < GAL_GRPC_AHEAD_MAX) {
         struct gal_str rest = gal_buf_str(s->in);
         struct gal_grpc_frame frame;
         struct gal_err err;
@@ -541,6 +543,7 @@ static void on_data(void *user, const char *p, size_t n)
     struct stream *s = user;
 
     if (s->ending || s->draining) {
+        s->lost = s->lost || n > 0;
         gal_call_consume(s->call, n);
         return;
     }
@@ -566,7 +569,8 @@ static void on_drain(void *user)
     struct stream *s = user;
 
     s->draining = true;
-    s->part_us = 0;   /* what comes of a message is not waited for */
+    s->part_us = 0; /* what comes of a message is not waited for */
+    s->lost = !s->client_ended && s->in->n > 0;
     if (s->watches) { /* it is told that nothing is served any more */
         look_at_health(s);
         if (!s->ending)

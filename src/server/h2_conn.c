@@ -175,8 +175,13 @@ static void on_deadline(void *user)
         c->write_due_us = now_us + o->write_timeout_us;
     }
     if (head_us != 0 && head_us + o->head_timeout_us <= now_us) {
-        gal_shard_add(c->front->api.shard, c->front->refused_slow, 1);
-        gal_http2_abort(c->http2, GAL_CALL_NO_ERROR);
+        if (!c->failed) {
+            gal_shard_add(c->front->api.shard, c->front->refused_slow, 1);
+            gal_http2_abort(c->http2, GAL_CALL_NO_ERROR);
+        }
+        c->failed = true;
+        if (c->writing)
+            gal_h2_arm(c, c->write_due_us);
         return;
     }
     if (c->writing)

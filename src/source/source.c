@@ -108,10 +108,15 @@ static enum gal_status fetch_mlflow(struct gal_source_run *r, const char *dir, s
     return status;
 }
 
+/* Makes room for it first. */
 static enum gal_status fetch(struct gal_source_run *r, const char *dir, struct gal_err *err)
 {
     if (r->url.kind == GAL_SOURCE_OCI)
         return gal_pull_oci(r, dir, err);
+    enum gal_status status = gal_shelf_room(r->shelf, r->hold, gal_download_bytes(&r->plan),
+                                            r->options->cache_bytes_max, err);
+    if (status)
+        return status;
     if (r->url.kind == GAL_SOURCE_MLFLOW)
         return fetch_mlflow(r, dir, err);
     return gal_download(r, dir, err);
@@ -160,10 +165,7 @@ static enum gal_status fill(struct gal_source_run *r, const char *root, struct g
         return status;
     r->shelf = root;
     r->hold = h;
-    status =
-        gal_shelf_room(root, h, gal_download_bytes(&r->plan), r->options->cache_bytes_max, err);
-    if (!status)
-        status = fetch(r, h->part, err);
+    status = fetch(r, h->part, err);
     if (status == GAL_INVALID || status == GAL_CONFLICT) /* nothing of it is to be gone on with */
         (void)gal_shelf_restart(h, NULL);
     return status ? status : gal_shelf_finish(h, r->plan.origin, err);

@@ -23,6 +23,7 @@ WATCH = "/grpc.health.v1.Health/Watch"
 FIELDS = [(b":path", STREAM.encode()), (b"content-type", b"application/grpc")]
 STREAM_HEAD = b"\x83\x86\x01\x01h" + b"".join(bytes([0, len(k)]) + k + bytes([len(v)]) + v for k, v in FIELDS)
 DEADLINE_EXCEEDED = "4"
+UNAVAILABLE = "14"
 
 
 def answered(s, model):
@@ -271,19 +272,59 @@ def test_a_stream_that_ends_while_others_have_answers_to_send(serve, zoo_dir):
         conn.close()
 
 
+def raw_stream(c, messages, flags=0):
+    c.sock.sendall(frame(HEADERS, 4, 1, STREAM_HEAD) + frame(DATA, flags, 1, messages))
+
+
+def rest_of(c):
+    """How many messages of stream 1 were answered, and how many refused, and what its call ended with."""
+    decoder, told, data = hpack.Decoder(), {}, b""
+    for kind, _, stream, payload in c.frames():
+        if kind == HEADERS:
+            told.update(decoder.decode(payload))
+        elif kind == DATA and stream == 1:
+            data += payload
+    answers = []
+    while data:
+        n = int.from_bytes(data[1:5], "big")
+        answers.append(pb.ModelStreamInferResponse.FromString(data[5:5 + n]))
+        data = data[5 + n:]
+    good = sum(bool(a.infer_response.raw_output_contents) for a in answers)
+    refused = sum(a.error_message == "Service shutting down" for a in answers)
+    assert good + refused == len(answers)
+    return good, refused, told["grpc-status"]
+
+
 def test_a_drain_waits_for_the_message_that_runs_and_for_no_other(serve, zoo_dir):
     s = serve("--schedule", "workers", "--body-timeout", "500ms", "--grace", "60s", paths=[zoo_dir / "slow"])
     with Raw(s.port, timeout=60) as c:
-        messages = framed(slow_request(4000)) + framed(slow_request(1))[:-3]
-        c.sock.sendall(frame(HEADERS, 4, 1, STREAM_HEAD) + frame(DATA, 0, 1, messages))
+        raw_stream(c, framed(slow_request(4000)) + framed(slow_request(1))[:-3])
         harness.wait_until(lambda: s.metric("inference_requests_in_flight") == 1, 20, "the first message")
         s.signal(signal.SIGTERM)
-        decoder, told, data = hpack.Decoder(), {}, b""
-        for kind, _, stream, payload in c.frames():
-            if kind == HEADERS:
-                told.update(decoder.decode(payload))
-            elif kind == DATA and stream == 1:
-                data += payload
-        assert pb.ModelStreamInferResponse.FromString(data[5:]).infer_response.raw_output_contents
-        assert told["grpc-status"] == "14", told
+        assert rest_of(c) == (1, 0, UNAVAILABLE)
+    assert s.wait_exit() == 0
+
+
+def test_a_drain_leaves_no_message_of_an_ended_stream_unanswered(serve, zoo_dir):
+    """Those beyond what a stream may have under way are refused, each."""
+    s = serve("--schedule", "workers", "--grace", "60s", paths=[zoo_dir / "slow"])
+    with Raw(s.port, timeout=60) as c:
+        raw_stream(c, framed(slow_request(2000)) + framed(slow_request(1)) * 99, flags=1)
+        harness.wait_until(lambda: s.metric("inference_requests_in_flight") > 1, 20, "messages")
+        s.signal(signal.SIGTERM)
+        good, refused, status = rest_of(c)
+        assert good >= 1 and good + refused == 100 and status == "0"
+    assert s.wait_exit() == 0
+
+
+def test_a_drain_says_what_it_leaves_unanswered(serve, zoo_dir):
+    """A message that comes behind it, and the client's end behind that."""
+    s = serve("--schedule", "workers", "--grace", "60s", paths=[zoo_dir / "slow"])
+    with Raw(s.port, timeout=60) as c:
+        raw_stream(c, framed(slow_request(4000)))
+        harness.wait_until(lambda: s.metric("inference_requests_in_flight") == 1, 20, "the first message")
+        s.signal(signal.SIGTERM)
+        s.wait_line("draining")
+        c.sock.sendall(frame(DATA, 1, 1, framed(slow_request(1))))
+        assert rest_of(c) == (1, 0, UNAVAILABLE)
     assert s.wait_exit() == 0

@@ -202,6 +202,19 @@ def test_memory_for_requests_is_bounded(serve, zoo_dir):
         assert c.answer(c.ask("POST", PATH, json.dumps(BODY).encode()))[0] == 200
 
 
+def test_who_neither_reads_nor_ends_its_headers_is_cut(serve, zoo_dir):
+    s = serve("--head-timeout", "300ms", "--write-timeout", "1s", "--access-log", "off", paths=[zoo_dir / "id-fp32"])
+    fields = get_head()[:1] + b"\x04\x0d/openapi.json" + b"\x86\x01\x01h"
+    with harness.Conn(s.port, timeout=60, rcvbuf=4096) as c:
+        c.send(PREFACE + frame(SETTINGS, 0, 0, b"\0\4\x7f\xff\xff\xff") + frame(WINDOW, 0, 0, b"\x7f\xff\0\0") +
+               b"".join(frame(HEADERS, 5, 1 + 2 * i, fields) for i in range(90)))
+        harness.wait_until(lambda: s.metric("http_connections") == 2, 20, "the connection")
+        time.sleep(0.3)  # its answers fill what the kernel takes
+        c.send(frame(HEADERS, 1, 181, fields))
+        harness.wait_until(lambda: s.metric("http_connections") == 1, 30, "its end")
+    assert s.metric("http_connections_refused_total", reason="timeout") == 1
+
+
 # --- the end of a process ---
 def test_a_drain_lets_streams_end(serve, zoo_dir, tmp_path):
     s = serve("--schedule", "workers", "--grace", "60s", paths=[zoo_dir / "slow"])

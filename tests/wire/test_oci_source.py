@@ -179,6 +179,7 @@ def test_the_cache_keeps_its_bound_with_packages_too(start, registry, tmp_path, 
     used = start(f"oci://{registry.host}/bound/two:1", args=["--cache-size", "10MiB"])
     s = start(f"oci://{registry.host}/bound/one:1", args=["--cache-size", "10MiB"], wait=None, exit_code=1)
     assert s.wait_exit() == 1 and "in use" in s.log() and "cache_size" in s.log()
+    assert int(re.search(r"(\d+) bytes do not fit into the cache", s.log()).group(1)) > 8 << 20
     assert used.get("/health/ready").status == 200
 
 
