@@ -78,23 +78,10 @@ static void end_badly(struct gal_cached *k)
     gal_exchange_fail(x, &err);
 }
 
-/* It has waited, with a timer of its carrier for that; the job has times of its own. */
 static void compute(struct gal_cached *k, enum stage as)
 {
-    struct gal_exchange *x = k->x;
-    bool *outer = x->finished, finished = false;
-
     k->stage = as;
-    x->finished = &finished;
-    gal_infer_submit(x);
-    if (finished) {
-        if (outer != NULL)
-            *outer = true;
-        return;
-    }
-    x->finished = outer;
-    if (x->job_running && x->on_deadline != NULL)
-        x->on_deadline(x);
+    gal_exchange_go_on(k->x, gal_infer_submit);
 }
 
 /* ---- Redis ---- */

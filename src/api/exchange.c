@@ -306,6 +306,22 @@ void gal_exchange_finish_parts(struct gal_exchange *x, int status, struct gal_st
     x->on_finished(x);
 }
 
+void gal_exchange_go_on(struct gal_exchange *x, void (*step)(struct gal_exchange *x))
+{
+    bool *outer = x->finished, finished = false;
+
+    x->finished = &finished;
+    step(x);
+    if (finished) {
+        if (outer != NULL)
+            *outer = true;
+        return;
+    }
+    x->finished = outer;
+    if (x->job_running && x->on_deadline != NULL)
+        x->on_deadline(x);
+}
+
 void gal_exchange_finish(struct gal_exchange *x, int status, struct gal_str content_type)
 {
     struct gal_str *part = gal_arena_small(&x->arena, sizeof(*part));

@@ -128,8 +128,9 @@ struct gal_exchange {
     /* the carrier's */
     struct gal_http_request *req;
     void (*on_finished)(struct gal_exchange *x); /* resp is complete */
-    /* The request has waited for its model (api/lazy.h) and runs only now: its job.expires_us is
-     * another than gal_api_handle left. NULL: nobody looks at it. */
+    /* The request has waited, for its model (api/lazy.h) or for another's answer (api/cached.h),
+     * and runs only now: its job.expires_us is another than gal_api_handle left. NULL: nobody looks
+     * at it. */
     void (*on_deadline)(struct gal_exchange *x);
     void *carrier;
     const char *peer;           /* may be NULL */
@@ -194,6 +195,9 @@ void gal_exchange_cancel(struct gal_exchange *x);
 void gal_exchange_expire(struct gal_exchange *x);
 
 /* --- for handlers --- */
+/* Behind a wait: does `step`, which may finish x, and where x then has a job under way tells the
+ * carrier of that job's time (on_deadline). x may be gone afterwards. */
+void gal_exchange_go_on(struct gal_exchange *x, void (*step)(struct gal_exchange *x));
 /* Answer with x->out's content (or nothing when empty) of this content type (static text). Adds
  * the headers, compresses when asked, accounts, logs, calls on_finished. */
 void gal_exchange_finish(struct gal_exchange *x, int status, struct gal_str content_type);

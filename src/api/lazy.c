@@ -56,19 +56,6 @@ static void take_off(struct gal_lazy_place *p)
     p->x->place = NULL;
 }
 
-static void handle_again(struct gal_exchange *x)
-{
-    bool finished = false;
-
-    x->finished = &finished;
-    gal_api_again(x);
-    if (finished)
-        return;
-    x->finished = NULL;
-    if (x->job_running && x->on_deadline != NULL)
-        x->on_deadline(x);
-}
-
 /* The load has ended, well or not. Whoever is handled anew may park again, at another wait. */
 static void on_loaded(struct gal_control_request *r)
 {
@@ -86,7 +73,7 @@ static void on_loaded(struct gal_control_request *r)
         take_off(p); /* it goes with its request, and the answer may end the wait of others */
         x->job_running = false;
         if (r->status == GAL_OK)
-            handle_again(x);
+            gal_exchange_go_on(x, gal_api_again);
         else
             gal_exchange_fail(x, &r->err);
     }
