@@ -8,7 +8,7 @@
 
 static void fallback_tag(const char *digest, char tag[GAL_DIGEST_SIZE])
 {
-    snprintf(tag, GAL_DIGEST_SIZE, "sha256-%s", digest + 7);
+    snprintf(tag, GAL_DIGEST_SIZE, "sha256-%.64s", digest + 7);
 }
 
 /* PUT; *knows_subjects: the registry has entered its subject itself. */

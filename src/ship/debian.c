@@ -155,7 +155,7 @@ enum gal_status gal_debian_owners(const char *root, const char *const *paths, si
     struct asking a = {root, paths, count, arena, owners, {NULL, 0}, err};
     char **names = NULL;
     size_t name_count = 0;
-    bool there;
+    bool there = false;
     const char *dir = gal_arena_printf(arena, "%s/var/lib/dpkg/info", root);
     enum gal_status status = dir ? read_status(&a, &there) : no_memory(&a);
     for (size_t i = 0; i < count; i++)

@@ -353,8 +353,7 @@ static enum gal_status set_interpreter(struct reading *r, const char *interprete
     memcpy(copy + r->interp.p_offset, interpreter, size);
     for (unsigned i = 0; i < r->head.e_phnum; i++) {
         uint64_t at = r->head.e_phoff + i * sizeof p;
-        (void)take_segment(r, i, &p);
-        if (p.p_type == PT_INTERP) {
+        if (take_segment(r, i, &p) && p.p_type == PT_INTERP) {
             p.p_filesz = p.p_memsz = size;
             memcpy(copy + at, &p, sizeof p);
         }
