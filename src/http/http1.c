@@ -36,6 +36,7 @@ struct gal_http1 {
     size_t seen;     /* with so many bytes */
     size_t fed;      /* of which the parser has taken so many */
     size_t head_end; /* bytes of the head */
+    size_t body_at;  /* where the body begins: there, or behind what gal_http1_leave has left */
     size_t body_n;   /* bytes of the body that have been gathered behind the head */
     size_t end;      /* bytes of the request; known in FIXED and DONE */
     enum gal_status failure;
@@ -462,14 +463,14 @@ static enum gal_http1_step done(struct gal_http1 *h, size_t end)
 {
     h->end = end;
     h->state = STATE_DONE;
-    h->request.body = (struct gal_str){h->base + h->head_end, h->body_n};
+    h->request.body = (struct gal_str){h->base + h->body_at, h->body_n};
     return GAL_HTTP1_DONE;
 }
 
 static enum gal_http1_step on_head(struct gal_http1 *h)
 {
     h->head_end = (size_t)(llhttp_get_error_pos(&h->parser) - h->base);
-    h->fed = h->head_end;
+    h->fed = h->body_at = h->head_end;
     enum gal_status status = read_request(h);
     if (h->parser.method == HTTP_CONNECT)
         status = gal_fail(h->err, GAL_METHOD, "CONNECT is for proxies, this is none");
@@ -506,7 +507,7 @@ static enum gal_http1_step parse_fixed(struct gal_http1 *h)
 {
     if (h->seen < h->end)
         return GAL_HTTP1_MORE;
-    h->body_n = h->end - h->head_end;
+    h->body_n = h->end - h->body_at;
     return done(h, h->end);
 }
 
@@ -558,7 +559,7 @@ static void start(struct gal_http1 *h)
     h->state = STATE_HEAD;
     h->begun = h->refused = false;
     h->base = NULL;
-    h->seen = h->fed = h->head_end = h->body_n = h->end = 0;
+    h->seen = h->fed = h->head_end = h->body_at = h->body_n = h->end = 0;
     memset(&h->target, 0, sizeof h->target);
     memset(&h->open, 0, sizeof h->open);
     h->field_count = 0;
@@ -601,6 +602,19 @@ struct gal_http_request *gal_http1_request(struct gal_http1 *h)
 size_t gal_http1_want(const struct gal_http1 *h)
 {
     return h->state == STATE_FIXED && h->end > h->seen ? h->end - h->seen : 0;
+}
+
+size_t gal_http1_body_at(const struct gal_http1 *h)
+{
+    return h->state == STATE_FIXED ? h->body_at : 0;
+}
+
+void gal_http1_leave(struct gal_http1 *h, size_t gap)
+{
+    GAL_ASSERT(h->state == STATE_FIXED && h->seen < h->end);
+    h->body_at += gap;
+    h->seen += gap;
+    h->end += gap;
 }
 
 size_t gal_http1_end(const struct gal_http1 *h)

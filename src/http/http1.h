@@ -53,6 +53,11 @@ struct gal_http_request *gal_http1_request(struct gal_http1 *h);
 /* Bytes that are still missing of a body of known length (from HEAD on), so that the caller
  * reserves once; 0 when unknown. */
 size_t gal_http1_want(const struct gal_http1 *h);
+/* Where the body begins in the buffer, as long as one of known length is coming; else 0. */
+size_t gal_http1_body_at(const struct gal_http1 *h);
+/* The caller has moved what has come of that body, and what follows will come, `gap` bytes further
+ * back: the request takes as many more. */
+void gal_http1_leave(struct gal_http1 *h, size_t gap);
 /* Bytes that the request takes from the front of the buffer, with a body of known length from HEAD
  * on, else from DONE on; 0 before. */
 size_t gal_http1_end(const struct gal_http1 *h);

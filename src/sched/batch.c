@@ -154,7 +154,19 @@ size_t gal_batch_bytes(const struct gal_job *job)
     return job->held_bytes > bytes ? job->held_bytes : bytes;
 }
 
-void gal_batch_classify(struct gal_job *job, bool stacks)
+/* What a call's inputs take side by side; of texts, where they are. */
+static size_t stacked_bytes(const struct gal_value *inputs, size_t count)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct gal_tensor *t = &inputs[i].tensor;
+        if (inputs[i].kind == GAL_KIND_TENSOR)
+            bytes += t->count * gal_dtype_size(t->dtype);
+    }
+    return bytes;
+}
+
+void gal_batch_classify(struct gal_job *job, size_t row_bytes_max)
 {
     struct gal_entry *e = &job->entry;
     *e = (struct gal_entry){.level = job->priority,
@@ -162,8 +174,9 @@ void gal_batch_classify(struct gal_job *job, bool stacks)
                             .alone = true,
                             .timeout_us = job->timeout_us,
                             .deadline_us = job->deadline_us};
-    size_t inputs = stacks ? input_count(job) : 0;
-    if (!stacks || !has_rows(job, inputs))
+    size_t inputs = row_bytes_max > 0 ? input_count(job) : 0;
+    if (row_bytes_max == 0 || !has_rows(job, inputs) ||
+        stacked_bytes(job->inputs, inputs) / e->rows > row_bytes_max)
         return;
     e->alone = false;
     e->key = key_of(job, inputs);
@@ -197,13 +210,7 @@ bool gal_batch_agrees(const struct gal_job *a, const struct gal_job *b)
 static void note_size(struct gal_sched *s, const struct gal_value *inputs, size_t count,
                       size_t rows)
 {
-    size_t bytes = 0;
-    for (size_t i = 0; i < count; i++) {
-        const struct gal_tensor *t = &inputs[i].tensor;
-        if (inputs[i].kind == GAL_KIND_TENSOR)
-            bytes += t->count * gal_dtype_size(t->dtype);
-    }
-    gal_burst_note(&s->burst, bytes, rows);
+    gal_burst_note(&s->burst, stacked_bytes(inputs, count), rows);
 }
 
 /* ---- one call for all ---- */

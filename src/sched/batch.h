@@ -31,9 +31,9 @@ void gal_batch_pool_init(struct gal_batch_pool *p, size_t keep_bytes);
  * again then: `out` tells. */
 void gal_batch_pool_release(struct gal_batch_pool *p);
 
-/* Fills the job's entry, but for bytes: rows, key of what must agree, whether it can share a call.
- */
-void gal_batch_classify(struct gal_job *job, bool stacks);
+/* Fills the job's entry, but for bytes: rows, key of what must agree, whether it can share a call:
+ * only where a row of its inputs has at most row_bytes_max bytes; 0: in no case. */
+void gal_batch_classify(struct gal_job *job, size_t row_bytes_max);
 /* Memory of its inputs, or what it holds in all, where that is more. */
 size_t gal_batch_bytes(const struct gal_job *job);
 /* True when two jobs whose entries have one key may share a call (a key is a hash). */

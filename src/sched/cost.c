@@ -207,12 +207,18 @@ uint64_t gal_cost_estimate_us(const struct gal_cost *c, size_t rows)
     return ns == 0 ? 0 : ns < 1000 ? 1 : (ns + 500) / 1000;
 }
 
-uint64_t gal_cost_hope_ns(const struct gal_cost *c, size_t rows)
+/* The largest size that one of the last calls had; 0, one row, also when none had. */
+static unsigned largest_fresh(const struct gal_cost *c)
 {
     unsigned i = GAL_COST_SIZES - 1;
     while (i > 0 && (c->samples[i] == 0 || c->total - c->seen[i] >= GAL_COST_FRESH))
         i--;
-    size_t largest = (size_t)1 << i;
+    return i;
+}
+
+uint64_t gal_cost_hope_ns(const struct gal_cost *c, size_t rows)
+{
+    size_t largest = (size_t)1 << largest_fresh(c);
     return gal_cost_estimate_ns(c, rows > largest && rows <= 2 * largest ? largest : rows);
 }
 
@@ -270,6 +276,15 @@ size_t gal_cost_rows_hoped(const struct gal_cost *c, uint64_t us, size_t rows_ma
 size_t gal_cost_rows_within_most(const struct gal_cost *c, uint64_t us, size_t rows_max)
 {
     return most_rows(c, us, 1, rows_max, is_within_most);
+}
+
+uint64_t gal_cost_saved_ns(const struct gal_cost *c)
+{
+    unsigned i = largest_fresh(c);
+    if (i == 0)
+        return UINT64_MAX;
+    double saved = c->curve[0] - c->curve[i] / size_rows(i);
+    return saved > 0.0 ? (uint64_t)(saved < NS_MAX ? saved : NS_MAX) : 0;
 }
 
 double gal_cost_rate(const struct gal_cost *c, size_t rows)

@@ -60,6 +60,9 @@ size_t gal_cost_rows_within(const struct gal_cost *c, uint64_t us, size_t rows_m
 size_t gal_cost_rows_hoped(const struct gal_cost *c, uint64_t us, size_t rows_max);
 /* The same for gal_cost_most_us; at least 1, rows_max when nothing is known. */
 size_t gal_cost_rows_within_most(const struct gal_cost *c, uint64_t us, size_t rows_max);
+/* What a row costs less in a call of many than alone, nanoseconds: by the largest size of several
+ * rows that one of the last GAL_COST_FRESH calls had. UINT64_MAX: none had, so try. */
+uint64_t gal_cost_saved_ns(const struct gal_cost *c);
 /* Rows a second that calls of `rows` rows give; 0: unknown. */
 double gal_cost_rate(const struct gal_cost *c, size_t rows);
 

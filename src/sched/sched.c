@@ -35,6 +35,23 @@ static uint64_t alone_us_max(const struct gal_sched *s)
     return third_us != 0 && third_us < GAL_ALONE_US_MAX ? third_us : GAL_ALONE_US_MAX;
 }
 
+/* To put a row beside others costs a copy, and one out of the caches where it is large. It pays
+ * where the call becomes cheaper by more than that; small rows are not worth the question. Who has
+ * asked for batches gets them. */
+#define STACKED_BYTES_MIN (64u << 10)
+#define COPY_BYTES_PER_NS 8u
+
+static void set_stacked_bytes(struct gal_sched *s)
+{
+    uint64_t saved_ns = gal_cost_saved_ns(&s->cost);
+    size_t bytes = SIZE_MAX;
+    if (gal_policy_needs_queue(&s->o.policy, NULL) == 0 && saved_ns < SIZE_MAX / COPY_BYTES_PER_NS)
+        bytes = saved_ns * COPY_BYTES_PER_NS;
+    if (bytes < STACKED_BYTES_MIN)
+        bytes = STACKED_BYTES_MIN;
+    atomic_store_explicit(&s->stacked_bytes_max, bytes, memory_order_relaxed);
+}
+
 /* By hope: sizes that one bad moment made seem too dear would else never run here again, and so
  * never be put right. */
 static void set_inline_rows(struct gal_sched *s)
@@ -57,6 +74,7 @@ static void set_inline_rows(struct gal_sched *s)
 void gal_sched_replan(struct gal_sched *s)
 {
     set_inline_rows(s);
+    set_stacked_bytes(s);
     if (s->o.policy.target_us == 0)
         return;
     struct gal_goal_plan plan = gal_goal_plan(&s->goal, &s->cost, s->o.workers, &s->o.policy);
@@ -305,18 +323,26 @@ uint64_t gal_job_ends_us(const struct gal_sched *s, const struct gal_job *job, u
     return gal_wait_ends_us(&s->o.policy, &e, now_us);
 }
 
+/* What shares its call with nobody, and is no worker's, gains nothing from the turn's end: its
+ * inputs are in the caches now. */
+static bool runs_at_once(const struct gal_sched *s, const struct gal_job *job)
+{
+    return job->entry.alone && s->o.one_core && !job->is_dear;
+}
+
 void gal_sched_submit(struct gal_sched *s, struct gal_job *job)
 {
     bool stacks = atomic_load_explicit(&s->stacks, memory_order_relaxed);
     reset(s, job);
-    gal_batch_classify(job, stacks);
+    gal_batch_classify(
+        job, stacks ? atomic_load_explicit(&s->stacked_bytes_max, memory_order_relaxed) : 0);
     job->expires_us = gal_job_ends_us(s, job, job->submitted_us);
     bool is_inline = runs_inline(s, job, stacks);
     if (!is_inline)
         job->entry.bytes = gal_batch_bytes(job);
     if (is_inline && is_shed(s, job)) {
         shed(job);
-    } else if (is_inline && job->turn && stacks) {
+    } else if (is_inline && job->turn && stacks && !runs_at_once(s, job)) {
         gal_turn_add(job->turn, job);
     } else if (is_inline || !job->home) {
         run_now(job);
@@ -390,6 +416,7 @@ enum gal_status gal_sched_new(const struct gal_sched_options *options, struct ga
         return status;
     }
     set_inline_rows(s);
+    set_stacked_bytes(s);
     *out = s;
     return GAL_OK;
 }

@@ -37,8 +37,9 @@ struct gal_sched {
     _Atomic uint64_t alone_us;      /* what such a call of the most rows costs */
     _Atomic uint64_t alone_goal_us; /* of such jobs, from the moment they may have come; 0: none */
     _Atomic bool stacks;            /* rows are apart: jobs may share a call */
-    _Atomic bool is_loaded;         /* workers have work, and soon take more: what comes joins it */
-    pthread_mutex_t lock;           /* guards all below */
+    _Atomic size_t stacked_bytes_max; /* of a row: beyond it calls of several rows do not pay */
+    _Atomic bool is_loaded; /* workers have work, and soon take more: what comes joins it */
+    pthread_mutex_t lock;   /* guards all below */
     pthread_cond_t work;
     struct gal_cost cost;
     struct gal_goal goal;

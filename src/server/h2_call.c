@@ -10,10 +10,6 @@
 #include "api/grpc.h"
 #include "server/h2_conn.h"
 
-/* A body whose first piece is smaller costs less to copy. */
-#define BODY_LARGE_BYTES 4096u
-#define BODY_ALIGN 16u /* of memory from the allocator, and enough for every datatype */
-
 static struct gal_slot *slot_of(struct gal_call *call)
 {
     return (struct gal_slot *)(void *)((char *)call - offsetof(struct gal_slot, call));
@@ -42,7 +38,7 @@ static struct gal_call *on_open(void *user)
         return NULL;
     s->h2 = c;
     s->head.max = c->front->options->http2.head_bytes_max;
-    s->in.max = c->front->options->http2.body_bytes_max + BODY_ALIGN;
+    s->in.max = c->front->options->http2.body_bytes_max + GAL_SLOT_ALIGN;
     s->call.head = &s->head;
     s->call.body = &s->in;
     return &s->call;
@@ -148,19 +144,21 @@ static void on_head(void *user, struct gal_call *call)
     gal_h2_arm(c, body_due(c, call));
 }
 
-/* A large tensor of gRPC begins where its elements are aligned, so that it is used from there: in
- * its message it may stand anywhere. */
+/* In a message of gRPC the first large tensor may stand anywhere. */
 static size_t on_body(void *user, struct gal_call *call, struct gal_str begin)
 {
-    const size_t align = BODY_ALIGN;
     size_t at;
 
     (void)user;
-    if (begin.n < BODY_LARGE_BYTES || begin.p[0] != 0 || !gal_grpc_speaks(&call->req))
+    if (begin.n < GAL_SLOT_BODY_LARGE_BYTES)
+        return 0;
+    if (!gal_grpc_speaks(&call->req))
+        return gal_slot_gap(&call->req, 0);
+    if (begin.p[0] != 0)
         return 0;
     begin = (struct gal_str){begin.p + GAL_GRPC_PREFIX_BYTES, begin.n - GAL_GRPC_PREFIX_BYTES};
     at = gal_grpc_raw_at(begin);
-    return at == 0 ? 0 : (align - (at + GAL_GRPC_PREFIX_BYTES) % align) % align;
+    return at == 0 ? 0 : (size_t)(-(at + GAL_GRPC_PREFIX_BYTES) % GAL_SLOT_ALIGN);
 }
 
 static void on_request(void *user, struct gal_call *call)

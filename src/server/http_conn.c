@@ -172,6 +172,22 @@ static void await_body(struct gal_conn *c)
                         gal_front_body_due(c->front, c->body_since_us, now_us, c->slot->in.n));
 }
 
+/* Before most of a large body comes. */
+static void align_body(struct gal_slot *s)
+{
+    size_t at = gal_http1_body_at(s->codec), come = s->in.n - at, gap;
+
+    if (at == 0 || gal_http1_want(s->codec) < come + GAL_SLOT_BODY_LARGE_BYTES)
+        return;
+    gap = gal_slot_gap(gal_http1_request(s->codec), at);
+    if (gap == 0 || gal_buf_reserve(&s->in, gap) == NULL)
+        return;
+    memmove(s->in.p + at + gap, s->in.p + at, come);
+    memset(s->in.p + at, 0, gap);
+    s->in.n += gap;
+    gal_http1_leave(s->codec, gap);
+}
+
 /* Takes one step on what has been read; false when there is nothing more to do now. */
 static bool step(struct gal_conn *c)
 {
@@ -190,10 +206,12 @@ static bool step(struct gal_conn *c)
             reject(c, gal_http1_request(s->codec), &err, 0);
             return false;
         }
-        if (send_continue(c))
-            return true;
-        gal_conn_close_now(c);
-        return false;
+        if (!send_continue(c)) {
+            gal_conn_close_now(c);
+            return false;
+        }
+        align_body(s);
+        return true;
     case GAL_HTTP1_DONE:
         c->continue_sent = false;
         c->body_since_us = 0;

@@ -75,6 +75,16 @@ void gal_slots_free_kept(struct gal_front *f)
     f->free_slot_count = 0;
 }
 
+size_t gal_slot_gap(const struct gal_http_request *req, size_t at)
+{
+    uint64_t head = 0;
+
+    /* Without it, or of no meaning: the handler says so, or the body is a tensor from its start. */
+    if (gal_str_u64(req->known[GAL_HDR_INFERENCE_HEADER_CONTENT_LENGTH], &head) != GAL_OK)
+        head = 0;
+    return (size_t)(-(at + head) % GAL_SLOT_ALIGN);
+}
+
 void gal_slot_abandon(struct gal_slot *s)
 {
     snprintf(s->peer, sizeof(s->peer), "%s", s->x.peer);

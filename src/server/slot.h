@@ -34,6 +34,12 @@ struct gal_slot {
 struct gal_slot *gal_slot_take(struct gal_front *f);
 void gal_slot_give(struct gal_front *f, struct gal_slot *s); /* NULL is fine */
 void gal_slots_free_kept(struct gal_front *f);
+/* A large tensor of the binary forms is used from where it was read, if it begins where its
+ * elements are aligned: how many bytes to leave free before a body that would begin at `at` of the
+ * buffer. The head of the request is whole. */
+#define GAL_SLOT_ALIGN 16u /* of memory from the allocator, and enough for every datatype */
+#define GAL_SLOT_BODY_LARGE_BYTES 4096u /* one that is smaller costs less to copy */
+size_t gal_slot_gap(const struct gal_http_request *req, size_t at);
 /* The client has gone: the job goes on without it, and the exchange's on_finished comes. */
 void gal_slot_abandon(struct gal_slot *s);
 /* The memory for requests is taken by others, or `bytes` never fit it: says which. */

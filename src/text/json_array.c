@@ -161,6 +161,7 @@ struct reader {
     size_t room;
     bool minus, big; /* integers so far: some with a minus, some beyond int64_t */
     bool in_tail;
+    unsigned pause, paused;      /* numbers until read_short_reals is tried again */
     char tail[2 * NUMBER_BYTES]; /* the last bytes of the text, then zeros */
 };
 
@@ -244,6 +245,7 @@ static inline bool fit(struct reader *r, struct number *n)
 
 #define SHORT_MAX 14 /* digits behind the point: with the one before it they are exact */
 #define LOOK_BACK 16 /* bytes before a number that are looked at */
+#define PAUSE_MAX 63 /* numbers */
 
 /* The digits of a fraction of n digits that ends at `end`, which 16 bytes lie before; false when
  * some byte is none. No branch asks how many there are. */
@@ -264,38 +266,34 @@ static inline bool join_fraction(const char *end, size_t n, uint64_t *out)
     last = (last ^ GAL_EACH_BYTE('0')) & last_of[n];
     first = (first ^ GAL_EACH_BYTE('0')) & first_of[n];
     *out = join_digits(first) * 100000000u + join_digits(last);
-    return (((first + GAL_EACH_BYTE(0x76)) | (last + GAL_EACH_BYTE(0x76))) & GAL_EACH_BYTE(0x80)) ==
-           0;
-}
-
-/* Bytes from p on whose upper half is a digit's, at most 15. */
-static inline size_t count_digits(const char *p)
-{
-    uint64_t w, v;
-    memcpy(&w, p, sizeof w);
-    memcpy(&v, p + 8, sizeof v);
-    w = (w ^ GAL_EACH_BYTE('0')) & GAL_EACH_BYTE(0xf0);
-    v = ((v ^ GAL_EACH_BYTE('0')) & GAL_EACH_BYTE(0xf0)) | UINT64_C(1) << 63;
-    size_t near = (size_t)__builtin_ctzll(w | UINT64_C(1) << 63) / 8;
-    return w ? near : 8 + (size_t)__builtin_ctzll(v) / 8;
+    first = ((first & GAL_EACH_BYTE(0x7f)) + GAL_EACH_BYTE(0x76)) | first;
+    last = ((last & GAL_EACH_BYTE(0x7f)) + GAL_EACH_BYTE(0x76)) | last;
+    return ((first | last) & GAL_EACH_BYTE(0x80)) == 0;
 }
 
 /* Numbers like -0.123, a comma behind each, as long as there are such and room for them; returns
- * where the first other begins. What comes before the next number's place is known only after this
- * one's length: signs and spaces, which are alike in one text, are branches for that. */
+ * where the first other begins. Where they end is looked up for many at a time, so that none waits
+ * for the one before it; signs and spaces, which are alike in one text, are branches for that. */
 static const char *read_short_reals(struct reader *r, const char *p)
 {
-    uint64_t *to = r->values + r->out->count, *full = r->values + r->room;
-    for (const char *stop = r->end - NUMBER_BYTES; to < full && p <= stop;) {
+    uint64_t *to = r->values + r->out->count, *full = r->values + r->room, commas = 0;
+    const char *stop = r->end - NUMBER_BYTES, *next = p, *from = p;
+    while (to < full) {
         uint64_t sign = 0, all;
-        const char *digits = p;
+        for (; commas == 0 && next <= stop; next += 64) {
+            commas = gal_find_64(next, ',');
+            from = next;
+        }
+        if (commas == 0)
+            break;
+        const char *digits = p, *end = from + __builtin_ctzll(commas);
+        commas &= commas - 1;
         if (*p == '-') {
             sign = UINT64_C(1) << 63;
             digits++;
         }
-        size_t n = count_digits(digits + 2);
-        const char *end = digits + 2 + n;
-        if (!is_digit(*digits) || digits[1] != '.' || n - 1 >= SHORT_MAX || *end != ',' ||
+        size_t n = (size_t)(end - digits) - 2;
+        if (!is_digit(*digits) || digits[1] != '.' || n - 1 >= SHORT_MAX ||
             !join_fraction(end, n, &all))
             break;
         all += (uint64_t)(*digits - '0') * gal_pow10_u64[n];
@@ -315,6 +313,24 @@ static const char *read_short_reals(struct reader *r, const char *p)
     return p;
 }
 
+/* The same where such numbers are to be expected: a try that finds none costs as much as reading
+ * one, so the next is made later and later. */
+static inline const char *try_short_reals(struct reader *r, const char *p)
+{
+    size_t before = r->out->count;
+    if (r->pause > 0) {
+        r->pause--;
+        return p;
+    }
+    p = read_short_reals(r, p);
+    if (r->out->count > before)
+        r->paused = 0;
+    else if (r->paused < PAUSE_MAX)
+        r->paused = 2 * r->paused + 1;
+    r->pause = r->paused;
+    return p;
+}
+
 /* Numbers up to the bracket that ends their array, which is read too. */
 static bool read_run(struct reader *r)
 {
@@ -324,7 +340,7 @@ static bool read_run(struct reader *r)
         struct number n;
         if (r->out->kind == GAL_JSON_REAL && p - r->start >= LOOK_BACK && !r->in_tail) {
             r->out->count = count;
-            p = read_short_reals(r, p);
+            p = try_short_reals(r, p);
             count = r->out->count;
         }
         if (r->end - p < NUMBER_BYTES && !r->in_tail)

@@ -20,6 +20,10 @@ struct gal_digits {
  * within GAL_JSON_NUMBER_MAX. */
 char *gal_digits_write(char *p, struct gal_digits d);
 
+/* gal_json_write_f32s without what some processors have beyond the architecture's least: the same
+ * bytes, slower. */
+char *gal_json_write_f32s_plain(char *p, const float *v, size_t n);
+
 /* floor(log10(2^e)) and floor(log2(10^e)), for all e that occur. */
 static inline int gal_floor_log10_pow2(int e)
 {

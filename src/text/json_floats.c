@@ -10,6 +10,8 @@
 #include <math.h>
 
 #define BLOCK 32
+/* Part of each of the two callers below, which are for different processors. */
+#define WITHIN inline __attribute__((always_inline))
 #define ODD_ONE (-1000) /* or less: not for these loops */
 
 struct block {
@@ -21,44 +23,49 @@ struct block {
     uint16_t ones[4 * BLOCK]; /* a byte a digit: `eight` of struct gal_digits */
 };
 
-/* The power of ten that makes v's last bit 1 to 10; true when it is no number for these loops. */
-static inline bool measure(struct block *b, size_t i, float v)
+/* The power of ten that makes each number's last bit 1 to 10; returns how many are no numbers for
+ * these loops: 0, a power of two (whose neighbours are not equally far), too large, too small. Of
+ * those the other figures mean nothing. */
+static WITHIN int measure(struct block *b, const float *v)
 {
-    uint32_t bits;
-    memcpy(&bits, &v, sizeof bits);
-    int q = (int)(bits >> 23 & 0xff) - 150, k = gal_floor_log10_pow2(q);
-    /* 0, a power of two (whose neighbours are not equally far), too large, too small */
-    bool odd_one = (bits & 0x7fffffu) == 0 || (unsigned)-k >= GAL_POW10_COUNT;
-    b->size[i] = odd_one ? 1.5 : (double)fabsf(v);
-    q = odd_one ? -23 : q;
-    k = odd_one ? -6 : k;
-    uint64_t half = (uint64_t)(q - 1 + 1023) << 52;
-    memcpy(&b->half[i], &half, sizeof half);
-    b->scale[i] = gal_pow10[-k];
-    b->dot[i] = odd_one ? ODD_ONE : k + 9;
-    return odd_one;
+    uint32_t bits[BLOCK];
+    int32_t power[BLOCK], exponent[BLOCK], dot[BLOCK], odd_ones = 0;
+    memcpy(bits, v, sizeof bits);
+    for (size_t i = 0; i < BLOCK; i++) {
+        int32_t q = (int32_t)(bits[i] >> 23 & 0xff) - 150, k = gal_floor_log10_pow2(q);
+        int32_t odd_one =
+            0 - (((bits[i] & 0x7fffffu) == 0) | (k > 0) | (k <= -(int32_t)GAL_POW10_COUNT));
+        power[i] = ~odd_one & -k;
+        exponent[i] = q - 1 + 1023;
+        dot[i] = (odd_one & ODD_ONE) | (~odd_one & (k + 9));
+        odd_ones -= odd_one;
+    }
+    for (size_t i = 0; i < BLOCK; i++) {
+        uint64_t half = (uint64_t)(uint32_t)exponent[i] << 52;
+        memcpy(&b->half[i], &half, sizeof half);
+        b->dot[i] = dot[i];
+    }
+    for (size_t i = 0; i < BLOCK; i++)
+        b->size[i] = fabs((double)v[i]);
+    for (size_t i = 0; i < BLOCK; i++)
+        b->scale[i] = gal_pow10[power[i]];
+    return odd_ones;
 }
 
-typedef double reals __attribute__((vector_size(16)));
-typedef int64_t masks __attribute__((vector_size(16)));
+typedef double reals __attribute__((vector_size(32)));
+typedef int64_t masks __attribute__((vector_size(32)));
 
-static inline reals magnitude(reals v)
-{
-    return (reals)((masks)v & INT64_MAX);
-}
-
-static inline reals pick(masks which, reals yes, reals no)
-{
-    return (reals)((which & (masks)yes) | (~which & (masks)no));
-}
+/* No functions: how vectors are handed over depends on the processor. */
+#define MAGNITUDE(v) ((reals)((masks)(v)&INT64_MAX))
+#define PICK(which, yes, no) ((reals)(((which) & (masks)(yes)) | (~(which) & (masks)(no))))
 
 /* The nearest multiple of ten is the text when v's own interval, half a bit each way, holds it;
  * else the nearest whole number, which it always holds. Adding and taking off WHOLE rounds, to even
  * on a tie. The scaled number is below 2^28 and off by 2^-26 at most: what UNSURE apart is decided.
  */
-static inline void find_digits(struct block *b)
+static WITHIN void find_digits(struct block *b)
 {
-    static const reals one = {1, 1}, ten = {10, 10}, hundred = {100, 100};
+    static const reals one = {1, 1, 1, 1}, ten = {10, 10, 10, 10}, hundred = {100, 100, 100, 100};
     const double WHOLE = 0x1p52, UNSURE = 0x1p-24;
     for (size_t i = 0; i < BLOCK; i += sizeof one / sizeof(double)) {
         reals size, scale, half;
@@ -68,19 +75,19 @@ static inline void find_digits(struct block *b)
         memcpy(&half, &b->half[i], sizeof half);
         memcpy(&dot, &b->dot[i], sizeof dot);
         reals scaled = size * scale, fine = scaled + WHOLE - WHOLE;
-        reals coarse = (scaled * 0.1 + WHOLE - WHOLE) * 10, far = magnitude(scaled - coarse);
-        reals digits = pick(far < half * scale, coarse, fine);
+        reals coarse = (scaled * 0.1 + WHOLE - WHOLE) * 10, far = MAGNITUDE(scaled - coarse);
+        reals digits = PICK(far < half * scale, coarse, fine);
         masks unsure =
-            (magnitude(far - half * scale) < UNSURE) | (magnitude(scaled - fine) > 0.5 - UNSURE);
+            (MAGNITUDE(far - half * scale) < UNSURE) | (MAGNITUDE(scaled - fine) > 0.5 - UNSURE);
         masks seven = digits < 1e7, eight = digits < 1e8;
-        reals nine = digits * pick(seven, hundred, pick(eight, ten, one)) + WHOLE;
+        reals nine = digits * PICK(seven, hundred, PICK(eight, ten, one)) + WHOLE;
         dot = (unsure & ODD_ONE) | (~unsure & (dot + seven + eight));
         memcpy(&b->nine[i], &nine, sizeof nine);
         memcpy(&b->dot[i], &dot, sizeof dot);
     }
 }
 
-static inline void split_digits(struct block *b)
+static WITHIN void split_digits(struct block *b)
 {
     for (size_t i = 0; i < BLOCK; i++) {
         uint32_t nine = (uint32_t)b->nine[i], /* the rest of that double */
@@ -101,7 +108,7 @@ static inline void split_digits(struct block *b)
 }
 
 /* Number i of the block, v; without a branch when it has at most eight digits before its point. */
-static inline char *lay_out(char *p, const struct block *b, size_t i, float v)
+static WITHIN char *lay_out(char *p, const struct block *b, size_t i, float v)
 {
     int dot = (int)b->dot[i];
     if (dot <= ODD_ONE)
@@ -136,14 +143,11 @@ static char *write_one_by_one(char *p, const float *v, size_t n)
     return p;
 }
 
-char *gal_json_write_f32s(char *p, const float *v, size_t n)
+static WITHIN char *write_blocks(char *p, const float *v, size_t n)
 {
     struct block b;
     for (; n >= BLOCK; v += BLOCK, n -= BLOCK) {
-        size_t odd_ones = 0;
-        for (size_t i = 0; i < BLOCK; i++)
-            odd_ones += measure(&b, i, v[i]);
-        if (odd_ones > BLOCK / 2) {
+        if (measure(&b, v) > BLOCK / 2) {
             p = write_one_by_one(p, v, BLOCK);
             continue;
         }
@@ -156,3 +160,28 @@ char *gal_json_write_f32s(char *p, const float *v, size_t n)
     }
     return write_one_by_one(p, v, n);
 }
+
+char *gal_json_write_f32s_plain(char *p, const float *v, size_t n)
+{
+    return write_blocks(p, v, n);
+}
+
+#ifdef __x86_64__
+/* No fused multiplication: it would round otherwise. */
+__attribute__((target("avx2,bmi,bmi2,lzcnt"))) static char *write_wide(char *p, const float *v,
+                                                                       size_t n)
+{
+    return write_blocks(p, v, n);
+}
+
+char *gal_json_write_f32s(char *p, const float *v, size_t n)
+{
+    bool is_wide = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+    return is_wide ? write_wide(p, v, n) : gal_json_write_f32s_plain(p, v, n);
+}
+#else
+char *gal_json_write_f32s(char *p, const float *v, size_t n)
+{
+    return gal_json_write_f32s_plain(p, v, n);
+}
+#endif

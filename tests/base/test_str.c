@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/str.h"
+
+#include "base/word.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -186,9 +189,31 @@ static void utf8_is_judged_by_rfc_3629(void **state)
     assert_int_equal(gal_utf8_next("\xe2\x82\xac", 2), 0);
 }
 
+static void a_byte_is_found_among_64_in_both_ways(void **state)
+{
+    (void)state;
+    char text[64];
+    uint64_t random = 88172645463325252u;
+    for (int round = 0; round < 100000; round++) {
+        uint64_t want = 0;
+        char b = (char)(round % 257);
+        for (unsigned i = 0; i < 64; i++) {
+            random = random * 6364136223846793005u + 1442695040888963407u;
+            uint64_t r = random >> 33;
+            text[i] = (char)(r % 3 == 0   ? b
+                             : r % 3 == 1 ? b ^ (char)(1 << r / 3 % 8)
+                                          : (char)(r >> 8));
+            want |= (uint64_t)(text[i] == b) << i;
+        }
+        assert_true(gal_find_64(text, b) == want);
+        assert_true(gal_find_64_plain(text, b) == want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_byte_is_found_among_64_in_both_ways),
         cmocka_unit_test(comparison_ignores_case_of_ascii_only),
         cmocka_unit_test(prefix_and_suffix_are_found),
         cmocka_unit_test(trimming_takes_white_space_of_both_ends),

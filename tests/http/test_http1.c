@@ -148,6 +148,39 @@ static void a_body_of_known_length_is_announced_once(void **state)
     gal_http1_free(h);
 }
 
+/* As the bytes come, moved: the request and what follows it are the same. */
+static void a_body_may_begin_further_back(void **state)
+{
+    (void)state;
+    static const char head[] = "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
+    const size_t at = sizeof head - 1, gap = 7;
+    struct gal_http1 *h = codec();
+    struct gal_err err;
+    char text[256];
+    size_t n = at + 2;
+    memcpy(text, head, at);
+    memcpy(text + at, "he", 2);
+    assert_int_equal(gal_http1_parse(h, text, at - 1, &err), GAL_HTTP1_MORE);
+    assert_int_equal(gal_http1_body_at(h), 0);
+    assert_int_equal(gal_http1_parse(h, text, n, &err), GAL_HTTP1_HEAD);
+    assert_int_equal(gal_http1_body_at(h), at);
+    memmove(text + at + gap, text + at, 2);
+    memset(text + at, 'x', gap);
+    gal_http1_leave(h, gap);
+    n += gap;
+    assert_int_equal(gal_http1_body_at(h), at + gap);
+    assert_int_equal(gal_http1_want(h), 3);
+    assert_int_equal(gal_http1_end(h), at + gap + 5);
+    assert_int_equal(gal_http1_parse(h, text, n, &err), GAL_HTTP1_MORE);
+    memcpy(text + n, "lloGET", 6);
+    assert_int_equal(gal_http1_parse(h, text, n + 6, &err), GAL_HTTP1_DONE);
+    assert_str(gal_http1_request(h)->body, "hello");
+    assert_str(gal_http1_request(h)->known[GAL_HDR_HOST], "a");
+    assert_int_equal(gal_http1_body_at(h), 0);
+    assert_int_equal(gal_http1_next(h), at + gap + 5);
+    gal_http1_free(h);
+}
+
 static void an_empty_body_is_not_announced(void **state)
 {
     (void)state;
@@ -665,6 +698,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_get_is_complete_with_its_head),
         cmocka_unit_test(a_body_of_known_length_is_announced_once),
+        cmocka_unit_test(a_body_may_begin_further_back),
         cmocka_unit_test(an_empty_body_is_not_announced),
         cmocka_unit_test(a_chunked_body_becomes_one_piece),
         cmocka_unit_test(requests_in_one_buffer_come_one_after_another),

@@ -110,7 +110,7 @@ static void prepare(struct work *w, struct gal_sched *s, float x, size_t rows)
     w->inputs[0].tensor.rank = 1;
     w->inputs[0].tensor.count = rows;
     w->job.sched = s;
-    gal_batch_classify(&w->job, true);
+    gal_batch_classify(&w->job, SIZE_MAX);
 }
 
 static void run(struct gal_batch_pool *pool, struct work *works, size_t count)
@@ -148,7 +148,7 @@ static void texts_and_maps_are_shared_by_rows(void **state)
         for (size_t i = 0; i < JOBS; i++) {
             prepare(&w[i], s, (float)(100 * i), rows_of[i]);
             w[i].job.wanted = turned ? toy_turned : toy_both;
-            gal_batch_classify(&w[i].job, true);
+            gal_batch_classify(&w[i].job, SIZE_MAX);
         }
         run(&pool, w, JOBS);
         assert_true(lister.rows == 7 && lister.live == 2);
@@ -209,7 +209,7 @@ static void equal_keys_alone_do_not_make_jobs_agree(void **state)
             if (i == 1)
                 work_make_odd(&w[i], how);
             w[i].job.sched = s;
-            gal_batch_classify(&w[i].job, true);
+            gal_batch_classify(&w[i].job, SIZE_MAX);
         }
         assert_true(w[0].job.entry.key == w[2].job.entry.key && !w[0].job.entry.alone);
         assert_true(w[1].job.entry.alone || w[1].job.entry.key != w[0].job.entry.key);
@@ -241,8 +241,8 @@ static void what_stands_alone_agrees_with_nothing(void **state)
     work_init(&a, 1, 1);
     work_init(&b, 1, 1);
     a.job.sched = b.job.sched = s;
-    gal_batch_classify(&a.job, true);
-    gal_batch_classify(&b.job, false);
+    gal_batch_classify(&a.job, SIZE_MAX);
+    gal_batch_classify(&b.job, 0);
     b.job.entry.key = a.job.entry.key;
     assert_true(b.job.entry.alone && !gal_batch_agrees(&a.job, &b.job));
     gal_sched_free(s);
@@ -259,7 +259,7 @@ static void too_many_ports_stand_alone(void **state)
         for (size_t i = 0; i < GAL_BATCH_PORTS_MAX + more; i++)
             inputs[i] = w.inputs[0];
         w.job.inputs = inputs;
-        gal_batch_classify(&w.job, true);
+        gal_batch_classify(&w.job, SIZE_MAX);
         assert_int_equal(w.job.entry.alone, more);
         gal_sched_free(s);
     }
@@ -276,11 +276,11 @@ static void an_optional_input_is_absent_for_all_or_for_none(void **state)
     a.job.sched = b.job.sched = s;
     a.job.output_count = b.job.output_count = 1;
     a.inputs[1].kind = b.inputs[1].kind = GAL_KIND_NONE;
-    gal_batch_classify(&a.job, true);
-    gal_batch_classify(&b.job, true);
+    gal_batch_classify(&a.job, SIZE_MAX);
+    gal_batch_classify(&b.job, SIZE_MAX);
     assert_true(gal_batch_agrees(&a.job, &b.job));
     b.inputs[1].kind = GAL_KIND_TENSOR;
-    gal_batch_classify(&b.job, true);
+    gal_batch_classify(&b.job, SIZE_MAX);
     assert_false(gal_batch_agrees(&a.job, &b.job));
     gal_sched_free(s);
 }
@@ -319,7 +319,7 @@ static void more_than_a_batch_may_hold_runs_one_by_one(void **state)
         w[i].inputs[1].tensor.shape = shape;
         w[i].inputs[1].tensor.count = (size_t)half;
         w[i].inputs[1].tensor.data = data;
-        gal_batch_classify(&w[i].job, true);
+        gal_batch_classify(&w[i].job, SIZE_MAX);
     }
     assert_true(gal_batch_agrees(&w[0].job, &w[1].job));
     run(&pool, w, 2);

@@ -241,6 +241,24 @@ static void sizes_not_run_lately_are_hoped_to_be_cheap(void **state)
     assert_true(gal_cost_hope_ns(&c, 64) > 8000000);
 }
 
+static void what_company_saves_a_row_is_known_as_long_as_it_is_tried(void **state)
+{
+    (void)state;
+    struct gal_cost c = {0};
+    assert_true(gal_cost_saved_ns(&c) == UINT64_MAX);
+    gal_cost_observe(&c, 1, 100000);
+    assert_true(gal_cost_saved_ns(&c) == UINT64_MAX); /* so try */
+    gal_cost_observe(&c, 8, 320000);
+    assert_near(gal_cost_saved_ns(&c), 60000, 1);
+    for (unsigned i = 1; i < GAL_COST_FRESH; i++)
+        gal_cost_observe(&c, 1, 100000);
+    assert_near(gal_cost_saved_ns(&c), 60000, 1);
+    gal_cost_observe(&c, 1, 100000);
+    assert_true(gal_cost_saved_ns(&c) == UINT64_MAX);
+    gal_cost_observe(&c, 2, 300000); /* dearer than two alone */
+    assert_int_equal(gal_cost_saved_ns(&c), 0);
+}
+
 /* The thread was put off while it ran its first call of 8 rows: 4 ms in place of 54 us. Who then
  * runs what is within 200 us comes back to it. */
 static void one_bad_moment_does_not_forbid_a_size_for_ever(void **state)
@@ -333,6 +351,7 @@ int main(void)
         cmocka_unit_test(what_is_not_run_any_more_follows_what_is),
         cmocka_unit_test(the_most_rows_within_a_time_agree_with_the_decision),
         cmocka_unit_test(sizes_not_run_lately_are_hoped_to_be_cheap),
+        cmocka_unit_test(what_company_saves_a_row_is_known_as_long_as_it_is_tried),
         cmocka_unit_test(one_bad_moment_does_not_forbid_a_size_for_ever),
         cmocka_unit_test(a_steep_curve_does_not_drag_the_size_below_down),
         cmocka_unit_test(nearly_every_call_stays_within_the_most),

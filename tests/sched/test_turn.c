@@ -348,6 +348,75 @@ static void a_bad_job_fails_alone(void **state)
     bench_close(b);
 }
 
+/* ---- rows that are too large for company ---- */
+
+enum { WIDE = 8200 }; /* elements of an input's row: with the other's, more than 64 KiB */
+
+static struct bench *bench_open_wide(const struct gal_sched_options *o, size_t count)
+{
+    static const int64_t shape[] = {1, WIDE};
+    static float x[4][WIDE];
+    struct bench *b = bench_open(GAL_SCHED_INLINE, count);
+    gal_sched_free(b->sched);
+    b->toy.runs = 0;
+    b->sched = toy_start(o);
+    for (size_t i = 0; i < count; i++) {
+        struct work *w = &b->works[i];
+        for (size_t n = 0; n < WIDE; n++)
+            x[i][n] = (float)(100 * i + n % 100);
+        gal_arena_release(&w->arena);
+        gal_arena_init(&w->arena, 1024, 4096, 1 << 20);
+        w->sched = b->sched;
+        for (size_t k = 0; k < INPUTS; k++) {
+            w->inputs[k].tensor.shape = shape;
+            w->inputs[k].tensor.count = WIDE;
+            w->inputs[k].tensor.data = x[i];
+        }
+    }
+    return b;
+}
+
+static void check_wide(const struct gal_sched_options *o, uint64_t cost_of_four_ns, uint64_t runs)
+{
+    struct bench *b = bench_open_wide(o, 4);
+    gal_sched_observe(b->sched, 1, 100000);
+    if (cost_of_four_ns > 0)
+        gal_sched_observe(b->sched, 4, cost_of_four_ns);
+    submit(b, 0, 4);
+    run(b);
+    assert_all(b, GAL_OK);
+    assert_int_equal(b->toy.runs, runs);
+    bench_close(b);
+}
+
+static void large_rows_share_a_call_where_that_saves_more_than_their_copy(void **state)
+{
+    (void)state;
+    struct gal_sched_options o = toy_options(&bench.toy, GAL_SCHED_INLINE);
+    check_wide(&o, 0, 1);      /* nobody has tried */
+    check_wide(&o, 360000, 1); /* 10 us a row: 80,000 bytes are copied in less */
+    check_wide(&o, 380000, 4);
+    o.policy.delay_us_max = 1000; /* company is asked for */
+    check_wide(&o, 380000, 1);
+}
+
+/* Its inputs are in the caches while it is read. */
+static void what_shares_no_call_on_one_core_runs_at_once(void **state)
+{
+    (void)state;
+    struct gal_sched_options o = toy_options(&bench.toy, GAL_SCHED_INLINE);
+    o.one_core = true;
+    struct bench *b = bench_open_wide(&o, 2);
+    gal_sched_observe(b->sched, 1, 100000);
+    gal_sched_observe(b->sched, 4, 400000);
+    submit(b, 0, 1);
+    assert_status(&b->works[0], GAL_OK);
+    assert_false(gal_turn_waits(b->turn));
+    submit(b, 1, 1);
+    assert_int_equal(b->toy.runs, 2);
+    bench_close(b);
+}
+
 static void late_and_cancelled_jobs_are_left_out_of_the_call(void **state)
 {
     (void)state;
@@ -677,6 +746,8 @@ int main(void)
         cmocka_unit_test(texts_run_as_one_and_each_gets_its_own),
         cmocka_unit_test(an_output_without_rows_falls_back_to_single_runs),
         cmocka_unit_test(a_bad_job_fails_alone),
+        cmocka_unit_test(large_rows_share_a_call_where_that_saves_more_than_their_copy),
+        cmocka_unit_test(what_shares_no_call_on_one_core_runs_at_once),
         cmocka_unit_test(late_and_cancelled_jobs_are_left_out_of_the_call),
         cmocka_unit_test(a_turn_of_which_all_are_gone_runs_nothing),
         cmocka_unit_test(a_job_cancelled_by_an_answer_of_its_group_gives_its_share_back),

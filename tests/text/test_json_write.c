@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/mem.h"
 #include "text/json.h"
+#include "text/json_float.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -129,10 +130,10 @@ static void floats_have_the_shortest_text_that_reads_back(void **state)
     }
 }
 
-/* Numbers one by one are those above; many at once have the same texts. */
+/* Numbers one by one are those above; many at once have the same texts, by every processor. */
 static void check_many(const float *v, size_t n)
 {
-    char one[100 * (GAL_JSON_NUMBER_MAX + 1)], many[sizeof one], *end = one;
+    char one[100 * (GAL_JSON_NUMBER_MAX + 1)], many[sizeof one], plain[sizeof one], *end = one;
     assert_true(n <= 100);
     for (size_t i = 0; i < n; i++) {
         end = gal_json_write_f32(end, v[i]);
@@ -141,6 +142,8 @@ static void check_many(const float *v, size_t n)
     size_t bytes = (size_t)(end - one);
     assert_int_equal(gal_json_write_f32s(many, v, n) - many, bytes);
     assert_memory_equal(one, many, bytes);
+    assert_int_equal(gal_json_write_f32s_plain(plain, v, n) - plain, bytes);
+    assert_memory_equal(one, plain, bytes);
 }
 
 /* All bit patterns were compared once. */

@@ -2,11 +2,13 @@
 """The Open Inference Protocol over REST: metadata, health, tensors of every datatype."""
 import json
 import math
+import time
 
 import ml_dtypes
 import numpy as np
 import pytest
 
+import harness
 import models
 import oip
 
@@ -210,6 +212,26 @@ def test_outputs_can_be_chosen_and_ordered(zoo):
                      outputs=[{"name": "sum", "parameters": {"binary_data": False}},
                               {"name": "text"}])
     assert both.header(oip.LENGTH) and oip.tensors(both)["text"].tolist() == [[b"\xc3\xa9"]]
+
+
+def test_a_large_binary_tensor_is_the_same_wherever_the_heads_end(zoo):
+    """It is used from where it is read: galley sees to it that it begins where its datatype wants it."""
+    arrays = {"id-fp64": np.arange(20000, dtype=np.float64).reshape(-1, 2),
+              "id-fp16": np.arange(20000, dtype=np.float16).reshape(-1, 2)}
+    after = harness.request("GET", "/v2/health/ready")
+    with zoo.connect() as c:
+        for pad in range(18):
+            for model, array in arrays.items():
+                body, n = oip.binary({"x": array}, id="i" * (1 + pad % 3))
+                fields = {oip.LENGTH: n, "Content-Type": "application/octet-stream", "X-Pad": "x" * pad}
+                head = harness.head("POST", f"/v2/models/{model}/infer", body, fields)
+                cuts = (0, len(head) - 1, len(head) + pad, len(head) + 3000, len(head) + len(body))
+                for part in (slice(a, b) for a, b in zip(cuts, cuts[1:])):
+                    c.send((head + body)[part])
+                    time.sleep(0.001)
+                c.send(after)  # what follows begins where it should
+                assert np.array_equal(oip.tensors(c.reply())["y"], array)
+                assert c.reply().status == 200
 
 
 def test_json_and_binary_inputs_mix(zoo):
