@@ -562,6 +562,13 @@ void gal_secure_run_waiting(struct gal_loop *loop)
 
 /* --- whom it speaks with --- */
 
+struct gal_str gal_stream_protocol(const struct gal_stream *s)
+{
+    if (s->secure == NULL)
+        return (struct gal_str){NULL, 0};
+    return gal_tls_conn_protocol(s->secure->conn);
+}
+
 struct gal_str gal_stream_client_name(const struct gal_stream *s)
 {
     if (s->secure == NULL)

@@ -79,6 +79,9 @@ void gal_stream_switch(struct gal_stream *s, const struct gal_stream_ops *ops, v
 struct gal_loop *gal_stream_loop(const struct gal_stream *s);
 /* "127.0.0.1:51234" of the peer; NUL-terminated, computed on first call. */
 const char *gal_stream_peer(struct gal_stream *s);
+/* What both sides agreed to speak ("h2", "http/1.1": ALPN, RFC 7301), from the handshake's end on;
+ * empty: they did not, or there is no TLS. */
+struct gal_str gal_stream_protocol(const struct gal_stream *s);
 /* The client's name by its verified certificate: its first URI, else its first DNS name, else its
  * common name. p is NULL when it has shown none; lives as long as the stream. */
 struct gal_str gal_stream_client_name(const struct gal_stream *s);

@@ -330,6 +330,11 @@ void gal_tls_conn_keep_buffers(struct gal_tls_conn *c, bool keep)
 
 /* --- whom it speaks with --- */
 
+struct gal_str gal_tls_conn_protocol(const struct gal_tls_conn *c)
+{
+    return gal_str_of(c->protocol);
+}
+
 struct gal_str gal_tls_conn_client_name(const struct gal_tls_conn *c)
 {
     if (!c->has_client)

@@ -68,5 +68,7 @@ void gal_tls_conn_say_end(struct gal_tls_conn *c);
 void gal_tls_conn_keep_buffers(struct gal_tls_conn *c, bool keep);
 
 struct gal_str gal_tls_conn_client_name(const struct gal_tls_conn *c);
+/* As gal_stream_protocol. */
+struct gal_str gal_tls_conn_protocol(const struct gal_tls_conn *c);
 
 #endif

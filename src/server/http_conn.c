@@ -349,9 +349,15 @@ static bool is_preface(struct gal_conn *c)
     return c->fresh;
 }
 
+/* Who has agreed on it over TLS must, and hears from HTTP/2 what is wrong. */
+static bool is_http2(struct gal_conn *c)
+{
+    return is_preface(c) || gal_str_is(gal_stream_protocol(c->stream), "h2");
+}
+
 static void become_http2(struct gal_conn *c)
 {
-    if (c->slot->in.n < gal_http2_preface().n)
+    if (c->fresh && c->slot->in.n < gal_http2_preface().n)
         return; /* more is to come, or the head's time passes */
     if (!gal_h2_adopt(c->front, c->stream, gal_buf_str(&c->slot->in)))
         gal_conn_close_now(c);
@@ -369,7 +375,7 @@ static void on_data(void *user, size_t n)
         gal_conn_set_state(c, CONN_READING);
         gal_conn_deadline_in(c, c->front->options->head_timeout_us);
     }
-    if (c->fresh && is_preface(c))
+    if (c->fresh && is_http2(c))
         become_http2(c);
     else
         gal_conn_pump(c);

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTP/2 frame by frame: the `h2` package's connection where a client behaves, bytes where not."""
+"""HTTP/2 frame by frame: the `h2` package's connection where a client behaves, bytes where not; and h2spec."""
+import re
 import socket
 import struct
+import subprocess
 
 import h2.config
 import h2.connection
 import h2.events
+import pytest
 
-from harness import SCALE
+from harness import SCALE, SOURCE
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST, SETTINGS, PING, GOAWAY, WINDOW, CONTINUATION = 0, 1, 2, 3, 4, 6, 7, 8, 9
@@ -138,3 +141,17 @@ class Client:
         headers = {k.decode(): v.decode() for k, v in headers.items()}
         body = b"".join(e.data for e in mine if isinstance(e, h2.events.DataReceived))
         return int(headers[":status"]), headers, body
+
+
+def h2spec_failures(port, report, *options):
+    """Package, name and text of the cases that failed."""
+    spec = SOURCE / "build" / "tools" / "h2spec"
+    if not spec.is_file():
+        pytest.skip("h2spec is not built (it takes Go); run: tools/setup test")
+    subprocess.run([spec, "-h", "127.0.0.1", "-p", str(port), "-P", "/health/live", "-o", "5",
+                    "-j", report, *options], capture_output=True, timeout=300 * SCALE, check=False)
+    cases = re.findall(r"<testcase package=\"([^\"]*)\" classname=\"([^\"]*)\"[^>]*?(/>|>(.*?)</testcase>)",
+                       report.read_text(), re.S)
+    assert len(cases) >= 140
+    return [(package, name, text) for package, name, _, text in cases
+            if "<failure" in text or "<error" in text]

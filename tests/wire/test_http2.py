@@ -2,7 +2,6 @@
 """HTTP/2 on HTTP/1.1's port: curl, h2load, h2spec and the h2 package as clients; floods; drains."""
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -13,8 +12,8 @@ import pytest
 
 import harness
 from h2_client import (CALM, CONTINUATION, DATA, HEADERS, PING, PREFACE, PRIORITY, RST, SETTINGS,
-                       WINDOW, Client, Raw, frame, get_head)
-from harness import SCALE, SOURCE
+                       WINDOW, Client, Raw, frame, get_head, h2spec_failures)
+from harness import SCALE
 
 PATH = "/v2/models/id-fp32/infer"
 BODY = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1.5, 2.5]}]}
@@ -95,19 +94,6 @@ def test_h2load_gets_every_answer(zoo, tmp_path):
 # A port that speaks both cannot tell a wrong preface from a wrong request of HTTP/1.1: it says 400
 # and closes, where h2spec looks for a close alone.
 H2SPEC_KNOWN = {"Sends invalid connection preface"}
-
-
-def h2spec_failures(port, report):
-    spec = SOURCE / "build" / "tools" / "h2spec"
-    if not spec.is_file():
-        pytest.skip("h2spec is not built (it takes Go); run: tools/setup test")
-    subprocess.run([spec, "-h", "127.0.0.1", "-p", str(port), "-P", "/health/live", "-o", "5",
-                    "-j", report], capture_output=True, timeout=300 * SCALE, check=False)
-    cases = re.findall(r"<testcase package=\"([^\"]*)\" classname=\"([^\"]*)\"[^>]*?(/>|>(.*?)</testcase>)",
-                       report.read_text(), re.S)
-    assert len(cases) >= 140
-    return [(package, name, text) for package, name, _, text in cases
-            if "<failure" in text or "<error" in text]
 
 
 def test_h2spec_finds_nothing(serve, zoo_dir, tmp_path):

@@ -17,6 +17,7 @@ import pytest
 
 import harness
 import models
+from h2_client import SETTINGS, h2spec_failures
 from harness import Server, SCALE, wait_until
 
 certificates = pytest.importorskip("certificates", reason="cryptography is not installed")
@@ -256,6 +257,21 @@ def test_alpn(server):
     context.set_alpn_protocols(["spdy/3"])
     with pytest.raises(ssl.SSLError):
         server.open(context)
+
+
+def test_h2spec_finds_nothing(server, tmp_path):
+    """Who has agreed on HTTP/2 speaks it from the first byte, on a port that speaks HTTP/1.1 too."""
+    assert h2spec_failures(server.https_port, tmp_path / "report.xml", "-t", "-k") == []
+
+
+def test_who_agrees_on_http2_does_not_speak_http1(server):
+    context = client(server.pair)
+    context.set_alpn_protocols(["h2"])
+    for data in (INFER, b"x"):
+        with server.open(context) as s:
+            s.sendall(data)
+            answer = b"".join(iter(lambda: s.recv(4096), b""))
+        assert answer == b"" or (b"HTTP/1.1" not in answer and answer[3] == SETTINGS), answer
 
 
 # --- sessions ---
