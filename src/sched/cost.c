@@ -281,7 +281,7 @@ size_t gal_cost_rows_within_most(const struct gal_cost *c, uint64_t us, size_t r
 uint64_t gal_cost_saved_ns(const struct gal_cost *c)
 {
     unsigned i = largest_fresh(c);
-    if (i == 0)
+    if (i == 0 || c->samples[0] == 0 || c->total - c->seen[0] >= GAL_COST_FRESH)
         return UINT64_MAX;
     double saved = c->curve[0] - c->curve[i] / size_rows(i);
     return saved > 0.0 ? (uint64_t)(saved < NS_MAX ? saved : NS_MAX) : 0;

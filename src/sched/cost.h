@@ -61,7 +61,8 @@ size_t gal_cost_rows_hoped(const struct gal_cost *c, uint64_t us, size_t rows_ma
 /* The same for gal_cost_most_us; at least 1, rows_max when nothing is known. */
 size_t gal_cost_rows_within_most(const struct gal_cost *c, uint64_t us, size_t rows_max);
 /* What a row costs less in a call of many than alone, nanoseconds: by the largest size of several
- * rows that one of the last GAL_COST_FRESH calls had. UINT64_MAX: none had, so try. */
+ * rows that one of the last GAL_COST_FRESH calls had. UINT64_MAX: none had, or none was of one row,
+ * so nothing is known; try. */
 uint64_t gal_cost_saved_ns(const struct gal_cost *c);
 /* Rows a second that calls of `rows` rows give; 0: unknown. */
 double gal_cost_rate(const struct gal_cost *c, size_t rows);

@@ -36,8 +36,8 @@ static uint64_t alone_us_max(const struct gal_sched *s)
 }
 
 /* To put a row beside others costs a copy, and one out of the caches where it is large. It pays
- * where the call becomes cheaper by more than that; small rows are not worth the question. Who has
- * asked for batches gets them. */
+ * where the call becomes cheaper by more than that; small rows are not worth the question. Where
+ * the queue has settings of its own, rows share calls in any case. */
 #define STACKED_BYTES_MIN (64u << 10)
 #define COPY_BYTES_PER_NS 8u
 
@@ -324,10 +324,10 @@ uint64_t gal_job_ends_us(const struct gal_sched *s, const struct gal_job *job, u
 }
 
 /* What shares its call with nobody, and is no worker's, gains nothing from the turn's end: its
- * inputs are in the caches now. */
+ * inputs are in the caches now. But where there is a goal the turn knows what was before it. */
 static bool runs_at_once(const struct gal_sched *s, const struct gal_job *job)
 {
-    return job->entry.alone && s->o.one_core && !job->is_dear;
+    return job->entry.alone && s->o.one_core && !job->is_dear && s->o.policy.target_us == 0;
 }
 
 void gal_sched_submit(struct gal_sched *s, struct gal_job *job)

@@ -172,15 +172,17 @@ static void await_body(struct gal_conn *c)
                         gal_front_body_due(c->front, c->body_since_us, now_us, c->slot->in.n));
 }
 
-/* Before most of a large body comes. */
+/* Before most of a large body comes. Not where the buffer would have to double once more for it. */
 static void align_body(struct gal_slot *s)
 {
-    size_t at = gal_http1_body_at(s->codec), come = s->in.n - at, gap;
+    size_t at = gal_http1_body_at(s->codec), come = s->in.n - at, want = gal_http1_want(s->codec),
+           all = s->in.n + want, gap;
 
-    if (at == 0 || gal_http1_want(s->codec) < come + GAL_SLOT_BODY_LARGE_BYTES)
+    if (at == 0 || want < come + GAL_SLOT_BODY_LARGE_BYTES)
         return;
     gap = gal_slot_gap(gal_http1_request(s->codec), at);
-    if (gap == 0 || gal_buf_reserve(&s->in, gap) == NULL)
+    if (gap == 0 || __builtin_clzl(all) != __builtin_clzl(all + gap) ||
+        gal_buf_reserve(&s->in, gap) == NULL)
         return;
     memmove(s->in.p + at + gap, s->in.p + at, come);
     memset(s->in.p + at, 0, gap);

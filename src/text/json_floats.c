@@ -168,8 +168,7 @@ char *gal_json_write_f32s_plain(char *p, const float *v, size_t n)
 
 #ifdef __x86_64__
 /* No fused multiplication: it would round otherwise. */
-__attribute__((target("avx2,bmi,bmi2,lzcnt"))) static char *write_wide(char *p, const float *v,
-                                                                       size_t n)
+__attribute__((target("avx2,bmi2"))) static char *write_wide(char *p, const float *v, size_t n)
 {
     return write_blocks(p, v, n);
 }

@@ -257,6 +257,12 @@ static void what_company_saves_a_row_is_known_as_long_as_it_is_tried(void **stat
     assert_true(gal_cost_saved_ns(&c) == UINT64_MAX);
     gal_cost_observe(&c, 2, 300000); /* dearer than two alone */
     assert_int_equal(gal_cost_saved_ns(&c), 0);
+    for (unsigned i = 0; i < GAL_COST_FRESH; i++)
+        gal_cost_observe(&c, 4, 5400000);
+    assert_true(gal_cost_saved_ns(&c) == UINT64_MAX); /* what one costs was long ago */
+    c = (struct gal_cost){0};
+    gal_cost_observe(&c, 4, 5400000);
+    assert_true(gal_cost_saved_ns(&c) == UINT64_MAX); /* or never: a share of four is no measure */
 }
 
 /* The thread was put off while it ran its first call of 8 rows: 4 ms in place of 54 us. Who then

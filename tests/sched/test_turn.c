@@ -415,6 +415,15 @@ static void what_shares_no_call_on_one_core_runs_at_once(void **state)
     submit(b, 1, 1);
     assert_int_equal(b->toy.runs, 2);
     bench_close(b);
+    o.policy.target_us = 6000; /* who is turned away for it, the turn tells */
+    b = bench_open_wide(&o, 1);
+    gal_sched_observe(b->sched, 1, 100000);
+    gal_sched_observe(b->sched, 4, 400000);
+    submit(b, 0, 1);
+    assert_true(gal_turn_waits(b->turn));
+    run(b);
+    assert_all(b, GAL_OK);
+    bench_close(b);
 }
 
 static void late_and_cancelled_jobs_are_left_out_of_the_call(void **state)

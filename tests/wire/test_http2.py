@@ -8,9 +8,11 @@ import subprocess
 import time
 
 import h2.events
+import numpy as np
 import pytest
 
 import harness
+import oip
 from h2_client import (CALM, CONTINUATION, DATA, HEADERS, PING, PREFACE, PRIORITY, RST, SETTINGS,
                        WINDOW, Client, Raw, frame, get_head, h2spec_failures)
 from harness import SCALE
@@ -76,6 +78,22 @@ def test_a_large_body_comes_whole(zoo):
         status, _, answer = c.answer(stream)
         assert status == 200
         assert json.loads(answer)["outputs"][0]["data"] == data
+
+
+def test_a_binary_tensor_is_the_same_wherever_its_head_ends(zoo):
+    array = np.arange(8000, dtype=np.float32).reshape(-1, 2)
+    with Client(zoo.port) as c:
+        for length in range(1, 19):
+            body, n = oip.binary({"x": array}, id="i" * length)
+            stream = c.ask("POST", PATH, end=False, headers=[(oip.LENGTH.lower(), str(n)),
+                                                             ("content-type", "application/octet-stream")])
+            cuts = (0, 5000 + length, 21000, len(body))  # the first piece tells where it is to begin
+            for a, b in zip(cuts, cuts[1:]):
+                c.conn.send_data(stream, body[a:b], end_stream=b == len(body))
+                c.flush()
+            status, headers, answer = c.answer(stream)
+            assert status == 200, answer
+            assert answer[int(headers[oip.LENGTH.lower()]):] == array.tobytes()
 
 
 def test_h2load_gets_every_answer(zoo, tmp_path):
