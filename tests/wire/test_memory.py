@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the process takes: time while nobody asks for anything, and memory."""
 import os
+import subprocess
 import time
 
 import numpy as np
@@ -104,22 +105,43 @@ def test_a_model_that_its_memory_does_not_hold_is_not_ready(serve, tmp_path):
 ROWS_32M = 8191  # rows of 1024 FP32 numbers: just under 32 MiB, and so is the buffer
 
 
-@pytest.fixture
-def bounded(serve, tmp_path):
-    """A model that takes large inputs and gives small answers; 128 MiB for all requests."""
-    models.write(tmp_path / "sum" / "model.onnx",
+def summing(folder):
+    """A model that takes large inputs and gives small answers."""
+    models.write(folder / "sum" / "model.onnx",
                  [h.make_node("ReduceSum", ["x", "axis"], ["y"])], [("x", T.FLOAT, ("n", 1024))],
                  [("y", T.FLOAT, ("n", 1))], [h.make_tensor("axis", T.INT64, [1], [1])])
+
+
+@pytest.fixture
+def bounded(serve, tmp_path):
+    """128 MiB for all requests."""
+    summing(tmp_path)
     return serve("--max-request-memory", "128MiB", "--threads", "2", "--access-log", "off",
                  "--schedule", "workers", paths=[tmp_path / "sum"])
 
 
 def large(rows=ROWS_32M, headers=None):
-    """Head and body of a request. The numbers are used where they are read, wherever the heads end."""
+    """Head and body of a request."""
     body, n = oip.binary({"x": np.ones((rows, 1024), np.float32)})
     head = harness.head("POST", "/v2/models/sum/infer", body,
                         {oip.LENGTH: n, "Content-Type": "application/octet-stream", **(headers or {})})
     return head, body
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2-prior-knowledge"])
+def test_a_large_tensor_is_used_from_where_it_is_read(serve, tmp_path, version):
+    """Wherever the heads before it end: there is no memory for a copy of it."""
+    summing(tmp_path)
+    s = serve("--max-request-memory", "48MiB", paths=[tmp_path / "sum"])
+    for pad in range(1, 5):
+        body, n = oip.binary({"x": np.ones((ROWS_32M, 1024), np.float32)}, id="i" * pad)
+        (tmp_path / "body").write_bytes(body)
+        out = subprocess.run(["curl", "-sS", version, "-o", tmp_path / "out", "-w", "%{http_code}",
+                              "-H", f"{oip.LENGTH}: {n}", "-H", "Content-Type: application/octet-stream",
+                              "--data-binary", f"@{tmp_path / 'body'}",
+                              f"http://127.0.0.1:{s.port}/v2/models/sum/infer"],
+                             capture_output=True, text=True, timeout=60 * harness.SCALE, check=True)
+        assert out.stdout == "200", (tmp_path / "out").read_bytes()[:300]
 
 
 def in_use(s):
