@@ -71,10 +71,16 @@ static void set_inline_rows(struct gal_sched *s)
     atomic_store_explicit(&s->alone_goal_us, goal_us(s), memory_order_relaxed);
 }
 
-void gal_sched_replan(struct gal_sched *s)
+/* What follows from the costs, for who reads it without the lock. */
+static void set_bounds(struct gal_sched *s)
 {
     set_inline_rows(s);
     set_stacked_bytes(s);
+}
+
+void gal_sched_replan(struct gal_sched *s)
+{
+    set_bounds(s);
     if (s->o.policy.target_us == 0)
         return;
     struct gal_goal_plan plan = gal_goal_plan(&s->goal, &s->cost, s->o.workers, &s->o.policy);
@@ -415,8 +421,7 @@ enum gal_status gal_sched_new(const struct gal_sched_options *options, struct ga
         gal_sched_free(s);
         return status;
     }
-    set_inline_rows(s);
-    set_stacked_bytes(s);
+    set_bounds(s);
     *out = s;
     return GAL_OK;
 }

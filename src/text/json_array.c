@@ -161,7 +161,7 @@ struct reader {
     size_t room;
     bool minus, big; /* integers so far: some with a minus, some beyond int64_t */
     bool in_tail;
-    unsigned pause, paused;      /* numbers until read_short_reals is tried again */
+    unsigned pause, last_pause;  /* numbers until read_short_reals is tried again; as set last */
     char tail[2 * NUMBER_BYTES]; /* the last bytes of the text, then zeros */
 };
 
@@ -324,10 +324,10 @@ static inline const char *try_short_reals(struct reader *r, const char *p)
     }
     p = read_short_reals(r, p);
     if (r->out->count > before)
-        r->paused = 0;
-    else if (r->paused < PAUSE_MAX)
-        r->paused = 2 * r->paused + 1;
-    r->pause = r->paused;
+        r->last_pause = 0;
+    else if (r->last_pause < PAUSE_MAX)
+        r->last_pause = 2 * r->last_pause + 1;
+    r->pause = r->last_pause;
     return p;
 }
 
