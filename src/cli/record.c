@@ -205,7 +205,8 @@ static void say_recorded(struct gal_cli *cli, const struct target *t, const stru
         const struct gal_tensor *first = &g->cases[i].inputs[0].tensor;
         rows += g->cases[i].input_count && first->rank ? (uint64_t)first->shape[0] : 1;
     }
-    fprintf(cli->out, "%s: %zu cases, %" PRIu64 " rows\n", t->path, g->case_count, rows);
+    fprintf(cli->out, "%s: %zu case%s, %" PRIu64 " row%s\n", t->path, g->case_count,
+            g->case_count == 1 ? "" : "s", rows, rows == 1 ? "" : "s");
     if (t->added)
         fputs("galley.yaml names it now: the package proves itself by them.\n", cli->out);
     else if (!t->is_named && strcmp(t->path, t->named) == 0)

@@ -42,7 +42,7 @@ void gal_loop_post(struct gal_loop *loop, struct gal_task *task); /* any thread 
 /* Called at the end of each turn of the loop, the last thing before it sleeps: after all sockets of
  * the turn were read, and after its timers, tasks and on_close calls, so that what they leave is
  * not left lying while the loop sleeps. Where logs are flushed and, later, batches are cut. One
- * hook a loop; NULL removes it. It also runs inside gal_loop_free. */
+ * hook a loop; NULL removes it. It also runs as gal_loop_run returns, and inside gal_loop_free. */
 void gal_loop_on_turn(struct gal_loop *loop, void (*on_turn)(void *ctx), void *ctx);
 
 /* Within on_turn: the loop does not sleep now, it takes what is ready and ends another turn. */

@@ -146,6 +146,7 @@ struct watch {
     int turns, fires, stop_at;
     uint64_t turn_us[8], now_us[8];
     struct gal_timer *timer;
+    struct gal_task task;
 };
 
 static void count_turn(void *ctx)
@@ -183,6 +184,31 @@ static void the_turn_s_end_comes_after_its_tasks(void **state)
     gal_loop_free(w.loop);
 }
 
+static void note_what_turns_have_seen(void *ctx)
+{
+    struct watch *w = ctx;
+    w->turns = w->fires;
+}
+
+static void fire(struct gal_task *task)
+{
+    struct watch *w = (struct watch *)(void *)((char *)task - offsetof(struct watch, task));
+    w->fires++;
+}
+
+static void the_turn_that_is_told_to_stop_has_its_end(void **state)
+{
+    (void)state;
+    struct watch w = {.loop = new_loop(), .task = {.run = fire}};
+    gal_loop_on_turn(w.loop, note_what_turns_have_seen, &w);
+    gal_loop_post(w.loop, &w.task); /* both are there when it looks */
+    gal_loop_stop(w.loop);
+    gal_loop_run(w.loop);
+    assert_int_equal(w.fires, 1);
+    assert_int_equal(w.turns, 1);
+    gal_loop_free(w.loop);
+}
+
 static void a_timer_fires_once_after_its_delay_and_the_loop_sleeps_meanwhile(void **state)
 {
     (void)state;
@@ -206,10 +232,11 @@ static void a_periodic_timer_fires_until_it_is_stopped(void **state)
     struct watch end = {.loop = w.loop, .stop_at = 1};
     assert_int_equal(gal_timer_new(w.loop, count_fire, &w, &w.timer, NULL), GAL_OK);
     assert_int_equal(gal_timer_new(w.loop, count_fire, &end, &end.timer, NULL), GAL_OK);
+    uint64_t start = gal_loop_now_us(w.loop);
     gal_timer_start(w.timer, 1, 2000);
     gal_loop_run(w.loop);
     assert_int_equal(w.fires, 3);
-    assert_true(w.now_us[2] - w.now_us[0] >= 3000);
+    assert_true(w.now_us[2] - start >= 3000);
     gal_timer_stop(w.timer);
     gal_timer_start(end.timer, 20000, 0);
     gal_loop_run(w.loop);
@@ -421,6 +448,7 @@ int main(void)
         cmocka_unit_test(no_posting_of_any_thread_is_lost_or_overtaken),
         cmocka_unit_test(posting_takes_no_memory),
         cmocka_unit_test(the_turn_s_end_comes_after_its_tasks),
+        cmocka_unit_test(the_turn_that_is_told_to_stop_has_its_end),
         cmocka_unit_test(a_timer_fires_once_after_its_delay_and_the_loop_sleeps_meanwhile),
         cmocka_unit_test(a_periodic_timer_fires_until_it_is_stopped),
         cmocka_unit_test(a_timer_may_be_freed_when_it_fires),

@@ -6,7 +6,9 @@ import threading
 
 import harness
 
-QUICK = ["-d", "300ms", "--warmup", "50ms"]
+# Of how much was done in it little is asked: a machine may halt us for a part of it.
+QUICK = ["-d", f"{500 * harness.SCALE}ms", "--warmup", "50ms"]
+SHORT = ["-d", f"{300 * harness.SCALE}ms", "--warmup", "0s"]
 
 
 def url(server):

@@ -225,6 +225,10 @@ class Server:
             self.process.kill()
         self.wait_exit()
 
+    def wait_running(self, calls=1):
+        """Until so many inferences are in their models' hands."""
+        wait_until(lambda: self.metric("inference_calls_running") == calls, 20, f"{calls} inferences to run")
+
     def rss(self):
         with open(f"/proc/{self.pid}/statm") as f:
             return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -263,8 +267,9 @@ class Server:
     def port(self):
         if self._port is None:
             def look():
+                has_ended = self.process.poll() is not None  # before the log is read, which then is whole
                 found = re.search(r"\"listening\".*http://[^/:\s]+:(\d+)", self.log())
-                assert found or self.process.poll() is None, f"galley ended:\n{self.log()}"
+                assert found or not has_ended, f"galley ended:\n{self.log()}"
                 return found and int(found.group(1))
             self._port = wait_until(look, 20, "the port in the log")
         return self._port

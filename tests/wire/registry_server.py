@@ -97,7 +97,7 @@ class DockerRegistry:
         """The log's lines come behind the answers: all requests, once no more come."""
         seen = None
         while seen != (seen := self.requests()):
-            time.sleep(0.1)
+            time.sleep(0.4)
         return seen
 
 

@@ -3,7 +3,6 @@
 that leave, reloads. Every answer is the one that training recorded for its rows."""
 import json
 import re
-import select
 import signal
 import threading
 import time
@@ -276,7 +275,7 @@ def test_answers_under_load_are_those_that_training_recorded(serve, tmp_path, op
     moving = [1.0]
     with Clients(s, SECONDS, moving) as clients:
         reloads = 0
-        while time.monotonic() < clients.end and not clients.failures:
+        while (time.monotonic() < clients.end or reloads < 4) and not clients.failures:
             time.sleep(0.2)
             moving.append(float(2 + reloads % 3))  # before it can be answered
             models.add(tmp_path / "next.onnx", moving[-1]).rename(root / "moving" / "model.onnx")
@@ -323,8 +322,8 @@ LONG = [({}, {"timeout": 2**64 - 1}), ({"X-Request-Timeout-Ms": "999999999999999
 
 def test_a_request_is_given_up_when_its_time_is_over(busy):
     with busy.connect(timeout=120) as holder:
-        holder.send(harness.request("POST", SLOW, slow_body(8000)))
-        time.sleep(0.1)
+        holder.send(harness.request("POST", SLOW, slow_body(8000 * harness.SCALE)))
+        busy.wait_running()
         patient = [busy.connect(timeout=120) for _ in LONG]
         for c, (headers, parameters) in zip(patient, LONG):
             c.send(harness.request("POST", SLOW, slow_body(0, **parameters), headers))
@@ -380,50 +379,47 @@ def test_the_document_of_the_api_has_the_headers(busy):
 
 # --- order ---
 
-def answers_in_order(conns, timeout=60):
-    """Which connections had their answers, first to last."""
-    came, waiting = [], dict(enumerate(conns))
-    end = time.monotonic() + timeout * harness.SCALE
-    while waiting and time.monotonic() < end:
-        ready, _, _ = select.select([c.sock for c in waiting.values()], [], [], 1)
-        for i in [i for i, c in waiting.items() if c.sock in ready]:
-            assert waiting.pop(i).reply().status == 200
-            came.append(i)
-    return came
+def order_of_answers(server, requests):
+    """The first keeps the worker busy while the others come, in this order. Which had their answers, first to last, by the
+    log: one loop writes a line as it answers."""
+    conns = [server.connect(timeout=120) for _ in requests]
+    for i, (c, (trips, headers, parameters)) in enumerate(zip(conns, requests)):
+        c.send(harness.request("POST", SLOW, slow_body(trips, **parameters), {**headers, "X-Request-ID": str(i)}))
+        harness.wait_until(lambda n=i + 1: server.metric("inference_requests_in_flight") == n, 20, f"request {i}")
+        if i == 0:
+            server.wait_running()
+    for c in conns:
+        assert c.reply().status == 200
+        c.close()
+
+    def look():
+        lines = [int(x["request_id"]) for x in server.lines("request") if x["path"] == SLOW]
+        return len(lines) == len(conns) and lines
+    return harness.wait_until(look, 20, "the log's lines")
 
 
-def queue_behind(server, holder_trips, requests):
-    """Connections whose requests came in this order, while the one worker was busy."""
-    conns = [server.connect(timeout=120) for _ in range(len(requests) + 1)]
-    conns[0].send(harness.request("POST", SLOW, slow_body(holder_trips)))
-    time.sleep(0.3)
-    for c, (trips, headers, parameters) in zip(conns[1:], requests):
-        c.send(harness.request("POST", SLOW, slow_body(trips, **parameters), headers))
-        time.sleep(0.02)
-    return conns
+HOLDER = (6000 * harness.SCALE, {}, {})
 
 
 def test_urgent_requests_come_first(serve, tmp_path):
     models.slow(tmp_path / "slow" / "model.onnx")
     s = serve("--schedule", "workers", "--workers", "1", "--threads", "1", "--priority-levels", "3",
               "--batching", "off", paths=[tmp_path / "slow"])
-    trips = 60  # each takes some milliseconds: answers do not meet in one look at the sockets
-    conns = queue_behind(s, 6000, [(trips, {"X-Request-Priority": "3"}, {}),
-                                   (trips, {"X-Request-Priority": "2"}, {}),
-                                   (trips, {"X-Request-Priority": "2"}, {"priority": 1}),
-                                   (trips, {}, {}),
-                                   (trips, {}, {"priority": 2}),
-                                   (trips, {"X-Request-Priority": "1"}, {})])
-    assert answers_in_order(conns) == [0, 3, 6, 2, 5, 1, 4]
+    assert order_of_answers(s, [HOLDER,
+                                (60, {"X-Request-Priority": "3"}, {}),
+                                (60, {"X-Request-Priority": "2"}, {}),
+                                (60, {"X-Request-Priority": "2"}, {"priority": 1}),
+                                (60, {}, {}),
+                                (60, {}, {"priority": 2}),
+                                (60, {"X-Request-Priority": "1"}, {})]) == [0, 3, 6, 2, 5, 1, 4]
 
 
 def test_answers_keep_the_order_of_requests_where_they_are_told_to(serve, tmp_path):
     models.slow(tmp_path / "slow" / "model.onnx")
     s = serve("--schedule", "workers", "--workers", "2", "--threads", "1", "--batching", "off",
               "--preserve-ordering", "on", paths=[tmp_path / "slow"])
-    conns = queue_behind(s, 6000, [(0, {}, {})] * 6)
-    first = answers_in_order(conns)[0]
-    assert first == 0  # though the others were done long before
+    # Though the others are done long before the first.
+    assert order_of_answers(s, [HOLDER] + [(0, {}, {})] * 6) == [0, 1, 2, 3, 4, 5, 6]
 
 
 # --- where nothing waits ---

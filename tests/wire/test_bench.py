@@ -13,7 +13,7 @@ import subprocess
 import pytest
 
 import harness
-from bench_reports import QUICK, bench, check_result, counted, median, report, served, url
+from bench_reports import QUICK, SHORT, bench, check_result, counted, median, report, served, url
 
 MODEL = harness.SOURCE / "bench" / "models" / "mlp-30-64-32-1"
 
@@ -99,7 +99,7 @@ def test_requests_carry_the_deadline_that_is_asked_for(tmp_path):
 
     with served(Handler) as port:
         doc = report(f"http://127.0.0.1:{port}", "-m", "m", "-c", "1", "--rows", "2", "--timeout",
-                     "7ms", "--distinct", "2", *QUICK)
+                     "7ms", "--distinct", "2", "-d", "2s", "--warmup", "0s")
     assert median(doc)["server"] is None  # this one keeps no statistics
     assert bodies and all(b["parameters"] == {"timeout": 7000} for b in bodies)
     assert bodies[0]["inputs"][0]["shape"] == [2, 2] and len(bodies[0]["inputs"][0]["data"]) == 4
@@ -116,7 +116,7 @@ def test_refusals_are_counted_and_explained(examples):
 def test_an_answer_that_never_comes_has_failed():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        doc = report(f"http://127.0.0.1:{port}/x", "-c", "2", "-d", "300ms", "--warmup", "0s",
+        doc = report(f"http://127.0.0.1:{port}/x", "-c", "2", "-d", "2s", "--warmup", "0s",
                      "--client-timeout", "100ms", code=1)
     r = median(doc)
     check_result(r)
@@ -238,8 +238,7 @@ def test_a_server_that_does_not_start_says_why(args, says):
 
 
 def test_two_targets_take_turns(examples):
-    doc = report(MODEL, "--against", url(examples), "-m", "iris", "-c", "2", "-d", "100ms",
-                 "--warmup", "0s", "--rounds", "3", "--", "--model-name", "iris")
+    doc = report(MODEL, "--against", url(examples), "-m", "iris", "-c", "2", *SHORT, "--rounds", "3", "--", "--model-name", "iris")
     step = doc["steps"][0]
     assert [len(t["rounds"]) for t in step["targets"]] == [3, 3]
     ratio = step["ratio_a_to_b"]["requests_per_s"]
@@ -251,7 +250,7 @@ def test_two_targets_take_turns(examples):
 
 def test_a_comparison_in_words():
     r = bench(MODEL, "--against", MODEL, "--against-args=--batching off --threads 1", "-c",
-              "2", "-d", "100ms", "--warmup", "0s", "--rounds", "2")
+              "2", *SHORT, "--rounds", "2")
     assert "A against B at concurrency 2" in r.stdout
     assert re.search(r"requests/s: A/B [0-9.]+ \([0-9.]+ to [0-9.]+ in 2 pairs\): too few pairs to "
                      r"tell\n", r.stdout)
@@ -308,14 +307,14 @@ def cpu_ms(pid):
 
 # --- reports ---
 def test_the_table_has_a_row_a_step_and_a_plot(examples):
-    r = bench(url(examples), "-m", "iris", "-c", "1,2,4", "-d", "100ms", "--warmup", "0s",
+    r = bench(url(examples), "-m", "iris", "-c", "1,2,4", *SHORT,
               env={"LANG": "C", "LC_ALL": "C"})
     rows = [line.split()[0] for line in r.stdout.splitlines() if re.match(r" +\d+ +[\d,]+ .*s ", line)]
     assert rows == ["1", "2", "4"]
     assert "latency against rate" in r.stdout and r.stdout.isascii()
     assert "highest rate:" in r.stdout and "rows of the server's calls" in r.stdout
     assert r.stderr == ""  # no progress bar where there is no terminal
-    r = bench(url(examples), "-m", "iris", "-c", "1,2,4", "-d", "100ms", "--warmup", "0s",
+    r = bench(url(examples), "-m", "iris", "-c", "1,2,4", *SHORT,
               env={"LC_ALL": "C.UTF-8"})
     assert "●" in r.stdout
 
@@ -348,8 +347,7 @@ class Page(html.parser.HTMLParser):
 
 def test_the_page_stands_alone(examples, tmp_path):
     file = tmp_path / "report.html"
-    bench(url(examples), "-m", "iris", "-c", "1,2,4", "-d", "100ms", "--warmup", "0s", "--html",
-          file)
+    bench(url(examples), "-m", "iris", "-c", "1,2,4", *SHORT, "--html", file)
     text = file.read_text(encoding="utf-8")
     page = Page()
     page.feed(text)
@@ -366,6 +364,6 @@ def test_the_page_stands_alone(examples, tmp_path):
 def test_a_name_cannot_break_the_page(tmp_path, serve):
     s = serve("--model-name", "<script>&\"x", paths=[harness.EXAMPLES / "iris"])
     file = tmp_path / "report.html"
-    bench(url(s), "-c", "1", "-d", "100ms", "--warmup", "0s", "--html", file)
+    bench(url(s), "-c", "1", *SHORT, "--html", file)
     text = file.read_text(encoding="utf-8")
     assert "<script>" not in text and "&lt;script&gt;&amp;&quot;x" in text

@@ -369,7 +369,7 @@ def test_a_deadline_reaches_the_queue(serve, zoo_dir):
     """The client neither waits for it nor resets: the server answers at the deadline, behind a long inference."""
     s = slow_server(serve, zoo_dir)
     with Client(s.port, timeout=60) as c:
-        long = c.ask("POST", INFER, framed(slow_request(4000)), GRPC)
+        long = c.ask("POST", INFER, framed(slow_request(4000 * harness.SCALE)), GRPC)
         late = [c.ask("POST", INFER, framed(slow_request(1)), GRPC + [("grpc-timeout", "200m")]) for _ in range(20)]
         for stream in late:
             assert c.answer(stream)[0] == 200
@@ -382,8 +382,8 @@ def test_cancelling_takes_a_request_out_of_the_queue(serve, zoo_dir):
     s = slow_server(serve, zoo_dir)
     with connect(s) as channel:
         stub = rpc.GRPCInferenceServiceStub(channel)
-        long = stub.ModelInfer.future(slow_request(4000))
-        waiting = [stub.ModelInfer.future(slow_request(4000)) for _ in range(20)]
+        long = stub.ModelInfer.future(slow_request(6000 * harness.SCALE))
+        waiting = [stub.ModelInfer.future(slow_request(1)) for _ in range(20)]
         harness.wait_until(lambda: s.metric("inference_requests_in_flight") == 21, 20, "all of them")
         for f in waiting:
             f.cancel()
@@ -483,7 +483,8 @@ def grpcurl():
 @pytest.mark.skipif(grpcurl() is None, reason="grpcurl is not there: tools/setup test builds it where there is go")
 def test_grpcurl_by_reflection(zoo):
     def run(*args):
-        done = subprocess.run([grpcurl(), "-plaintext", *args], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run([grpcurl(), "-plaintext", *args], capture_output=True, text=True,
+                              timeout=60 * harness.SCALE, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
     address = f"127.0.0.1:{zoo.port}"

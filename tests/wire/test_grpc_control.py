@@ -2,6 +2,7 @@
 """gRPC beyond inference: models loaded and unloaded, tensors in shared memory, settings that are changed, the port of its
 own, TLS, and clients that ping."""
 import json
+import os
 import shutil
 
 import grpc
@@ -76,16 +77,19 @@ def test_without_explicit_control_models_stay(zoo):
 
 # --- shared memory ---
 
+KEY = f"/galley_grpc_test_{os.getpid()}"
+
+
 def test_tensors_in_shared_memory(serve, folder):
     s = serve("--allow-client-shm", "on", paths=[folder])
     size = FLOATS.nbytes
-    region = shm.create_shared_memory_region("both", "/galley_grpc_test", 2 * size)
+    region = shm.create_shared_memory_region("both", KEY, 2 * size)
     try:
         shm.set_shared_memory_region(region, [FLOATS])
         with client_of(s) as c:
-            c.register_system_shared_memory("both", "/galley_grpc_test", 2 * size)
+            c.register_system_shared_memory("both", KEY, 2 * size)
             told = c.get_system_shared_memory_status(as_json=True)["regions"]["both"]
-            assert told["key"] == "/galley_grpc_test" and int(told["byte_size"]) == 2 * size
+            assert told["key"] == KEY and int(told["byte_size"]) == 2 * size
             x = triton.InferInput("x", list(FLOATS.shape), "FP32")
             x.set_shared_memory("both", size)
             y = triton.InferRequestedOutput("y")
@@ -175,7 +179,7 @@ def test_grpc_over_tls(serve, folder, tmp_path):
 
 def test_a_client_that_pings_keeps_its_connection(serve, folder):
     s = serve(paths=[folder])
-    options = [("grpc.keepalive_time_ms", 1000), ("grpc.keepalive_timeout_ms", 5000),
+    options = [("grpc.keepalive_time_ms", 1000), ("grpc.keepalive_timeout_ms", 5000 * harness.SCALE),
                ("grpc.keepalive_permit_without_calls", 1), ("grpc.http2.max_pings_without_data", 0)]
     with grpc.insecure_channel(f"127.0.0.1:{s.port}", options=options) as channel:
         stub = rpc.GRPCInferenceServiceStub(channel)

@@ -96,11 +96,12 @@ def test_memory_that_messages_have_begun_to_take_comes_back(serve, tmp_path):
 
 
 def test_a_stream_may_wait_between_messages(serve, zoo_dir):
-    s = serve("--body-timeout", "1s", "--idle-timeout", "1s", "--write-timeout", "1s", paths=[zoo_dir / "id-fp32"])
+    limit = f"{harness.SCALE}s"
+    s = serve("--body-timeout", limit, "--idle-timeout", limit, "--write-timeout", limit, paths=[zoo_dir / "id-fp32"])
     with Client(s.port) as c:
         stream = open_stream(c, body=framed(request()))
         c.wait(lambda e: isinstance(e, h2.events.DataReceived) and e.stream_id == stream)
-        time.sleep(3)
+        time.sleep(3 * harness.SCALE)
         c.conn.send_data(stream, framed(request()), end_stream=True)
         c.flush()
         status, _, body = c.answer(stream)
@@ -299,9 +300,10 @@ def rest_of(c, behind_goaway=b""):
 
 
 def test_a_drain_waits_for_the_message_that_runs_and_for_no_other(serve, zoo_dir):
-    s = serve("--schedule", "workers", "--body-timeout", "500ms", "--grace", "60s", paths=[zoo_dir / "slow"])
+    s = serve("--schedule", "workers", "--body-timeout", f"{1500 * harness.SCALE}ms", "--grace", "60s",
+              paths=[zoo_dir / "slow"])
     with Raw(s.port, timeout=60) as c:
-        raw_stream(c, framed(slow_request(4000)) + framed(slow_request(1))[:-3])
+        raw_stream(c, framed(slow_request(9000 * harness.SCALE)) + framed(slow_request(1))[:-3])
         harness.wait_until(lambda: s.metric("inference_requests_in_flight") == 1, 20, "the first message")
         s.signal(signal.SIGTERM)
         assert rest_of(c) == (1, 0, UNAVAILABLE)
@@ -312,7 +314,7 @@ def test_a_drain_leaves_no_message_of_an_ended_stream_unanswered(serve, zoo_dir)
     """Those beyond what a stream may have under way are refused, each."""
     s = serve("--schedule", "workers", "--grace", "60s", paths=[zoo_dir / "slow"])
     with Raw(s.port, timeout=60) as c:
-        raw_stream(c, framed(slow_request(2000)) + framed(slow_request(1)) * 99, flags=1)
+        raw_stream(c, framed(slow_request(4000 * harness.SCALE)) + framed(slow_request(1)) * 99, flags=1)
         harness.wait_until(lambda: s.metric("inference_requests_in_flight") > 1, 20, "messages")
         s.signal(signal.SIGTERM)
         good, refused, status = rest_of(c)
@@ -324,7 +326,7 @@ def test_a_drain_says_what_it_leaves_unanswered(serve, zoo_dir):
     """A message that comes behind it, and the client's end behind that."""
     s = serve("--schedule", "workers", "--grace", "60s", paths=[zoo_dir / "slow"])
     with Raw(s.port, timeout=60) as c:
-        raw_stream(c, framed(slow_request(4000)))
+        raw_stream(c, framed(slow_request(4000 * harness.SCALE)))
         harness.wait_until(lambda: s.metric("inference_requests_in_flight") == 1, 20, "the first message")
         s.signal(signal.SIGTERM)
         assert rest_of(c, frame(DATA, 1, 1, framed(slow_request(1)))) == (1, 0, UNAVAILABLE)

@@ -252,7 +252,7 @@ def test_a_chunked_body_of_the_limit_comes_in_small_chunks(serve, zoo_dir):
 SLOW = "/v2/models/slow/infer"
 
 
-def slow_request(size, least=4000):
+def slow_request(size, least=4000 * SCALE):
     """A request of so many bytes, head and all."""
     text = json.dumps({"inputs": [{"name": "x", "shape": [1, 1], "datatype": "INT64",
                                    "data": [least]}]}).encode()
@@ -266,7 +266,7 @@ def test_a_client_that_leaves_is_seen_however_its_request_fills_the_buffer(serve
     s = serve("--threads", 1, "--workers", 1, paths=[zoo_dir / "slow"])
     with s.connect() as first, s.connect() as second:
         first.send(slow_request(1000))
-        time.sleep(0.1)
+        s.wait_running()
         second.send(slow_request(size))
         time.sleep(0.1)
         second.close()

@@ -129,7 +129,7 @@ def test_h2spec_finds_nothing_else_on_a_shared_port(zoo, tmp_path):
 def test_answers_overtake_slow_ones(serve, zoo_dir):
     s = serve("--schedule", "workers", paths=[zoo_dir / "slow", zoo_dir / "id-fp32"])
     with Client(s.port) as c:
-        slow = c.ask("POST", SLOW, slow_body(3000))
+        slow = c.ask("POST", SLOW, slow_body(3000 * SCALE))
         quick = [c.ask("POST", PATH, json.dumps(BODY).encode()) for _ in range(20)]
         for stream in quick:
             assert c.answer(stream)[0] == 200
@@ -143,8 +143,8 @@ def test_a_reset_stream_cancels_its_job(serve, zoo_dir):
     s = serve("--schedule", "workers", "--workers", "1", "--batching", "off",
               paths=[zoo_dir / "slow"])
     with Client(s.port, timeout=60) as c:
-        first = c.ask("POST", SLOW, slow_body(4000))
-        behind = [c.ask("POST", SLOW, slow_body(2000000)) for _ in range(10)]
+        first = c.ask("POST", SLOW, slow_body(6000 * SCALE))
+        behind = [c.ask("POST", SLOW, slow_body(1)) for _ in range(10)]
         harness.wait_until(lambda: s.metric("inference_requests_in_flight") >= 11, 20, "11 requests")
         for stream in behind:
             c.reset(stream)
@@ -161,7 +161,7 @@ def test_deadlines_are_each_streams_own(serve, zoo_dir):
     s = serve("--schedule", "workers", "--workers", "1", "--batching", "off",
               paths=[zoo_dir / "slow"])
     with Client(s.port, timeout=60) as c:
-        first = c.ask("POST", SLOW, slow_body(4000))
+        first = c.ask("POST", SLOW, slow_body(4000 * SCALE))
         late = c.ask("POST", SLOW, slow_body(1), headers=[("x-request-timeout-ms", "50")])
         status, _, body = c.answer(late)
         assert status == 504, body
@@ -207,7 +207,7 @@ def test_memory_for_requests_is_bounded(serve, zoo_dir):
 
 
 def test_who_neither_reads_nor_ends_its_headers_is_cut(serve, zoo_dir):
-    s = serve("--head-timeout", "300ms", "--write-timeout", "1s", "--access-log", "off", paths=[zoo_dir / "id-fp32"])
+    s = serve("--head-timeout", "300ms", "--write-timeout", f"{3 * SCALE}s", "--access-log", "off", paths=[zoo_dir / "id-fp32"])
     fields = get_head()[:1] + b"\x04\x0d/openapi.json" + b"\x86\x01\x01h"
     with harness.Conn(s.port, timeout=60, rcvbuf=4096) as c:
         c.send(PREFACE + frame(SETTINGS, 0, 0, b"\0\4\x7f\xff\xff\xff") + frame(WINDOW, 0, 0, b"\x7f\xff\0\0") +
@@ -223,7 +223,7 @@ def test_who_neither_reads_nor_ends_its_headers_is_cut(serve, zoo_dir):
 def test_a_drain_lets_streams_end(serve, zoo_dir, tmp_path):
     s = serve("--schedule", "workers", "--grace", "60s", paths=[zoo_dir / "slow"])
     body = tmp_path / "body"
-    body.write_bytes(slow_body(6000))
+    body.write_bytes(slow_body(6000 * SCALE))
     with subprocess.Popen(["curl", "-sSv", "--http2-prior-knowledge", "-d", f"@{body}", "-w",
                            "\n%{http_code}", f"http://127.0.0.1:{s.port}{SLOW}"],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:

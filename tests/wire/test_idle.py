@@ -149,7 +149,7 @@ def over_websocket(n, body):
 def test_who_reads_slowly_but_steadily_gets_all(serve, tmp_path, carrier, answers):
     """What the kernel holds empties in steps that take longer than a write_timeout each; what it has sent does not."""
     models.spread(tmp_path / "x" / "model.onnx", 1 << 20)
-    s = serve("--write-timeout", "1s", paths=[tmp_path / "x"])
+    s = serve("--write-timeout", "2s", paths=[tmp_path / "x"])
     with harness.Conn(s.port, timeout=30, rcvbuf=65536) as c:
         c.send(carrier(*infer_body(np.array([[1, 2]], np.float32))))
         got, start, last = 0, time.monotonic(), b""

@@ -7,6 +7,7 @@ import shutil
 import signal
 import struct
 import threading
+import time
 
 import grpc
 import pytest
@@ -107,16 +108,18 @@ def big(path, number, mib=48):
 def test_requests_that_come_together_share_one_load(lazy, tmp_path):
     big(tmp_path / "models" / "a" / "1" / "model.onnx", 1)
     s = lazy("--threads", "3", paths=[tmp_path / "models"])
-    answers, states = [], set()
+    answers, states, watched = [], set(), threading.Event()
 
     def watch():
         while len(answers) < 24:
             states.add(index(s)[("a", "1")][0])
             assert s.get("/health/ready").status == 200
-    threads = [threading.Thread(target=lambda: answers.append(ask(s))) for _ in range(24)] + \
-        [threading.Thread(target=watch)]
+            watched.set()
+    threads = [threading.Thread(target=watch)] + \
+        [threading.Thread(target=lambda: answers.append(ask(s))) for _ in range(24)]
     for t in threads:
         t.start()
+        assert watched.wait(20 * harness.SCALE)
     for t in threads:
         t.join()
     assert answers == [(200, 2.0)] * 24
@@ -212,11 +215,15 @@ def test_the_newest_version_is_asked_for_also_when_an_older_one_is_loaded(lazy, 
 
 # --- what fails ---
 
+RETRY_S = 1  # a load that failed is tried again, by who asks then
+
+
+
 def test_a_package_that_does_not_prove_itself_is_503_with_the_difference_until_it_does(lazy, tmp_path):
     package = packages.copy("fraud", tmp_path / "fraud")
     packages.nudge(package)
     s = lazy(paths=[package])
-    row = b'{"features": {}}'
+    row, began = b'{"features": {}}', time.monotonic()
     r = s.post("/v1/models/fraud/predict", row, {"Content-Type": "application/json"})
     assert r.status == 503 and r.header("Retry-After") == "1"
     assert "is not reproduced" in r.json()["detail"] and "recorded as" in r.json()["detail"]
@@ -228,11 +235,12 @@ def test_a_package_that_does_not_prove_itself_is_503_with_the_difference_until_i
     assert s.metric("galley_model_ready", model="fraud") == 0
     # at once: the same reason, without another load; later: another load
     assert "is not reproduced" in s.post("/v1/models/fraud/predict", row, {"Content-Type": "application/json"}).json()["detail"]
-    assert len(s.lines("model_failed")) == 1
+    failed = len(s.lines("model_failed"))
+    assert failed == 1 or time.monotonic() - began > RETRY_S
     (package / "model.onnx").write_bytes((packages.EXAMPLES / "fraud" / "model.onnx").read_bytes())
     harness.wait_until(lambda: s.post("/v1/models/fraud/predict", row, {"Content-Type": "application/json"}).status != 503,
                        20, "another try", 0.2)
-    assert s.get("/v2/models/fraud/ready").status == 200 and len(s.lines("model_failed")) == 1
+    assert s.get("/v2/models/fraud/ready").status == 200 and len(s.lines("model_failed")) == failed
 
 
 def test_all_who_wait_for_a_load_that_fails_are_told_and_it_is_tried_once(lazy, tmp_path):
@@ -242,12 +250,13 @@ def test_all_who_wait_for_a_load_that_fails_are_told_and_it_is_tried_once(lazy, 
     s = lazy("--threads", "2", paths=[tmp_path / "models"])
     answers = []
     threads = [threading.Thread(target=lambda: answers.append(ask(s))) for _ in range(12)]
+    began = time.monotonic()
     for t in threads:
         t.start()
     for t in threads:
         t.join()
     assert {a[0] for a in answers} == {503} and all("failed" in a[1] for a in answers)
-    assert len(s.lines("model_failed")) == 1
+    assert len(s.lines("model_failed")) == 1 or time.monotonic() - began > RETRY_S
     path.write_bytes(data)
     harness.wait_until(lambda: ask(s) == (200, 2.0), 20, "another try", 0.2)
 
@@ -258,12 +267,14 @@ def test_a_file_that_is_gone_is_told(lazy, tmp_path):
     (folder / "a" / "1" / "model.onnx").unlink()
     (folder / "a" / "1").rmdir()
     (folder / "a").rmdir()
+    began = time.monotonic()
     status, text = ask(s)
     assert status == 503 and "is gone" in text
     shutil.rmtree(folder / "b")
     assert "is gone" in ask(s, "b")[1]
     # One look for all requests of a second, also where several models are gone.
-    assert all(ask(s) == (status, text) and ask(s, "b")[0] == 503 for _ in range(5)) and len(s.lines("load_failed")) == 2
+    assert all(ask(s) == (status, text) and ask(s, "b")[0] == 503 for _ in range(5))
+    assert len(s.lines("load_failed")) == 2 or time.monotonic() - began > RETRY_S
     models.add(folder / "a" / "1" / "model.onnx", 1)
     harness.wait_until(lambda: ask(s) == (200, 2.0), 20, "another try", 0.2)
 

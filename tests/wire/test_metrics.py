@@ -162,8 +162,8 @@ def test_time_in_the_model_is_measured(serve, zoo_dir):
     assert s.infer("slow", {"x": ("INT64", [1, 1], [2000])}, timeout=60).status == 200
     took = time.monotonic() - start
     page = Page(s)
-    assert took / 3 < page.value("inference_duration_seconds_sum") <= took
-    assert took / 3 < page.value("ml_prediction_duration_seconds_sum") <= took
+    for name in ("inference_duration_seconds_sum", "ml_prediction_duration_seconds_sum"):
+        assert 0.05 < page.value(name) <= took  # 2000 trips of the model's loop take longer on any machine
     assert page.value("inference_queue_duration_seconds_count") == 1
 
 
@@ -245,6 +245,7 @@ def test_access_lines_can_be_sampled_or_turned_off(serve, setting, low, high):
         for _ in range(300):
             c.send(harness.request("GET", "/health"))
             assert c.reply().status == 200
+    harness.wait_until(lambda: len(s.lines("request")) >= low, 10, f"{low} lines")
     time.sleep(0.05)
     assert low <= len(s.lines("request")) <= high
 

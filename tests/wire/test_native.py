@@ -2,6 +2,7 @@
 """Native REST: forms of a row, the envelope, errors with their place, identifiers."""
 import json
 import re
+import time
 import uuid
 from datetime import datetime, timezone
 
@@ -118,11 +119,12 @@ def test_the_version_comes_from_path_body_or_header(zoo):
 # --- the envelope ---
 
 def test_the_envelope_names_request_version_time_and_duration(examples):
-    before = datetime.now(timezone.utc).timestamp()
+    before, start = datetime.now(timezone.utc).timestamp(), time.monotonic()
     answer = predict(examples, "iris", {"features": IRIS}).json()
+    took_ms = (time.monotonic() - start) * 1000
     assert answer["model_version"] == "1"
     assert uuid.UUID(answer["request_id"]).version == 4
-    assert 0 <= answer["processing_time_ms"] < 1000 * harness.SCALE
+    assert 0 <= answer["processing_time_ms"] <= took_ms
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", answer["timestamp"])
     at = datetime.fromisoformat(answer["timestamp"]).timestamp()
     assert before - 1 < at < before + 30

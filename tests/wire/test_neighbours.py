@@ -53,19 +53,16 @@ def fill(s, trips, places):
 @pytest.mark.parametrize("before", CORES)
 def test_a_full_queue_of_a_slow_model_costs_the_fast_one_neither_places_nor_time(serve, root, before):
     s = both(serve, root, before, "--schedule", "workers", "--max-queue-size", "3")
-    conns = fill(s, 500 * harness.SCALE, 3)
-    answers = 0
+    conns = fill(s, 40000 * harness.SCALE, 3)
     with s.connect(timeout=60) as c, s.connect() as refused:
         refused.send(slow_request(0))
         assert refused.reply().status == 429
-        while not is_answered(conns[0]):
+        for _ in range(300):
             c.send(FAST)
             assert c.reply().status == 200
-            answers += 1
-    # Each of them within a small part of the one inference that it had beside itself.
-    assert answers >= 30, answers
+    assert not is_answered(conns[0])  # all within a part of the one inference that they had beside them
+    s.kill()
     for c in conns:
-        assert c.reply().status == 200
         c.close()
 
 

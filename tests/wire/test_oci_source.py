@@ -16,7 +16,7 @@ import harness
 import oci_files
 import packages
 from registry_server import PASSWORD, USER, DockerRegistry, Quiet, Running, needs_registry
-from test_places import on_a_terminal
+from test_places import Drawn, on_a_terminal
 from test_sources import cache, start  # noqa: F401 (fixtures)
 
 pytestmark = needs_registry
@@ -298,11 +298,12 @@ def test_a_terminal_shows_the_files_that_come(registry, relay, tmp_path):
         if not h.is_blob or len(body) < 1000:
             return False
         h.pass_on(status, headers, body[:1000])
-        threading.Event().wait(0.5)  # longer than it takes to draw it
+        has_drawn.wait_for_more()
         h.wfile.write(body[1000:])
         return True
-    relay.fault = fault
-    code, out, drawn = on_a_terminal("verify", f"oci://localhost:{relay.port}/drawn/iris:3", XDG_CACHE_HOME=tmp_path / "cache")
+    relay.fault, has_drawn = fault, Drawn()
+    code, out, drawn = on_a_terminal("verify", f"oci://localhost:{relay.port}/drawn/iris:3", has_drawn=has_drawn,
+                                     XDG_CACHE_HOME=tmp_path / "cache")
     assert code == 0 and b"verified" in out
     assert re.search(r"model\.onnx .* of [\d.]+ KiB", drawn)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`galley predict`, `inspect` and `verify` of what URLs name: fetched into the cache of servers, once, or refused with where
 and what to do."""
+import contextlib
 import hashlib
 import json
 import os
@@ -134,21 +135,41 @@ def test_bytes_that_differ_are_refused_and_not_kept(run, tmp_path, packed):
         assert run("verify", url)
 
 
-def on_a_terminal(*args, **env):
+class Drawn(threading.Event):
+    """Set each time when it is shown how much of something is there."""
+
+    def wait_for_more(self):
+        """What has come by now is shown."""
+        for _ in range(2):  # what comes first may have been on its way
+            self.clear()
+            assert self.wait(20 * harness.SCALE), "nothing is drawn"
+
+
+def on_a_terminal(*args, has_drawn, **env):
     """galley ARGS whose stderr is a terminal: exit code, output, what was drawn."""
     ours, theirs = pty.openpty()
     child = subprocess.Popen([harness.BIN, *map(str, args)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs,
                              env=harness.child_env(TERM="xterm", **env))
     os.close(theirs)
+    drawn = []
+
+    def read():
+        with contextlib.suppress(OSError):  # the other end is closed
+            while part := os.read(ours, 65536):
+                drawn.append(part)
+                if b" of " in part:
+                    has_drawn.set()
+    reader = threading.Thread(target=read)
+    reader.start()
     out = child.communicate(timeout=60 * harness.SCALE)[0]
-    drawn = os.read(ours, 65536).decode(errors="replace")
+    reader.join()
     os.close(ours)
-    return child.returncode, out, drawn
+    return child.returncode, out, b"".join(drawn).decode(errors="replace")
 
 
 def test_a_terminal_shows_a_bar_while_it_comes(tmp_path):
     data = models.add(tmp_path / "plus.onnx", 2).read_bytes()
-    gate = threading.Event()
+    has_drawn = Drawn()
     with Store({"/plus.onnx": data}, ranges=False, etag=False) as store:
         def slowly(hnd):
             if hnd.command != "GET" or hnd.headers.get("Range") == "bytes=0-0":
@@ -157,12 +178,12 @@ def test_a_terminal_shows_a_bar_while_it_comes(tmp_path):
             hnd.send_header("Content-Length", str(len(data)))
             hnd.end_headers()
             hnd.wfile.write(data[:100])
-            gate.wait(1)  # longer than it takes to draw one
+            has_drawn.wait_for_more()
             hnd.wfile.write(data[100:])
             return True
         store.fault = slowly
         code, out, drawn = on_a_terminal("predict", f"{store.url}/plus.onnx", "-d", '{"instances": [[1]]}',
-                                         XDG_CACHE_HOME=tmp_path / "cache")
+                                         has_drawn=has_drawn, XDG_CACHE_HOME=tmp_path / "cache")
     assert code == 0 and json.loads(out)["predictions"] == [3.0]
     assert "plus.onnx" in drawn and f"of {len(data)} bytes" in drawn
     assert drawn.rstrip().endswith("\x1b[J")  # and it is gone when all is there

@@ -183,9 +183,11 @@ def test_load_gauges_tell_of_each_version(serve, zoo_dir):
     with s.connect() as c:
         body = {"inputs": [{"name": "x", "datatype": "INT64", "shape": [1, 1], "data": [4000]}]}
         c.send(harness.request("POST", "/v2/models/slow/infer", body))
-        harness.wait_until(lambda: value(page(s), "inference_calls_running", **labels) == 1, 20,
-                           "a call to run")
-        assert value(page(s), "inference_requests_in_flight", **labels) == 1
+
+        def gauges():
+            families = page(s)
+            return [value(families, f"inference_{x}", **labels) for x in ("calls_running", "requests_in_flight")]
+        harness.wait_until(lambda: gauges() == [1, 1], 20, "a call to run", 0.05)
         assert c.reply().status == 200
     families = page(s)
     assert value(families, "inference_requests_in_flight", **labels) == 0

@@ -2,7 +2,6 @@
 """A Triton model repository, written as Triton's users have it, served unmodified."""
 import json
 import signal
-import time
 
 import numpy as np
 import pytest
@@ -244,13 +243,18 @@ models:
     s = serve("--config", file)
     one = {"name": "x", "datatype": "INT64", "shape": [1, 1]}
     with s.connect(timeout=60) as long, s.connect() as short:
-        long.send(harness.request("POST", "/v2/models/slow/infer",
-                                  {"inputs": [{**one, "data": [5000 * harness.SCALE]}]}))
-        time.sleep(0.2)  # the worker has taken it up
+        def is_taken_up():
+            if s.metric("inference_calls_running", model="slow") == 1:
+                return True
+            if s.metric("inference_requests_in_flight", model="slow") == 0:  # not yet sent, or too late for a busy worker
+                long.send(harness.request("POST", "/v2/models/slow/infer",
+                                          {"inputs": [{**one, "data": [10000 * harness.SCALE]}]}))
+            return False
+        harness.wait_until(is_taken_up, 20, "the worker to be busy", 0.05)
         short.send(harness.request("POST", "/v2/models/slow/infer",
                                    {"inputs": [{**one, "data": [0]}]}))
         assert short.reply().status == 504
-        assert long.reply().status in (200, 504)
+    s.kill()
 
 
 POLICIES = {
@@ -276,7 +280,7 @@ def test_a_requests_timeout_is_its_queue_policys_matter(serve, tmp_path):
     def under(name, headers=None):
         with s.connect(timeout=120) as holder, s.connect(timeout=120) as waits:
             path = f"/v2/models/{name}/infer"
-            holder.send(harness.request("POST", path, {"inputs": [{**one, "data": [2000]}]}))
+            holder.send(harness.request("POST", path, {"inputs": [{**one, "data": [3000 + 1000 * harness.SCALE]}]}))
             harness.wait_until(lambda: s.metric("inference_requests_in_flight", model=name) == 1, 20,
                                "the request that keeps the worker busy")
             waits.send(harness.request("POST", path, late, headers or {}))

@@ -226,7 +226,7 @@ def slow_request(rounds, name):
 def test_answers_come_when_they_are_ready_or_in_order(serve, zoo_dir, query, order):
     s = serve("--schedule", "workers", "--workers", "2", "--max-batch-size", "1", paths=[zoo_dir / "slow"])
     ws = websocket.create_connection(f"ws://127.0.0.1:{s.port}/v2/models/slow/ws{query}", timeout=30 * harness.SCALE)
-    ws.send(slow_request(3000, "slow"))
+    ws.send(slow_request(3000 * harness.SCALE, "slow"))
     ws.send(slow_request(0, "quick"))
     assert [json.loads(ws.recv())["id"] for _ in range(2)] == order
     ws.close()
@@ -400,7 +400,7 @@ def test_an_idle_peer_is_pinged_and_one_that_does_not_answer_is_left(serve):
 
 
 def test_a_message_that_does_not_come_ends_the_connection(serve):
-    s = serve("--body-timeout", "300ms", paths=[harness.EXAMPLES / "iris"])
+    s = serve("--body-timeout", f"{300 * harness.SCALE}ms", paths=[harness.EXAMPLES / "iris"])
     with Raw(s) as ws:
         ws.send(frame(TEXT, example("iris").encode())[:-1])
         assert ws.close_code() == 1008
@@ -410,7 +410,7 @@ def test_a_request_has_its_deadline(serve, zoo_dir):
     s = serve("--schedule", "workers", "--workers", "1", "--max-batch-size", "1", paths=[zoo_dir / "slow"])
     with Raw(s, "/v2/models/slow/ws", headers={"X-Request-Timeout-Ms": "200"}) as ws:
         for name in ("first", "second", "third"):
-            ws.send(frame(TEXT, slow_request(5000, name).encode()))
+            ws.send(frame(TEXT, slow_request(5000 * harness.SCALE, name).encode()))
         found = [json.loads(ws.read()[1]) for _ in range(3)]
         assert {f["status"] for f in found if "error" in f} == {504}
         assert len([f for f in found if "error" in f]) >= 2
@@ -420,7 +420,7 @@ def test_who_goes_takes_waiting_requests_along(serve, zoo_dir):
     s = serve("--schedule", "workers", "--workers", "1", "--max-batch-size", "1", paths=[zoo_dir / "slow"])
     with Raw(s, "/v2/models/slow/ws") as ws:
         for i in range(20):
-            ws.send(frame(TEXT, slow_request(2000, str(i)).encode()))
+            ws.send(frame(TEXT, slow_request(1 if i else 6000 * harness.SCALE, str(i)).encode()))
         harness.wait_until(lambda: s.metric("inference_requests_in_flight") == 20, 20, "all are there")
         ws.c.reset()
         harness.wait_until(lambda: s.metric("websocket_connections") == 0, 20, "the connection has gone")
@@ -434,7 +434,7 @@ def test_who_goes_takes_waiting_requests_along(serve, zoo_dir):
 def test_a_drain_answers_what_is_under_way_and_says_going_away(serve, zoo_dir):
     s = serve("--schedule", "workers", paths=[zoo_dir / "slow"])
     with Raw(s, "/v2/models/slow/ws") as idle, Raw(s, "/v2/models/slow/ws") as ws:
-        ws.send(frame(TEXT, slow_request(2000, "last").encode()))
+        ws.send(frame(TEXT, slow_request(4000 * harness.SCALE, "last").encode()))
         harness.wait_until(lambda: s.metric("inference_requests_in_flight") >= 1, 20, "it is there")
         s.signal(signal.SIGTERM)
         op, answer = ws.read()

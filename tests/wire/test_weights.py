@@ -159,14 +159,15 @@ def test_a_file_that_is_cut_under_the_server_is_told(file, tmp_path):
                 {"name": "x", "datatype": "FP32", "shape": list(ROW.shape), "data": ROW.ravel().tolist()}]}))
             with pytest.raises((harness.Closed, OSError)):
                 c.reply()
-        s.process.wait(20)
+        s.wait_exit(20)
         assert "cut short while it was in use" in s.log()
 
 
 def test_no_room_to_pack_is_told(package, tmp_path):
     """A full disk: 8 MiB for files, the weights take 34."""
     done = subprocess.run(["bash", "-c", f"ulimit -f 8192; trap '' XFSZ; exec {harness.BIN} pack {package} "
-                           f"-o {tmp_path}/x.galley"], capture_output=True, text=True, timeout=60, check=False)
+                           f"-o {tmp_path}/x.galley"], capture_output=True, text=True, timeout=60 * harness.SCALE,
+                          check=False)
     assert done.returncode == 1 and "written once more" in done.stderr and "File too large" in done.stderr, done.stderr
     assert not list(tmp_path.iterdir())
 
