@@ -199,14 +199,21 @@ int dial(uint16_t port, int buffer_bytes)
     return fd;
 }
 
-void send_all(int fd, const char *p, size_t n)
+bool sends_all(int fd, const char *p, size_t n)
 {
     while (n) {
         ssize_t sent = send(fd, p, n, MSG_NOSIGNAL);
-        assert_true(sent > 0);
+        if (sent <= 0)
+            return false;
         p += sent;
         n -= (size_t)sent;
     }
+    return true;
+}
+
+void send_all(int fd, const char *p, size_t n)
+{
+    assert_true(sends_all(fd, p, n));
 }
 
 size_t read_all(int fd, const char *want)

@@ -80,6 +80,7 @@ void echo(struct peer *p, enum event e, size_t n);
 /* The client's side. */
 int dial(uint16_t port, int buffer_bytes); /* 0: the system's buffer */
 void send_all(int fd, const char *p, size_t n);
+bool sends_all(int fd, const char *p, size_t n); /* false: the peer has closed */
 /* Reads until the end; returns how many bytes came, SIZE_MAX when they are not a run of `want`
  * (may be NULL) from its beginning. */
 size_t read_all(int fd, const char *want);
