@@ -56,7 +56,8 @@ struct gal_process {
     _Atomic bool refusing; /* new inference requests are refused with "Service shutting down" */
     _Atomic bool loaded;   /* the first load of all models has ended, well or not */
     uint64_t start_wall_us, start_mono_us;
-    _Atomic uint64_t in_flight;   /* requests between their last byte and their answer's */
+    /* Requests between their last byte (when a drain begins: their first) and their answer's. */
+    _Atomic uint64_t in_flight;
     _Atomic uint64_t connections; /* open */
     _Atomic uint64_t websockets;  /* those of them that speak WebSocket */
     _Atomic uint64_t catalog_age; /* bumped with each new catalog */

@@ -35,6 +35,7 @@ static void apply_refuse(struct gal_front *f, struct gal_catalog *catalog,
     (void)catalog;
     (void)settings;
     gal_front_refuse(f);
+    f->api.process->in_flight--;
 }
 
 static void refuse(struct gal_server *s)
@@ -42,7 +43,8 @@ static void refuse(struct gal_server *s)
     gal_server_set_state(s, GAL_SERVER_REFUSING);
     s->process.refusing = true;
     s->stop_at_us = gal_loop_now_us(s->loop) + s->settings->grace_us;
-    gal_server_tell_fronts(s, apply_refuse);
+    s->process.in_flight += s->front_count; /* until each knows what is in flight on it */
+    s->process.in_flight -= s->front_count - gal_server_tell_fronts(s, apply_refuse);
     gal_timer_start(s->timer, POLL_US / 10, POLL_US);
 }
 

@@ -88,14 +88,19 @@ static void on_deadline(struct gal_exchange *x)
         gal_h2_arm(s->h2, x->job.expires_us);
 }
 
+static void enter_flight(struct gal_slot *s)
+{
+    if (!s->in_flight)
+        s->h2->front->api.process->in_flight++;
+    s->in_flight = true;
+}
+
 static void begin(struct gal_slot *s)
 {
     struct gal_front *f = s->h2->front;
     struct gal_exchange *x = &s->x;
 
-    if (!s->in_flight)
-        f->api.process->in_flight++;
-    s->in_flight = true;
+    enter_flight(s);
     x->req = &s->call.req;
     x->carrier = s;
     x->on_finished = on_finished;
@@ -296,7 +301,9 @@ void gal_h2_drain_calls(struct gal_h2_conn *c)
 
     for (struct gal_call *call = gal_http2_calls(c->http2); call != NULL; call = next) {
         next = call->next;
-        if (call->ops != NULL && call->ops->on_drain != NULL)
+        if (call->ops == NULL) /* what comes of it is waited for, and answered */
+            enter_flight(slot_of(call));
+        else if (call->ops->on_drain != NULL)
             call->ops->on_drain(call->user);
     }
 }

@@ -50,6 +50,13 @@ void gal_conn_deadline_in(struct gal_conn *c, uint64_t us)
 
 /* --- end of a connection --- */
 
+static void enter_flight(struct gal_conn *c)
+{
+    if (!c->in_flight)
+        c->front->api.process->in_flight++;
+    c->in_flight = true;
+}
+
 void gal_conn_leave_flight(struct gal_conn *c)
 {
     if (c->in_flight)
@@ -111,8 +118,7 @@ static void begin(struct gal_conn *c, struct gal_http_request *req)
 
     gal_conn_set_state(c, CONN_HANDLING);
     gal_stream_deadline(c->stream, 0);
-    c->in_flight = true;
-    c->front->api.process->in_flight++;
+    enter_flight(c);
     x->req = req;
     x->carrier = c;
     x->on_finished = gal_conn_on_finished;
@@ -420,6 +426,8 @@ static void on_drain(void *user)
 
     if (c->state == CONN_IDLE || (c->state == CONN_RESTING && c->slot == NULL))
         gal_conn_close_softly(c);
+    else if (c->state == CONN_READING) /* its request is answered, when it is here or late */
+        enter_flight(c);
 }
 
 const struct gal_stream_ops gal_http_stream_ops = {

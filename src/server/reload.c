@@ -28,10 +28,12 @@ static void deliver(struct gal_task *task)
     gal_free(m);
 }
 
-void gal_server_tell_fronts(struct gal_server *s,
-                            void (*apply)(struct gal_front *f, struct gal_catalog *catalog,
-                                          const struct gal_settings *settings))
+size_t gal_server_tell_fronts(struct gal_server *s,
+                              void (*apply)(struct gal_front *f, struct gal_catalog *catalog,
+                                            const struct gal_settings *settings))
 {
+    size_t told = 0;
+
     for (size_t i = 0; i < s->front_count; i++) {
         struct message *m = gal_alloc(sizeof(*m));
         if (m == NULL) {
@@ -41,7 +43,9 @@ void gal_server_tell_fronts(struct gal_server *s,
         *m = (struct message){
             {deliver, NULL}, s->fronts[i], gal_catalog_ref(s->catalog), s->settings, apply};
         gal_loop_post(s->fronts[i]->loop, &m->task);
+        told++;
     }
+    return told;
 }
 
 static void apply_all(struct gal_front *f, struct gal_catalog *catalog,
@@ -90,7 +94,7 @@ void gal_server_publish(struct gal_server *s, struct gal_catalog *fresh)
     gal_sampler_take(s->sampler, fresh, gal_loop_now_us(s->loop));
     s->process.catalog_age++;
     s->process.memory.max = s->settings->request_memory_max;
-    gal_server_tell_fronts(s, apply_all);
+    (void)gal_server_tell_fronts(s, apply_all);
 }
 
 void gal_server_drop_coming(struct gal_server *s)

@@ -140,9 +140,10 @@ void gal_server_keep_warm(const struct gal_server *s, struct gal_model *m);
 /* A DEMAND that has come to its turn. */
 void gal_server_demand(struct gal_server *s, struct gal_control_request *r);
 /* Runs `apply` on each front's loop, with the front; the catalog (may be NULL) is handed over by
- * reference, settings are the newest. */
-void gal_server_tell_fronts(struct gal_server *s,
-                            void (*apply)(struct gal_front *f, struct gal_catalog *catalog,
-                                          const struct gal_settings *settings));
+ * reference, settings are the newest. How many will: a front is left out, and logged, when memory
+ * is out. */
+size_t gal_server_tell_fronts(struct gal_server *s,
+                              void (*apply)(struct gal_front *f, struct gal_catalog *catalog,
+                                            const struct gal_settings *settings));
 
 #endif

@@ -8,12 +8,13 @@ import subprocess
 import time
 
 import h2.events
+import hpack
 import numpy as np
 import pytest
 
 import harness
 import oip
-from h2_client import (CALM, CONTINUATION, DATA, HEADERS, PING, PREFACE, PRIORITY, RST, SETTINGS,
+from h2_client import (CALM, CONTINUATION, DATA, GOAWAY, HEADERS, PING, PREFACE, PRIORITY, RST, SETTINGS,
                        WINDOW, Client, Raw, frame, get_head, h2spec_failures)
 from harness import SCALE
 
@@ -231,6 +232,33 @@ def test_a_drain_lets_streams_end(serve, zoo_dir, tmp_path):
         s.signal(signal.SIGTERM)
         out, said = client.communicate(timeout=60 * SCALE)
     assert out.endswith(b"\n200"), said
+    assert s.wait_exit() == 0
+
+
+def test_what_is_arriving_is_read_to_its_end_and_answered(serve, zoo_dir):
+    """Though nothing else keeps the server: who sends for long is told, not cut."""
+    s = serve("--grace", "60s", paths=[zoo_dir / "id-fp32"])
+    encoder, decoder, told = hpack.Encoder(), hpack.Decoder(), {1: {}, 3: {}, 5: {}}
+    body, message = json.dumps(BODY).encode(), b"\0\0\0\0\x09\x0a\x07id-fp32"
+
+    def head(stream, method, path, *fields, flags=4):
+        fields = [(":method", method), (":scheme", "http"), (":path", path), (":authority", "h"), *fields]
+        return frame(HEADERS, flags, stream, encoder.encode(fields))
+    with Raw(s.port, timeout=60) as c:
+        c.sock.sendall(head(1, "POST", PATH) + frame(DATA, 0, 1, body[:9]) +
+                       head(3, "POST", "/inference.GRPCInferenceService/ModelInfer", ("content-type", "application/grpc"),
+                            ("te", "trailers")) + frame(DATA, 0, 3, message[:7]) + head(5, "GET", "/health/live", flags=5))
+        for kind, _, stream, payload in c.frames():
+            if kind == HEADERS:
+                told[stream].update(decoder.decode(payload))
+                if stream == 5:  # what was sent before it has come
+                    s.signal(signal.SIGTERM)
+            elif kind == GOAWAY:
+                time.sleep(0.3)
+                assert s.process.poll() is None
+                c.sock.sendall(frame(DATA, 1, 1, body[9:]) + frame(DATA, 1, 3, message[7:]))
+    assert told[1][":status"] == "503" and told[5][":status"] == "200"
+    assert told[3][":status"] == "200" and told[3]["grpc-status"] == "14", told[3]
     assert s.wait_exit() == 0
 
 

@@ -72,25 +72,62 @@ def test_a_request_in_flight_is_answered_before_the_end(serve, zoo_dir, trips):
 def test_new_requests_are_refused_while_it_drains(serve, zoo_dir, trips):
     s = serve(paths=[zoo_dir / "slow", zoo_dir / "id-fp32"])
     c = begin(s, slow_body(trips, 2 * harness.SCALE))
-    half = s.connect()  # its request is under way when the drain begins, so it stays
-    head, body = request("POST", "/v2/models/id-fp32/infer", {"inputs": [
-        {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}]}, {"Expect": "100-continue"}).split(b"\r\n\r\n")
-    half.send(head + b"\r\n\r\n")
-    assert half.reply().status == 100
+    half = arriving(s)
     s.signal(signal.SIGTERM)
-
-    def is_refused():
-        try:
-            s.get("/health")
-        except (ConnectionError, Closed):
-            return True
-        return False
-    wait_until(is_refused, 20, "nobody to listen any more")
-    half.send(body)
+    wait_until(lambda: is_refused(s), 20, "nobody to listen any more")
+    half.send(PLAIN[1])
     r = half.reply()
     assert r.status == 503 and "Service shutting down" in r.body.decode()
     assert r.header("Connection") == "close"
     assert c.reply().status == 200
+    assert s.wait_exit() == 0
+
+
+PLAIN = request("POST", "/v2/models/id-fp32/infer", {"inputs": [
+    {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}]}, {"Expect": "100-continue"}).split(b"\r\n\r\n")
+
+
+def arriving(s):
+    """A connection on which a request's head has come."""
+    c = s.connect(timeout=60)
+    c.send(PLAIN[0] + b"\r\n\r\n")
+    assert c.reply().status == 100
+    return c
+
+
+def is_refused(s):
+    """Nobody listens any more."""
+    try:
+        s.get("/health")
+    except (ConnectionError, Closed):
+        return True
+    return False
+
+
+def test_what_is_arriving_is_read_to_its_end_and_answered(serve, zoo_dir):
+    """Though nothing else keeps the server: a client that sends for long is told, not cut."""
+    s = serve("--grace", "60s", "--threads", "1", paths=[zoo_dir / "id-fp32"])
+    whole, begun = arriving(s), s.connect(timeout=60)
+    begun.send(b"GET /heal")
+    assert s.get("/health").status == 200  # by the one loop: what was sent before has come
+    s.signal(signal.SIGTERM)
+    wait_until(lambda: is_refused(s), 20, "nobody to listen any more")
+    time.sleep(0.3)
+    begun.send(b"th HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert begun.reply().status == 200
+    time.sleep(0.3)
+    assert s.process.poll() is None
+    whole.send(PLAIN[1])
+    r = whole.reply()
+    assert r.status == 503 and "Service shutting down" in r.body.decode() and r.header("Connection") == "close"
+    assert s.wait_exit() == 0
+
+
+def test_what_does_not_arrive_is_not_waited_for_long(serve, zoo_dir):
+    s = serve("--grace", "60s", "--body-timeout", "500ms", paths=[zoo_dir / "id-fp32"])
+    c = arriving(s)
+    s.signal(signal.SIGTERM)
+    assert c.reply().status == 408
     assert s.wait_exit() == 0
 
 
