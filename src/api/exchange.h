@@ -58,6 +58,7 @@ struct gal_process {
     uint64_t start_wall_us, start_mono_us;
     /* Requests between their last byte (when a drain begins: their first) and their answer's. */
     _Atomic uint64_t in_flight;
+    _Atomic uint64_t untold;      /* loops that do not know yet that a drain refuses */
     _Atomic uint64_t connections; /* open */
     _Atomic uint64_t websockets;  /* those of them that speak WebSocket */
     _Atomic uint64_t catalog_age; /* bumped with each new catalog */

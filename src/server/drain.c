@@ -17,12 +17,14 @@ void gal_server_stop_now(struct gal_server *s, int exit_code)
 
 static void poll_in_flight(struct gal_server *s)
 {
+    bool all_know = s->process.untold == 0; /* read first: then in_flight is what they have */
     uint64_t left = s->process.in_flight;
+    bool is_late = gal_loop_now_us(s->loop) >= s->stop_at_us;
 
-    if (left == 0) {
+    if (left == 0 && (all_know || is_late)) {
         gal_log_msg(s->log, GAL_LOG_INFO, "stopped", "Shutdown complete");
         gal_server_stop_now(s, 0);
-    } else if (gal_loop_now_us(s->loop) >= s->stop_at_us) {
+    } else if (is_late) {
         gal_log_msg(s->log, GAL_LOG_WARN, "grace_over",
                     "%" PRIu64 " requests were still in flight; --grace gives them longer", left);
         gal_server_stop_now(s, 1);
@@ -35,7 +37,7 @@ static void apply_refuse(struct gal_front *f, struct gal_catalog *catalog,
     (void)catalog;
     (void)settings;
     gal_front_refuse(f);
-    f->api.process->in_flight--;
+    f->api.process->untold--;
 }
 
 static void refuse(struct gal_server *s)
@@ -43,8 +45,8 @@ static void refuse(struct gal_server *s)
     gal_server_set_state(s, GAL_SERVER_REFUSING);
     s->process.refusing = true;
     s->stop_at_us = gal_loop_now_us(s->loop) + s->settings->grace_us;
-    s->process.in_flight += s->front_count; /* until each knows what is in flight on it */
-    s->process.in_flight -= s->front_count - gal_server_tell_fronts(s, apply_refuse);
+    s->process.untold = s->front_count;
+    s->process.untold -= s->front_count - gal_server_tell_fronts(s, apply_refuse);
     gal_timer_start(s->timer, POLL_US / 10, POLL_US);
 }
 

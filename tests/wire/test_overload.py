@@ -16,7 +16,7 @@ def full(serve, tmp_path):
     """A server with one worker that is busy, and one place in the queue, which is taken."""
     models.slow(tmp_path / "slow" / "model.onnx")
     s = serve("--max-queue-size", "1", "--workers", "1", "--threads", "1", "--schedule", "workers",
-              "--access-log", "off", "--request-timeout", "600s", paths=[tmp_path / "slow"])
+              "--access-log", "off", "--request-timeout", "600s", "--grace", "600s", paths=[tmp_path / "slow"])
     holders = [s.connect(timeout=120) for _ in range(2)]
     holders[0].send(infer(BUSY))
     s.wait_running()
