@@ -287,8 +287,8 @@ void gal_loop_free(struct gal_loop *loop)
 void gal_loop_run(struct gal_loop *loop)
 {
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
-    before_sleep(&loop->before_sleep); /* the turn that was told to stop has its end too */
     atomic_store_explicit(&loop->stopping, false, memory_order_relaxed);
+    before_sleep(&loop->before_sleep); /* the turn that was told to stop has its end too */
 }
 
 void gal_loop_turn(struct gal_loop *loop)

@@ -128,14 +128,19 @@ static void on_head(void *user, struct gal_call *call)
     struct gal_h2_conn *c = user;
     struct gal_slot *s = slot_of(call);
     struct gal_api *api = &c->front->api;
+    bool was_counted = s->in_flight; /* a drain came within its head */
     struct gal_err err;
 
     if (api->claim != NULL) {
         begin(s);
-        if (api->claim(&s->x, call))
+        if (api->claim(&s->x, call)) {
+            if (was_counted && call->ops->on_drain != NULL)
+                call->ops->on_drain(call->user);
             return;
-        api->process->in_flight--;
-        s->in_flight = false;
+        }
+        if (!was_counted)
+            api->process->in_flight--;
+        s->in_flight = was_counted;
     }
     if (call->ended)
         return;

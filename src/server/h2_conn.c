@@ -259,6 +259,8 @@ bool gal_h2_adopt(struct gal_front *f, struct gal_stream *stream, struct gal_str
         return false;
     gal_stream_switch(stream, &gal_h2_stream_ops, c);
     begin(c, bytes);
+    if (f->api.process->refusing)
+        on_drain(c);
     return true;
 }
 

@@ -6,10 +6,14 @@
  * nothing. */
 static void go_on(struct gal_conn *c)
 {
+    bool refuses = c->front->api.process->refusing; /* it heard so while its answer was sent */
+
     if (c->slot != NULL) {
         gal_conn_set_state(c, CONN_READING);
         gal_conn_deadline_in(c, c->front->options->head_timeout_us);
-    } else if (c->eof) {
+        if (refuses)
+            gal_conn_enter_flight(c);
+    } else if (c->eof || refuses) {
         gal_conn_close_softly(c);
         return;
     } else {
@@ -63,7 +67,9 @@ static void end_request(struct gal_conn *c)
 {
     struct gal_slot *s = c->slot;
 
-    gal_conn_leave_flight(c);
+    /* In a drain the process stays for a client that still sends, until it has heard the answer. */
+    if (c->keep_alive || !c->unread || !c->front->api.process->refusing)
+        gal_conn_leave_flight(c);
     if (s->x.resp.status == 101 && hand_over(c))
         return;
     if (!c->keep_alive) {

@@ -50,7 +50,7 @@ void gal_conn_deadline_in(struct gal_conn *c, uint64_t us)
 
 /* --- end of a connection --- */
 
-static void enter_flight(struct gal_conn *c)
+void gal_conn_enter_flight(struct gal_conn *c)
 {
     if (!c->in_flight)
         c->front->api.process->in_flight++;
@@ -118,7 +118,8 @@ static void begin(struct gal_conn *c, struct gal_http_request *req)
 
     gal_conn_set_state(c, CONN_HANDLING);
     gal_stream_deadline(c->stream, 0);
-    enter_flight(c);
+    gal_conn_enter_flight(c);
+    c->unread = false;
     x->req = req;
     x->carrier = c;
     x->on_finished = gal_conn_on_finished;
@@ -133,6 +134,7 @@ static void reject(struct gal_conn *c, struct gal_http_request *req, const struc
 {
     gal_shard_add(c->front->api.shard, counter, 1);
     begin(c, req);
+    c->unread = true;
     gal_api_reject(&c->slot->x, err);
 }
 
@@ -426,8 +428,8 @@ static void on_drain(void *user)
 
     if (c->state == CONN_IDLE || (c->state == CONN_RESTING && c->slot == NULL))
         gal_conn_close_softly(c);
-    else if (c->state == CONN_READING) /* its request is answered, when it is here or late */
-        enter_flight(c);
+    else if (c->state == CONN_READING || c->state == CONN_RESTING)
+        gal_conn_enter_flight(c); /* a part of a request has come: it is answered, here or late */
 }
 
 const struct gal_stream_ops gal_http_stream_ops = {

@@ -34,6 +34,7 @@ struct gal_conn {
     bool head_sent;         /* of the answer */
     size_t parts_sent;      /* of the answer's body */
     bool in_flight;         /* counted in the process's requests in flight */
+    bool unread;            /* the present request is refused before all of it has come */
     size_t unsent;          /* of the answer, at the last look */
     uint64_t rest_us;       /* pause behind the present answer */
 };
@@ -42,7 +43,8 @@ void gal_conn_set_state(struct gal_conn *c, enum gal_conn_state to);
 void gal_conn_deadline_in(struct gal_conn *c, uint64_t us); /* 0: none */
 /* Handles what has been read. */
 void gal_conn_pump(struct gal_conn *c);
-/* Its request is no longer in flight. */
+/* Its request is in flight, if it was not yet; is no longer. */
+void gal_conn_enter_flight(struct gal_conn *c);
 void gal_conn_leave_flight(struct gal_conn *c);
 /* Back to the front's pool, with its slot. */
 void gal_conn_give(struct gal_conn *c);

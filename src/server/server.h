@@ -6,7 +6,8 @@
  *         STARTING or SERVING -> DRAINING [SIGTERM, SIGINT: readiness 503, listeners still answer
  *                                for drain_delay]
  *         DRAINING -> REFUSING [drain_delay over: listeners closed, new inference refused, idle
- *                               connections closed, requests in flight finish]
+ *                               connections closed, requests in flight, and those of which
+ *                               a part has come, finish]
  *         REFUSING -> STOPPED [none in flight, or grace over]
  * A second SIGINT or SIGTERM ends the grace at once. */
 #ifndef GAL_SERVER_SERVER_H

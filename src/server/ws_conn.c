@@ -332,6 +332,8 @@ bool gal_ws_adopt(struct gal_front *f, struct gal_stream *stream, const struct g
     }
     gal_stream_read_resume(stream);
     gal_ws_conn_set_deadline(c);
+    if (f->api.process->refusing)
+        on_drain(c);
     return true;
 }
 

@@ -306,20 +306,17 @@ static void finish_at_data(struct peer *p, enum event e, size_t n)
     }
 }
 
-static void a_finished_stream_hears_the_peer_out(void **state)
+/* False: it was not, within the second that it is given. */
+static bool is_heard_out(const char *big)
 {
-    (void)state;
     struct server s;
     char text[8] = "";
-    char *big = pattern();
     start(&s, finish_at_data);
     int fd = dial(s.port, 0);
-    uint64_t start = gal_loop_now_us(s.loop);
-    if (sends_all(fd, big, BIG_BYTES)) { /* more than any buffer: somebody reads it */
+    bool all = sends_all(fd, big, BIG_BYTES); /* more than any buffer: somebody reads it */
+    if (all) {
         assert_int_equal(recv(fd, text, sizeof text - 1, 0), 2);
         assert_true(is_ended(fd));
-    } else { /* a machine has halted us: it is heard for a second */
-        assert_true(gal_loop_now_us(s.loop) - start > 900000);
     }
     shutdown(fd, SHUT_WR);
     wait_closed(&s);
@@ -328,6 +325,17 @@ static void a_finished_stream_hears_the_peer_out(void **state)
     assert_true(s.peers[0]->received <= SPACE_BYTES);
     close(fd);
     clean(&s);
+    return all;
+}
+
+static void a_finished_stream_hears_the_peer_out(void **state)
+{
+    (void)state;
+    char *big = pattern();
+    bool all = false;
+    for (int i = 0; i < 3 && !all; i++) /* a machine may halt us for the second */
+        all = is_heard_out(big);
+    assert_true(all);
     free(big);
 }
 

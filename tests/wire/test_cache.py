@@ -3,7 +3,6 @@
 import json
 import shutil
 import signal
-import statistics
 import threading
 import time
 
@@ -505,7 +504,7 @@ def test_time_ends_an_answer_in_redis_too(serve, root, redis):
 def test_its_loss_costs_neither_errors_nor_time(serve, root, redis):
     s = serve(*with_redis(redis), paths=[root / "digits"])
     connected(s)
-    stop, failures, counts = threading.Event(), [], [0] * 4
+    stop, failures, counts, times = threading.Event(), [], [0] * 4, []
 
     def client(number):
         rng = np.random.default_rng(number)
@@ -516,8 +515,10 @@ def test_its_loss_costs_neither_errors_nor_time(serve, root, redis):
                     if rng.integers(2):
                         x = PIXELS[:1]
                     body, length = oip.binary({"pixels": x})
+                    start = time.monotonic()
                     c.send(harness.request("POST", "/v2/models/digits/infer", body, {oip.LENGTH: length}))
                     assert how(c.reply()) in ("hit", "miss", "wait")
+                    times.append(time.monotonic() - start)
                     counts[number] += 1
         except (AssertionError, OSError, harness.Closed) as e:
             failures.append(e)
@@ -546,6 +547,7 @@ def test_its_loss_costs_neither_errors_nor_time(serve, root, redis):
         for t in threads:
             t.join()
     assert not failures, failures[0]
+    assert sorted(times)[len(times) * 95 // 100] < 0.25 * harness.SCALE
     # Two loops have lost it and found it again: one line each. On a busy machine a reply may be late besides.
     late = [x for x in s.lines("redis_lost") if "in time" in x["message"]]
     assert 1 <= len(s.lines("redis_lost")) <= 1 + len(late) and 1 <= len(s.lines("redis_back")) <= 1 + len(late)
@@ -562,7 +564,7 @@ def test_one_that_hangs_is_given_up(serve, root, redis):
             reply = s.post("/v2/models/digits/infer", json_body({"pixels": PIXELS + i + 1}))
             assert how(reply) == "miss"
             times.append(time.monotonic() - start)
-        assert statistics.median(times) < 0.25 * harness.SCALE, times
+        assert sorted(times)[50] < 0.25 * harness.SCALE, times
         assert s.metric("galley_cache_redis_requests_total", result="error") >= 1
         s.wait_line("redis_lost")
     finally:

@@ -262,6 +262,31 @@ def test_what_is_arriving_is_read_to_its_end_and_answered(serve, zoo_dir):
     assert s.wait_exit() == 0
 
 
+@pytest.mark.parametrize("path,status", [("ModelInfer", "14"), ("ModelStreamInfer", "14")])
+def test_whose_head_is_arriving_is_answered_too(serve, zoo_dir, path, status):
+    """Also a stream: it is told of the drain that it has not heard of."""
+    s = serve("--grace", "60s", "--threads", "1", paths=[zoo_dir / "id-fp32"])
+    decoder, told = hpack.Decoder(), {}
+    fields = [(":method", "POST"), (":scheme", "http"), (":path", f"/inference.GRPCInferenceService/{path}"),
+              (":authority", "h"), ("content-type", "application/grpc"), ("te", "trailers")]
+    block, message = hpack.Encoder().encode(fields), b"\0\0\0\0\x09\x0a\x07id-fp32"
+    with Raw(s.port, timeout=60) as c:
+        c.sock.sendall(frame(HEADERS, 0, 1, block[:9]))
+        assert s.get("/health").status == 200  # by the one loop: what was sent before has come
+        s.signal(signal.SIGTERM)
+        for kind, _, stream, payload in c.frames():
+            if kind == HEADERS:
+                told.update(decoder.decode(payload))
+            elif kind == GOAWAY:
+                c.sock.sendall(frame(CONTINUATION, 4, 1, block[9:]))
+                time.sleep(0.3)
+                if path == "ModelInfer":
+                    assert s.process.poll() is None
+                    c.sock.sendall(frame(DATA, 1, 1, message))
+    assert told["grpc-status"] == status, told
+    assert s.wait_exit() == 0
+
+
 def test_an_idle_connection_is_told_of_a_drain(serve, zoo_dir):
     s = serve(paths=[zoo_dir / "id-fp32"])
     with Raw(s.port) as c:

@@ -128,6 +128,33 @@ def test_what_does_not_arrive_is_not_waited_for_long(serve, zoo_dir):
     c = arriving(s)
     s.signal(signal.SIGTERM)
     assert c.reply().status == 408
+    heard = time.monotonic()
+    time.sleep(0.3)  # a second is there for a client that hears of it late
+    assert s.process.poll() is None or time.monotonic() - heard > 0.8
+    c.close()
+    assert s.wait_exit() == 0
+
+
+def test_who_reads_slowly_is_answered_what_it_has_begun_meanwhile(serve, tmp_path):
+    """Its first answer said, before the drain, that the connection stays."""
+    models.spread(tmp_path / "x" / "model.onnx", 1 << 20)
+    s = serve("--grace", "60s", "--threads", "1", paths=[tmp_path / "x"])
+    infer = request("POST", "/v2/models/x/infer", {"inputs": [
+        {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}]})
+    with Conn(s.port, timeout=60, rcvbuf=65536) as begun, Conn(s.port, timeout=60, rcvbuf=65536) as idle:
+        for c, more in ((begun, b"GET /heal"), (idle, b"")):
+            c.send(infer + more)
+            c._more()
+        s.signal(signal.SIGTERM)
+        wait_until(lambda: is_refused(s), 20, "nobody to listen any more")
+        for c in (begun, idle):
+            r = c.reply()
+            assert r.status == 200 and r.header("Connection") is None
+        assert idle.at_end()
+        time.sleep(0.3)
+        begun.send(b"th HTTP/1.1\r\nHost: x\r\n\r\n")
+        r = begun.reply()
+        assert r.status == 200 and r.header("Connection") == "close"
     assert s.wait_exit() == 0
 
 

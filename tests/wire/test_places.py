@@ -161,7 +161,10 @@ def on_a_terminal(*args, has_drawn, **env):
                     has_drawn.set()
     reader = threading.Thread(target=read)
     reader.start()
-    out = child.communicate(timeout=60 * harness.SCALE)[0]
+    try:
+        out = child.communicate(timeout=60 * harness.SCALE)[0]
+    finally:
+        child.kill()  # which ends the reader too
     reader.join()
     os.close(ours)
     return child.returncode, out, b"".join(drawn).decode(errors="replace")
