@@ -300,7 +300,7 @@ def rest_of(c, behind_goaway=b""):
 
 
 def test_a_drain_waits_for_the_message_that_runs_and_for_no_other(serve, zoo_dir):
-    s = serve("--schedule", "workers", "--body-timeout", f"{1500 * harness.SCALE}ms", "--grace", "60s",
+    s = serve("--schedule", "workers", "--body-timeout", f"{1500 * harness.SCALE}ms", "--grace", "600s",
               paths=[zoo_dir / "slow"])
     with Raw(s.port, timeout=60) as c:
         raw_stream(c, framed(slow_request(9000 * harness.SCALE)) + framed(slow_request(1))[:-3])
@@ -312,7 +312,7 @@ def test_a_drain_waits_for_the_message_that_runs_and_for_no_other(serve, zoo_dir
 
 def test_a_drain_leaves_no_message_of_an_ended_stream_unanswered(serve, zoo_dir):
     """Those beyond what a stream may have under way are refused, each."""
-    s = serve("--schedule", "workers", "--grace", "60s", paths=[zoo_dir / "slow"])
+    s = serve("--schedule", "workers", "--grace", "600s", paths=[zoo_dir / "slow"])
     with Raw(s.port, timeout=60) as c:
         raw_stream(c, framed(slow_request(4000 * harness.SCALE)) + framed(slow_request(1)) * 99, flags=1)
         harness.wait_until(lambda: s.metric("inference_requests_in_flight") > 1, 20, "messages")
@@ -324,7 +324,7 @@ def test_a_drain_leaves_no_message_of_an_ended_stream_unanswered(serve, zoo_dir)
 
 def test_a_drain_says_what_it_leaves_unanswered(serve, zoo_dir):
     """A message that comes behind it, and the client's end behind that."""
-    s = serve("--schedule", "workers", "--grace", "60s", paths=[zoo_dir / "slow"])
+    s = serve("--schedule", "workers", "--grace", "600s", paths=[zoo_dir / "slow"])
     with Raw(s.port, timeout=60) as c:
         raw_stream(c, framed(slow_request(4000 * harness.SCALE)))
         harness.wait_until(lambda: s.metric("inference_requests_in_flight") == 1, 20, "the first message")

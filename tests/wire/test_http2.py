@@ -222,7 +222,7 @@ def test_who_neither_reads_nor_ends_its_headers_is_cut(serve, zoo_dir):
 
 # --- the end of a process ---
 def test_a_drain_lets_streams_end(serve, zoo_dir, tmp_path):
-    s = serve("--schedule", "workers", "--grace", "60s", paths=[zoo_dir / "slow"])
+    s = serve("--schedule", "workers", "--grace", "600s", paths=[zoo_dir / "slow"])
     body = tmp_path / "body"
     body.write_bytes(slow_body(6000 * SCALE))
     with subprocess.Popen(["curl", "-sSv", "--http2-prior-knowledge", "-d", f"@{body}", "-w",
@@ -237,7 +237,7 @@ def test_a_drain_lets_streams_end(serve, zoo_dir, tmp_path):
 
 def test_what_is_arriving_is_read_to_its_end_and_answered(serve, zoo_dir):
     """Though nothing else keeps the server: who sends for long is told, not cut."""
-    s = serve("--grace", "60s", paths=[zoo_dir / "id-fp32"])
+    s = serve("--grace", "600s", paths=[zoo_dir / "id-fp32"])
     encoder, decoder, told = hpack.Encoder(), hpack.Decoder(), {1: {}, 3: {}, 5: {}}
     body, message = json.dumps(BODY).encode(), b"\0\0\0\0\x09\x0a\x07id-fp32"
 
@@ -265,7 +265,7 @@ def test_what_is_arriving_is_read_to_its_end_and_answered(serve, zoo_dir):
 @pytest.mark.parametrize("path,status", [("ModelInfer", "14"), ("ModelStreamInfer", "14")])
 def test_whose_head_is_arriving_is_answered_too(serve, zoo_dir, path, status):
     """Also a stream: it is told of the drain that it has not heard of."""
-    s = serve("--grace", "60s", "--threads", "1", paths=[zoo_dir / "id-fp32"])
+    s = serve("--grace", "600s", "--threads", "1", paths=[zoo_dir / "id-fp32"])
     decoder, told = hpack.Decoder(), {}
     fields = [(":method", "POST"), (":scheme", "http"), (":path", f"/inference.GRPCInferenceService/{path}"),
               (":authority", "h"), ("content-type", "application/grpc"), ("te", "trailers")]

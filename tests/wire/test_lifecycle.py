@@ -61,7 +61,7 @@ def test_an_idle_server_stops_at_once_with_0(serve, zoo_dir, number):
 
 
 def test_a_request_in_flight_is_answered_before_the_end(serve, zoo_dir, trips):
-    s = serve(paths=[zoo_dir / "slow"])
+    s = serve("--grace", "600s", paths=[zoo_dir / "slow"])
     c = begin(s, slow_body(trips, 1.2 * harness.SCALE))
     s.signal(signal.SIGTERM)
     r = c.reply()
@@ -70,7 +70,7 @@ def test_a_request_in_flight_is_answered_before_the_end(serve, zoo_dir, trips):
 
 
 def test_new_requests_are_refused_while_it_drains(serve, zoo_dir, trips):
-    s = serve(paths=[zoo_dir / "slow", zoo_dir / "id-fp32"])
+    s = serve("--grace", "600s", paths=[zoo_dir / "slow", zoo_dir / "id-fp32"])
     c = begin(s, slow_body(trips, 2 * harness.SCALE))
     half = arriving(s)
     s.signal(signal.SIGTERM)

@@ -432,7 +432,7 @@ def test_who_goes_takes_waiting_requests_along(serve, zoo_dir):
 # --- the process ---
 
 def test_a_drain_answers_what_is_under_way_and_says_going_away(serve, zoo_dir):
-    s = serve("--schedule", "workers", paths=[zoo_dir / "slow"])
+    s = serve("--schedule", "workers", "--grace", "600s", paths=[zoo_dir / "slow"])
     with Raw(s, "/v2/models/slow/ws") as idle, Raw(s, "/v2/models/slow/ws") as ws:
         ws.send(frame(TEXT, slow_request(4000 * harness.SCALE, "last").encode()))
         harness.wait_until(lambda: s.metric("inference_requests_in_flight") >= 1, 20, "it is there")
