@@ -140,6 +140,11 @@ class Conn:
             r.body, self.buffer = self.buffer[:length], self.buffer[length:]
         return r
 
+    def metric(self, name, **labels):
+        """By a scrape on this connection, which is the only one: that before it has ended."""
+        self.send(request("GET", "/metrics"))
+        return metric(self.reply(), name, **labels)
+
     def at_end(self):
         """True when the server has closed and sent nothing more. Waits for it."""
         if self.buffer:
@@ -225,9 +230,9 @@ class Server:
             self.process.kill()
         self.wait_exit()
 
-    def wait_running(self, calls=1):
-        """Until so many inferences are in their models' hands."""
-        wait_until(lambda: self.metric("inference_calls_running") == calls, 20, f"{calls} inferences to run")
+    def wait_running(self):
+        """Until an inference is in its model's hands, the only one."""
+        wait_until(lambda: self.metric("inference_calls_running") == 1, 20, "an inference to run")
 
     def rss(self):
         with open(f"/proc/{self.pid}/statm") as f:

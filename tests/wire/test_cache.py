@@ -339,15 +339,12 @@ def test_when_the_leader_goes_another_computes(serve, root):
     s = serve(*ON, "--threads", "2", "--workers", "1", "--schedule", "workers", paths=[root / "slow"])
     body = json_body({"x": np.array([[3]], np.int64)})
     with s.connect() as busy, s.connect() as leader, s.connect(timeout=60) as heir, s.connect() as look:
-        def requests():  # with the scrape, which is the only one: that before it has ended on this connection
-            look.send(harness.request("GET", "/metrics"))
-            return harness.metric(look.reply(), "http_requests_in_flight")
         busy.send(harness.request("POST", "/v2/models/slow/infer", json_body({"x": LONG})))
         harness.wait_until(lambda: s.metric("inference_requests_in_flight") >= 1, 20, "the worker to be busy")
         leader.send(harness.request("POST", "/v2/models/slow/infer", body))
         harness.wait_until(lambda: s.metric("inference_requests_in_flight") == 2, 20, "the leader")
         heir.send(harness.request("POST", "/v2/models/slow/infer", body))
-        harness.wait_until(lambda: requests() == 4, 20, "the heir")
+        harness.wait_until(lambda: look.metric("http_requests_in_flight") == 4, 20, "the heir, and the scrape itself")
         leader.reset()
         reply = heir.reply()
     assert how(reply) == "miss" and reply.json()["outputs"][0]["data"] == [3]

@@ -310,14 +310,11 @@ def test_a_stop_while_a_load_is_under_way(serve, root):
     s = serve(*EXPLICIT, "--warmup", "300", "--grace", "60s", paths=[root])
     models.slow(root / "slow" / "1" / "model.onnx", least=60)
     with s.connect(timeout=60) as first, s.connect(timeout=60) as second, s.connect() as look:
-        def requests():  # with the scrape, which is the only one: that before it has ended on this connection
-            look.send(harness.request("GET", "/metrics"))
-            return harness.metric(look.reply(), "http_requests_in_flight")
         first.send(harness.request("POST", "/v2/repository/models/slow/load"))
         harness.wait_until(lambda: index(s).get(("slow", None)) == ("LOADING", None), 30, "LOADING")
         second.send(harness.request("POST", "/v2/repository/models/b/unload"))
         assert ask(s, "a") == 2  # serves on meanwhile
-        harness.wait_until(lambda: requests() == 3, 20, "both to wait")
+        harness.wait_until(lambda: look.metric("http_requests_in_flight") == 3, 20, "both, and the scrape itself")
         s.signal(signal.SIGTERM)
         for c in (first, second):
             r = c.reply()

@@ -262,8 +262,8 @@ def test_what_is_arriving_is_read_to_its_end_and_answered(serve, zoo_dir):
     assert s.wait_exit() == 0
 
 
-@pytest.mark.parametrize("path,status", [("ModelInfer", "14"), ("ModelStreamInfer", "14")])
-def test_whose_head_is_arriving_is_answered_too(serve, zoo_dir, path, status):
+@pytest.mark.parametrize("path", ["ModelInfer", "ModelStreamInfer"])
+def test_whose_head_is_arriving_is_answered_too(serve, zoo_dir, path):
     """Also a stream: it is told of the drain that it has not heard of."""
     s = serve("--grace", "600s", "--threads", "1", paths=[zoo_dir / "id-fp32"])
     decoder, told = hpack.Decoder(), {}
@@ -283,7 +283,29 @@ def test_whose_head_is_arriving_is_answered_too(serve, zoo_dir, path, status):
                 if path == "ModelInfer":
                     assert s.process.poll() is None
                     c.sock.sendall(frame(DATA, 1, 1, message))
-    assert told["grpc-status"] == status, told
+    assert told["grpc-status"] == "14", told
+    assert s.wait_exit() == 0
+
+
+def test_whose_preface_is_arriving_is_told_of_the_drain(serve, zoo_dir):
+    s = serve("--grace", "600s", "--threads", "1", paths=[zoo_dir / "id-fp32"])
+    with harness.Conn(s.port, timeout=60) as c:
+        c.send(PREFACE[:10])
+        assert s.get("/health").status == 200  # by the one loop: what was sent before has come
+        s.signal(signal.SIGTERM)
+        s.wait_line("draining")
+        time.sleep(0.3)
+        c.send(PREFACE[10:] + frame(SETTINGS, 0, 0))
+        kinds = []
+        while True:
+            try:
+                c._more()
+            except harness.Closed:
+                break
+        while c.buffer:
+            kinds.append(c.buffer[3])
+            c.buffer = c.buffer[9 + int.from_bytes(c.buffer[:3], "big"):]
+    assert GOAWAY in kinds, kinds
     assert s.wait_exit() == 0
 
 
