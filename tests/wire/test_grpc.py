@@ -383,6 +383,7 @@ def test_cancelling_takes_a_request_out_of_the_queue(serve, zoo_dir):
     with connect(s) as channel:
         stub = rpc.GRPCInferenceServiceStub(channel)
         long = stub.ModelInfer.future(slow_request(6000 * harness.SCALE))
+        s.wait_running()  # grpcio sends on several threads
         waiting = [stub.ModelInfer.future(slow_request(1)) for _ in range(20)]
         harness.wait_until(lambda: s.metric("inference_requests_in_flight") == 21, 20, "all of them")
         for f in waiting:
